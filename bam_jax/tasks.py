@@ -1,0 +1,271 @@
+"""The tasks: what is read, what is predicted and how it is scored.
+
+A task is one row of `TASKS`; nothing else in the package asks for a task by
+its name. Label names are those of `nyu-mll/glue` on the Hugging Face hub, in
+the order of BAM's reference code; sources match them by name, so no file's own
+order ever leaks in. Splits are named as the hub names them.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import difflib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Task:
+  """One row of the table.
+
+  Attributes:
+    name: what the user types; also the hub's configuration name.
+    text: text columns on the hub, one or two.
+    label: label column on the hub.
+    labels: label names; their position is the class number. () = regression.
+    file_text: text columns in the header of the `.tsv` files.
+    file_label: label column in the header of the `.tsv` files.
+    file_labels: `labels` as the `.tsv` files and the GLUE server write them.
+    files: split -> paths below the GLUE folder, the first that exists is read.
+    headerless: the columns of those `.tsv` files that have no header line.
+    range: lowest and highest raw value of a regression task.
+    metrics: every metric that is reported (x100).
+    headline: the one metric of the tables.
+    train: the split trained on; "" where there is none.
+    dev: the splits scored; tables show the first.
+    test: the splits predicted for the server.
+    symmetric: the order of the two sentences carries no meaning.
+    in_average: counts in the average over tasks.
+    source: "glue" or "synthetic".
+    folder: the task's folder in what the GLUE download script writes.
+    submission: test split -> file name that the GLUE server wants.
+    head: the task whose head predicts this one.
+  """
+
+  name: str
+  text: tuple[str, ...]
+  label: str
+  labels: tuple[str, ...]
+  file_text: tuple[str, ...]
+  file_label: str
+  file_labels: tuple[str, ...]
+  files: Mapping[str, tuple[str, ...]] = dataclasses.field(hash=False)
+  headerless: tuple[str, ...]
+  range: tuple[float, float] | None
+  metrics: tuple[str, ...]
+  headline: str
+  train: str
+  dev: tuple[str, ...]
+  test: tuple[str, ...]
+  symmetric: bool
+  in_average: bool
+  source: str
+  folder: str
+  submission: Mapping[str, str] = dataclasses.field(hash=False)
+  head: str
+
+  @property
+  def kind(self) -> str:
+    """Either "classification" or "regression"; see `labels`."""
+    return "classification" if self.labels else "regression"
+
+  @property
+  def classes(self) -> int:
+    """Width of the head; 1 for regression."""
+    return len(self.labels) or 1
+
+  @property
+  def splits(self) -> tuple[str, ...]:
+    """Every split there is, train first."""
+    return (*((self.train,) if self.train else ()), *self.dev, *self.test)
+
+
+def _glue(name, folder, text, labels, metrics, **changes) -> Task:
+  dev = changes.get("dev", ("validation",))
+  test = changes.get("test", ("test",))
+  row = dict(
+    name=name,
+    text=text,
+    label="label",
+    labels=labels,
+    file_text=text,
+    file_label="label",
+    file_labels=labels,
+    files={
+      split: (f"{folder}/{split.replace('validation', 'dev')}.tsv",)
+      for split in ("train", *dev, *test)
+    },
+    headerless=(),
+    range=None,
+    metrics=metrics,
+    headline=metrics[0],
+    train="train",
+    dev=dev,
+    test=test,
+    symmetric=False,
+    in_average=True,
+    source="glue",
+    folder=folder,
+    submission={"test": f"{folder}.tsv"},
+    head=name,
+  )
+  return Task(**(row | changes))
+
+
+def _synthetic(name, text, labels, headline, **changes) -> Task:
+  row = dict(files={}, file_labels=labels, source="synthetic", submission={})
+  return _glue(name, "", text, labels, (headline,), **(row | changes))
+
+
+_NLI = ("contradiction", "entailment", "neutral")
+_PAIR = ("sentence1", "sentence2")
+_BINARY = ("0", "1")
+
+_ROWS = (
+  _glue(
+    "cola",
+    "CoLA",
+    ("sentence",),
+    ("unacceptable", "acceptable"),
+    ("matthews", "accuracy"),
+    file_labels=_BINARY,
+    headerless=("source", "label", "original", "sentence"),
+  ),
+  _glue(
+    "sst2",
+    "SST-2",
+    ("sentence",),
+    ("negative", "positive"),
+    ("accuracy",),
+    file_labels=_BINARY,
+  ),
+  _glue(
+    "mrpc",
+    "MRPC",
+    _PAIR,
+    ("not_equivalent", "equivalent"),
+    ("accuracy", "f1"),
+    file_text=("#1 String", "#2 String"),
+    file_label="Quality",
+    file_labels=_BINARY,
+    symmetric=True,
+  ),
+  _glue(
+    "stsb",
+    "STS-B",
+    _PAIR,
+    (),
+    ("spearman", "pearson"),
+    file_label="score",
+    range=(0.0, 5.0),
+    symmetric=True,
+  ),
+  _glue(
+    "qqp",
+    "QQP",
+    ("question1", "question2"),
+    ("not_duplicate", "duplicate"),
+    ("accuracy", "f1"),
+    file_label="is_duplicate",
+    file_labels=_BINARY,
+    # Symmetric in meaning, but the reference code swaps only MRPC and STS-B.
+    symmetric=False,
+  ),
+  _glue(
+    "mnli",
+    "MNLI",
+    ("premise", "hypothesis"),
+    _NLI,
+    ("accuracy",),
+    file_text=_PAIR,
+    file_label="gold_label",
+    dev=("validation_matched", "validation_mismatched"),
+    test=("test_matched", "test_mismatched"),
+    submission={
+      "test_matched": "MNLI-m.tsv",
+      "test_mismatched": "MNLI-mm.tsv",
+    },
+  ),
+  _glue(
+    "qnli",
+    "QNLI",
+    ("question", "sentence"),
+    ("entailment", "not_entailment"),
+    ("accuracy",),
+  ),
+  _glue(
+    "rte",
+    "RTE",
+    _PAIR,
+    ("entailment", "not_entailment"),
+    ("accuracy",),
+  ),
+  _glue(
+    "wnli",
+    "WNLI",
+    _PAIR,
+    ("not_entailment", "entailment"),
+    ("accuracy",),
+    file_labels=_BINARY,
+    # Its dev set contradicts its train set; BAM's average leaves it out.
+    in_average=False,
+  ),
+  _glue(
+    "ax",
+    "diagnostic",
+    ("premise", "hypothesis"),
+    _NLI,
+    ("matthews", "accuracy"),
+    file_text=_PAIR,
+    # The download script of the day decides between the two places.
+    files={"test": ("diagnostic/diagnostic.tsv", "MNLI/diagnostic.tsv")},
+    train="",
+    dev=(),
+    in_average=False,
+    submission={"test": "AX.tsv"},
+    head="mnli",
+  ),
+  _synthetic(
+    "acceptability",
+    ("sentence",),
+    ("unacceptable", "acceptable"),
+    "matthews",
+  ),
+  _synthetic("sentiment", ("sentence",), ("negative", "positive"), "accuracy"),
+  _synthetic(
+    "paraphrase",
+    _PAIR,
+    ("not_equivalent", "equivalent"),
+    "accuracy",
+    symmetric=True,
+  ),
+  _synthetic("entailment", ("premise", "hypothesis"), _NLI, "accuracy"),
+  _synthetic(
+    "similarity", _PAIR, (), "spearman", range=(0.0, 5.0), symmetric=True
+  ),
+)
+
+TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
+
+
+def get_tasks(names: Sequence[str]) -> tuple[Task, ...]:
+  """Looks up tasks by name, keeping their order.
+
+  Args:
+    names: task names, such as ("rte", "mnli").
+
+  Returns:
+    The rows of `TASKS`.
+
+  Raises:
+    ValueError: a name is not a task, comes twice, or there is none at all.
+  """
+  known = ", ".join(TASKS)
+  if not names:
+    raise ValueError(f"no task named; choose from {known}")
+  for name in names:
+    if name not in TASKS:
+      near = difflib.get_close_matches(name.lower(), TASKS, n=1, cutoff=0.5)
+      hint = f"did you mean {near[0]!r}? " if near else ""
+      raise ValueError(f"no task {name!r}; {hint}the tasks are {known}")
+  twice = sorted({name for name in names if list(names).count(name) > 1})
+  if twice:
+    raise ValueError(f"task {twice[0]!r} is named twice; name it once")
+  return tuple(TASKS[name] for name in names)
