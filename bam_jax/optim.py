@@ -1,0 +1,170 @@
+"""Adam as BERT uses it: clipped, decayed by name, with a rate for every depth.
+
+Only the rates live inside `optax.multi_transform`. The clip and the moments
+stand before it, so the clip sees the norm of all parameters together and the
+moments exist once. Nothing here looks at shapes: parameters may be stacked
+over trials, where a LayerNorm scale has two axes.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+Params = Any  # {"bert": ..., "pooler": ..., "heads": ...}, leaves are arrays
+
+
+def _map_paths(function, params: Params) -> Any:
+  """Maps over parameter paths such as "bert/layer_0/query/kernel"."""
+  return jax.tree_util.tree_map_with_path(
+    lambda path, _: function(
+      jax.tree_util.keystr(path, simple=True, separator="/")
+    ),
+    params,
+  )
+
+
+def depth_of(path: str, layers: int) -> int:
+  """Says how deep a parameter lies: 0 for embeddings, L+2 for the heads.
+
+  Args:
+    path: names joined by "/", as in "bert/layer_0/query/kernel".
+    layers: L, the number of layers of the encoder.
+
+  Returns:
+    0 for the embeddings, i + 1 for layer i, L + 1 for the pooler and L + 2 for
+    everything that belongs to a task.
+
+  Raises:
+    ValueError: no depth is known for the path.
+  """
+  match path.split("/"):
+    case ["bert", "embeddings", _, *_]:
+      return 0
+    case ["bert", layer, _, *_] if layer.startswith("layer_"):
+      number = layer.removeprefix("layer_")
+      if number.isdecimal() and int(number) < layers:
+        return int(number) + 1
+    case ["pooler", _, *_]:
+      return layers + 1
+    case ["heads", _, *_]:
+      return layers + 2
+  raise ValueError(
+    f"parameter {path!r} has no depth in an encoder of {layers} layers; known"
+    f" are bert/embeddings, bert/layer_0 to bert/layer_{layers - 1}, pooler and"
+    " heads"
+  )
+
+
+def rate_scale(depth: int, *, layers: int, layer_decay: float) -> float:
+  """Gives the factor of the learning rate at a depth: alpha^(L + 2 - depth).
+
+  Args:
+    depth: from `depth_of`.
+    layers: L, the number of layers of the encoder.
+    layer_decay: alpha; 1, or anything that is not positive, turns it off.
+  """
+  return layer_decay ** (layers + 2 - depth) if layer_decay > 0 else 1.0
+
+
+def decay_mask(params: Params) -> Any:
+  """Marks what weight decay applies to: all but biases and LayerNorm scales.
+
+  Args:
+    params: the parameters; only their names are looked at.
+
+  Returns:
+    A tree of bool like `params`, True where weights decay.
+  """
+  return _map_paths(
+    lambda path: path.rsplit("/", 1)[-1] not in ("bias", "scale"), params
+  )
+
+
+def adam(
+  *, b1: float, b2: float, eps: float, bias_correction: bool
+) -> optax.GradientTransformation:
+  """Scales gradients to m / (sqrt(v) + eps), corrected for bias or as BERT did.
+
+  Args:
+    b1: decay of the first moment m.
+    b2: decay of the second moment v.
+    eps: added to the root, outside of it.
+    bias_correction: whether m and v are divided by 1 - b^t, as Adam's paper
+      does. BERT, and so BAM, leaves them as they are.
+  """
+  corrected = optax.scale_by_adam(b1, b2, eps)
+  if bias_correction:
+    return corrected
+
+  def update(updates, state, params=None):
+    # optax has no switch for it: keep its moments and drop its quotient, which
+    # the compiler then removes.
+    _, state = corrected.update(updates, state, params)
+    scaled = jax.tree.map(
+      lambda m, v: m / (jnp.sqrt(v) + eps), state.mu, state.nu
+    )
+    return scaled, state
+
+  return optax.GradientTransformation(corrected.init, update)
+
+
+def make_optimizer(
+  params: Params,
+  *,
+  layers: int,
+  rate_schedule: optax.Schedule,
+  layer_decay: float,
+  weight_decay: float,
+  clip: float,
+  b1: float,
+  b2: float,
+  eps: float,
+  bias_correction: bool,
+) -> optax.GradientTransformation:
+  """Chains the clip, Adam, weight decay and the rates of all depths.
+
+  Args:
+    params: the parameters, arrays or shapes; only their names are looked at,
+      so those of one trial and of R stacked trials give the same optimiser.
+    layers: L, the number of layers of the encoder.
+    rate_schedule: step -> learning rate of the heads.
+    layer_decay: alpha, by which the rate falls with every layer downwards; 1,
+      or anything that is not positive, turns it off.
+    weight_decay: decoupled; like the rest of the update it is multiplied by
+      the rate of its layer.
+    clip: largest norm of all gradients together; 0 turns it off.
+    b1: decay of Adam's first moment.
+    b2: decay of Adam's second moment.
+    eps: added to the root of the second moment.
+    bias_correction: see `adam`.
+
+  Returns:
+    An optax transformation, to be `vmap`ped where trials are stacked.
+
+  Raises:
+    ValueError: a parameter has no depth, or the decay or the clip is negative.
+  """
+  for name, value in (("weight_decay", weight_decay), ("clip", clip)):
+    if not value >= 0:
+      raise ValueError(f"{name} {value} is not possible; use 0 (off) or more")
+
+  def rate_at(depth: int) -> optax.GradientTransformation:
+    scale = rate_scale(depth, layers=layers, layer_decay=layer_decay)
+    return optax.scale_by_learning_rate(
+      lambda step: scale * rate_schedule(step)
+    )
+
+  def label(depth: int) -> str:
+    return f"depth_{depth}"
+
+  return optax.chain(
+    optax.clip_by_global_norm(clip) if clip > 0 else optax.identity(),
+    adam(b1=b1, b2=b2, eps=eps, bias_correction=bias_correction),
+    optax.add_decayed_weights(weight_decay, mask=decay_mask(params)),
+    optax.multi_transform(
+      {label(depth): rate_at(depth) for depth in range(layers + 3)},
+      _map_paths(lambda path: label(depth_of(path, layers)), params),
+    ),
+  )
