@@ -7,8 +7,8 @@ starts a process of its own with its own environment.
 
 import importlib.util
 import os
-import re
 from pathlib import Path
+import re
 
 import pytest
 
