@@ -1,0 +1,42 @@
+"""Installs bam_jax; what it needs stands in requirements.txt."""
+
+from pathlib import Path
+import re
+
+import setuptools
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_requirements() -> list[str]:
+  """Returns the requirements, one string each, without their reasons."""
+  lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+  return [kept for line in lines if (kept := line.split("#")[0].strip())]
+
+
+def read_version() -> str:
+  """Returns the version that `bam_jax.__version__` says."""
+  text = (ROOT / "bam_jax/__init__.py").read_text("utf-8")
+  return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)[1]
+
+
+setuptools.setup(
+  name="bam_jax",
+  version=read_version(),
+  description="Multi-task fine-tuning of encoders with born-again distillation",
+  license="Apache-2.0",
+  python_requires=">=3.11",
+  packages=setuptools.find_packages(include=["bam_jax", "bam_jax.*"]),
+  install_requires=read_requirements(),
+  extras_require={
+    "test": [
+      "chex>=0.1.92",  # shape checks
+      "hypothesis>=6.100",  # packing and truncation over many lengths
+      "pytest>=8.3",
+      "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
+      "torch==2.13.0",  # the peer that encoder and optimiser are held against
+    ],
+    "cuda": ["jax[cuda12]"],  # runs on older drivers than cuda13
+    "tpu": ["jax[tpu]"],
+  },
+)
