@@ -1,0 +1,189 @@
+"""Holds the layers of the package: imports go down only.
+
+The source is read, never run, so an import inside a function counts too. A new
+module needs a row in the table below; one that wants an import from above
+holds a piece that belongs lower.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+import importlib.metadata
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Every module and what it may import of ours, from the bottom to the top.
+LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim"})
+LEAVES |= {"sharding", "checkpoint", "workdir", "writer", "stats", "plots"}
+LEAVES |= {"data.features", "data.packing", "data.sampling"}
+MIDDLE = {
+  "data.synthetic": frozenset({"tasks"}),
+  "data.sources": frozenset({"tasks", "data.synthetic"}),
+  "data.builders": frozenset({"tasks", "data.features", "data.sources"}),
+  "data.pipeline": frozenset(
+    {"tasks", "data.features", "data.packing", "data.sampling"}
+  ),
+  "hf": frozenset({"bert"}),
+  "multitask": frozenset({"bert"}),
+}
+CORPUS = frozenset({"tasks", "data.features", "data.sources", "data.builders"})
+EVALUATE = LEAVES | {"data.pipeline", "multitask"}
+STAGE = LEAVES | set(MIDDLE) | {"data.corpus", "evaluate"}
+RECIPE = STAGE | {"train", "teach", "predict", "report"}
+LAYERS = {
+  **dict.fromkeys(["", "data", *LEAVES], frozenset()),
+  **MIDDLE,
+  "data.corpus": CORPUS,
+  "tables": frozenset({"tasks", "stats"}),
+  "report": frozenset({"tasks", "stats", "tables", "plots"}),
+  "evaluate": EVALUATE,
+  **dict.fromkeys(["train", "teach", "predict"], STAGE),
+  "recipe": RECIPE,
+  "main": RECIPE | {"recipe"},
+}
+WITHOUT_JAX = ("stats", "report")
+LINES = 400
+
+
+def modules() -> dict[str, ast.Module]:
+  """Returns every module of bam_jax by its name below the package."""
+  package = ROOT / "bam_jax"
+  return {
+    ".".join(path.relative_to(package).with_suffix("").parts)
+    .removesuffix("__init__")
+    .removesuffix("."): ast.parse(path.read_text("utf-8"))
+    for path in sorted(package.rglob("*.py"))
+  }
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+  """Yields the dotted name of all that a module imports, wherever it does."""
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert not node.level, "relative import: ruff's TID252 refuses it"
+      yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(tree: ast.Module, known: set[str]) -> set[str]:
+  """Returns the modules of ours that a module imports."""
+  found = set()
+  for name in imports(tree):
+    package, _, rest = name.partition(".")
+    if package != "bam_jax":
+      continue
+    while rest and rest not in known:  # a name inside a module
+      rest = rest.rpartition(".")[0]
+    found.add(rest)
+  return found
+
+
+def plain(distribution: str) -> str:
+  """Returns the name of a distribution as every index compares it."""
+  return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def upward(
+  trees: Mapping[str, ast.Module], layers: Mapping[str, frozenset[str]]
+) -> list[str]:
+  """Returns a sentence for every import that does not go down."""
+  known = set(trees) | set(layers)
+  wrong = [f"{name}: give it a row in LAYERS" for name in trees.keys() - layers]
+  for name, tree in trees.items():
+    allowed = layers.get(name, known) | {"", "data", name}
+    wrong += [
+      f"{name} imports {other}, which is not below it"
+      for other in ours(tree, known) - allowed
+    ]
+  return sorted(wrong)
+
+
+def test_imports_go_down_only():
+  wrong = upward(modules(), LAYERS)
+  assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+  ("importer", "source", "complaint"),
+  [
+    ("losses", "from bam_jax import tasks", "losses imports tasks"),
+    ("tasks", "import bam_jax.data.features", "tasks imports data.features"),
+    ("teach", "from bam_jax.train import fit", "teach imports train"),
+    ("bert", "def f():\n  from bam_jax.data import packing", "bert imports"),
+    ("helpers", "import os", "helpers: give it a row"),
+    ("recipe", "from bam_jax import report, train", None),
+    ("checkpoint", "from bam_jax import __version__", None),
+  ],
+)
+def test_every_form_of_import_is_seen(importer, source, complaint):
+  wrong = upward({importer: ast.parse(source)}, LAYERS)
+  if complaint is None:
+    assert wrong == []
+  else:
+    assert len(wrong) == 1
+    assert complaint in wrong[0]
+
+
+def test_table_has_no_cycle():
+  below = {name: set(allowed) for name, allowed in LAYERS.items()}
+  while free := {name for name, allowed in below.items() if not allowed}:
+    below = {
+      name: allowed - free
+      for name, allowed in below.items()
+      if name not in free
+    }
+  assert not below, f"these wait for each other: {sorted(below)}"
+
+
+def test_library_does_not_lean_on_configs_or_tests():
+  for name, tree in modules().items():
+    roots = {other.split(".")[0] for other in imports(tree)}
+    assert not roots & {"configs", "tests"}, name
+
+
+def test_every_outside_package_is_a_requirement():
+  text = (ROOT / "requirements.txt").read_text("utf-8")
+  declared = {
+    plain(name) for name in re.findall(r"^[\w.-]+", text, re.MULTILINE)
+  }
+  owners = importlib.metadata.packages_distributions()
+  for name, tree in modules().items():
+    roots = {other.split(".")[0] for other in imports(tree)}
+    for root in roots - sys.stdlib_module_names - {"bam_jax"}:
+      owned = {plain(owner) for owner in owners.get(root, ())}
+      assert owned & declared, f"{name} imports {root}: see requirements.txt"
+
+
+@pytest.mark.parametrize("name", WITHOUT_JAX)
+def test_runs_on_a_laptop_without_jax(name):
+  if name not in modules():
+    pytest.skip(f"bam_jax/{name}.py does not exist yet")
+  code = (
+    "import sys; sys.modules.update(dict.fromkeys(['jax', 'jaxlib']))\n"
+    f"import bam_jax.{name}"
+  )
+  ran = subprocess.run(
+    [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+  )
+  assert ran.returncode == 0, ran.stderr
+
+
+def test_no_file_is_over_400_lines():
+  folders = ("bam_jax", "configs", "tests", "launch", "benchmarks", ".ci")
+  files = [
+    path for folder in folders for path in sorted((ROOT / folder).rglob("*"))
+  ] + sorted(ROOT.glob("*.*"))
+  long = {
+    str(path.relative_to(ROOT)): lines
+    for path in files
+    if path.suffix in {".py", ".sh", ".md", ".toml", ".txt", ""}
+    and path.is_file()
+    and (lines := len(path.read_text("utf-8").splitlines())) > LINES
+  }
+  assert not long, f"split by noun: {long}"
