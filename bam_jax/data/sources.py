@@ -1,0 +1,365 @@
+"""Where text comes from: the GLUE folder, the Hugging Face hub, the toy suite.
+
+Every source gives `Examples` with labels in the order of the task's row,
+matched by name. A split without labels has `labels=None`; none is made up.
+What the official files hold is read from `third_party/manifest.toml`.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import functools
+import gzip
+import hashlib
+import json
+import math
+from pathlib import Path
+import tomllib
+from typing import Any
+import zlib
+
+from absl import logging
+import numpy as np
+
+from bam_jax.data import synthetic
+from bam_jax.tasks import Task
+
+MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+  """The rows of one split, in file order.
+
+  Attributes:
+    task: the task's name.
+    split: the split's name, as on the hub.
+    texts: one list of N strings per text column.
+    labels: f32[N], the class number or the value scaled to [0, 1]; None where
+      the split is not labelled.
+    origin: the file or address that the rows came from.
+  """
+
+  task: str
+  split: str
+  texts: tuple[list[str], ...]
+  labels: np.ndarray | None
+  origin: str
+
+  def __len__(self) -> int:
+    return len(self.texts[0])
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """sha256 (hex) of texts and labels, whatever the file they came from."""
+    digest = hashlib.sha256()
+    for column in self.texts:
+      for text in column:
+        data = text.encode()
+        # The length first, so that no two ways to cut the same text agree.
+        digest.update(len(data).to_bytes(8, "little") + data)
+    if self.labels is not None:
+      digest.update(b"labels" + self.labels.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
+  """Reads one split of a task from where the run's config says.
+
+  Args:
+    task: row of `TASKS`.
+    split: one of `task.splits`.
+    glue_dir: the GLUE folder; "" = the Hugging Face hub.
+    seed: of the synthetic suite; the other sources do not use it.
+
+  Returns:
+    The examples in file order.
+
+  Raises:
+    ValueError: the content is not what the task allows.
+    OSError: a file is missing or the hub cannot be reached.
+  """
+  if split not in task.splits:
+    raise ValueError(
+      f"{task.name} has no split {split!r}; it has {', '.join(task.splits)}"
+    )
+  if task.source == "synthetic":
+    texts, labels = synthetic.generate(task, split, seed=seed)
+    return Examples(task.name, split, texts, labels, f"synthetic, seed {seed}")
+  if glue_dir:
+    return read_glue_folder(task, split, glue_dir=glue_dir)
+  return read_hub(task, split)
+
+
+@functools.cache
+def manifest() -> dict[str, Any]:
+  """The content of `third_party/manifest.toml`."""
+  with MANIFEST.open("rb") as file:
+    return tomllib.load(file)
+
+
+def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
+  """Reads a `.tsv` or `.tsv.gz` of the folder that the GLUE script writes.
+
+  Columns are found by the header where there is one, and quotes are literal.
+
+  Args:
+    task: row of `TASKS`.
+    split: one of `task.splits`.
+    glue_dir: the folder with CoLA, SST-2, MRPC and so on in it.
+
+  Returns:
+    The examples; `labels` is None where a test file has no label column.
+
+  Raises:
+    ValueError: a line with a wrong number of columns or a label that the task
+      does not know, with file and line.
+    FileNotFoundError: the folder or the file is missing or the folder empty.
+  """
+  path = _find(task, split, Path(glue_dir).expanduser())
+  lines = _lines(path)
+  first, head = next(lines, (1, ""))
+  header = head.split("\t")
+  rows = [(number, line.split("\t")) for number, line in lines]
+  if not rows:
+    raise ValueError(f"{path} holds no rows; fetch it again")
+  if not set(task.file_text) <= set(header):
+    if not task.headerless:
+      raise ValueError(
+        f"{path} line {first}: the header is {header}, but {task.name} needs"
+        f" the columns {[*task.file_text, task.file_label]}"
+      )
+    rows.insert(0, (first, header))
+    header = list(task.headerless)
+  rows = _whole_rows(rows, header, path, task)
+  texts = tuple(
+    [row[header.index(name)] for _, row in rows] for name in task.file_text
+  )
+  labels = None
+  if task.file_label in header:
+    column = header.index(task.file_label)
+    labels = _encode(
+      task,
+      split,
+      [row[column] for _, row in rows],
+      task.file_labels,
+      lambda i: f"{path} line {rows[i][0]}",
+    )
+  elif split not in task.test:
+    raise ValueError(
+      f"{path} has no column {task.file_label!r}; its columns are {header}"
+    )
+  examples = Examples(task.name, split, texts, labels, str(path))
+  _check_rows(examples)
+  return examples
+
+
+def read_hub(task: Task, split: str) -> Examples:
+  """Reads a parquet file of `nyu-mll/glue` on the Hugging Face hub.
+
+  The file is downloaded once and kept in huggingface_hub's cache; HF_ENDPOINT,
+  HF_HOME and HF_HUB_OFFLINE do what they always do.
+
+  Args:
+    task: row of `TASKS`.
+    split: one of `task.splits`.
+
+  Returns:
+    The examples; `labels` is None where every label is -1.
+
+  Raises:
+    ConnectionError: the file is neither in the cache nor to be had.
+    ValueError: see `read_parquet`.
+  """
+  # Slow to import, and a run on a GLUE folder never needs it.
+  import huggingface_hub
+
+  hub = manifest()["hub"]
+  name = f"{task.name}/{split}-00000-of-00001.parquet"
+  try:
+    path = huggingface_hub.hf_hub_download(
+      hub["repository"], name, repo_type="dataset", revision=hub["revision"]
+    )
+  # Its errors come from several HTTP libraries and have no common base.
+  except Exception as error:
+    constants = huggingface_hub.constants
+    why = "HF_HUB_OFFLINE is set and the cache has no copy"
+    if not constants.HF_HUB_OFFLINE:
+      cause = error.__cause__ or error
+      first = str(cause).strip().partition("\n")[0]
+      why = f"{type(cause).__name__}: {first}"
+    raise ConnectionError(
+      f"cannot get {hub['repository']} {name} from {constants.ENDPOINT}"
+      f" ({why}); {_how(task, split)}"
+    ) from error
+  examples = read_parquet(task, split, path=Path(path))
+  _check_rows(examples)
+  return examples
+
+
+def read_parquet(task: Task, split: str, *, path: Path) -> Examples:
+  """Reads a parquet file with the hub's columns, labels matched by name.
+
+  Args:
+    task: row of `TASKS`.
+    split: the split's name.
+    path: the file.
+
+  Returns:
+    The examples; `labels` is None where every label is -1.
+
+  Raises:
+    ValueError: not parquet, a missing column, or a label or label name that
+      the task does not know.
+  """
+  import pyarrow as pa
+  from pyarrow import parquet
+
+  try:
+    with parquet.ParquetFile(path) as file:
+      table = file.read()
+  except pa.ArrowInvalid as error:
+    # In the hub's cache the path is a link, and deleting that changes nothing.
+    raise ValueError(
+      f"{path.resolve()} is not a parquet file ({error}); delete it and run"
+      " again"
+    ) from error
+  for name in (*task.text, task.label):
+    if name not in table.column_names:
+      raise ValueError(
+        f"{path} has no column {name!r}; {task.name} needs"
+        f" {[*task.text, task.label]} and the file has {table.column_names}"
+      )
+    if table[name].null_count:
+      row = table[name].is_null().index(True).as_py()
+      raise ValueError(f"{path} row {row}: no value in column {name!r}")
+  column = table[task.label]
+  if task.labels and not pa.types.is_integer(column.type):
+    raise ValueError(
+      f"{path}: column {task.label!r} is {column.type}, not whole numbers"
+    )
+  names = _label_names(table.schema.metadata, task, path)
+  labels = _encode(
+    task,
+    split,
+    # A number without a name stays a number, which no task allows.
+    [
+      names[value] if 0 <= value < len(names) else value
+      for value in column.to_pylist()
+    ]
+    if task.labels
+    else column.to_pylist(),
+    task.labels,
+    lambda i: f"{path} row {i}",
+  )
+  texts = tuple(table[name].to_pylist() for name in task.text)
+  return Examples(task.name, split, texts, labels, str(path))
+
+
+def _wanted(task: Task, split: str) -> str:
+  return " or ".join(task.files[split])
+
+
+def _how(task: Task, split: str) -> str:
+  return (
+    "type --config.data.glue_dir=FOLDER, where FOLDER holds"
+    f" {_wanted(task, split)} as the GLUE download script writes it"
+  )
+
+
+def _find(task: Task, split: str, folder: Path) -> Path:
+  """The first of the split's files that is there, plain or gzipped."""
+  how = (
+    f"{_how(task, split)}, or --config.data.glue_dir= to download it from the"
+    " Hugging Face hub"
+  )
+  if not folder.is_dir():
+    raise FileNotFoundError(f"there is no GLUE folder {folder}; {how}")
+  if not any(folder.iterdir()):
+    raise FileNotFoundError(f"the GLUE folder {folder} is empty; {how}")
+  for name in task.files[split]:
+    for path in (folder / name, folder / f"{name}.gz"):
+      if path.is_file():
+        return path
+  raise FileNotFoundError(
+    f"the GLUE folder {folder} lacks the {split} split of {task.name}; {how}"
+  )
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+  """Yields (line number from 1, line), leaving out empty lines."""
+  opener = gzip.open if path.suffix == ".gz" else open
+  try:
+    # newline="\n": a text may hold what Python takes for other line ends.
+    with opener(path, "rt", encoding="utf-8-sig", newline="\n") as file:
+      for number, line in enumerate(file, 1):
+        if line := line.rstrip("\r\n"):
+          yield number, line
+  except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
+    raise ValueError(
+      f"{path} cannot be read ({error}); fetch it again"
+    ) from error
+
+
+def _whole_rows(rows, header, path: Path, task: Task):
+  """The rows that have all columns; too many broken ones are an error."""
+  broken = [row for row in rows if len(row[1]) != len(header)]
+  if not broken:
+    return rows
+  number, row = broken[0]
+  found = f"{path} line {number}: {len(row)} columns instead of {len(header)}"
+  if len(broken) > manifest()["datasets"][task.name]["broken_rows"]:
+    raise ValueError(f"{found}; the columns are {header}, separated by tabs")
+  logging.warning("%s; dropped, as are %d more", found, len(broken) - 1)
+  return [row for row in rows if len(row[1]) == len(header)]
+
+
+def _encode(task: Task, split, values, names, where) -> np.ndarray | None:
+  """f32[N] from the labels as written; None for a test split of only -1."""
+  if split in task.test and all(str(v) in ("-1", "-1.0") for v in values):
+    return None
+  numbers = {name: float(i) for i, name in enumerate(names)}
+  low, high = task.range or (0.0, 1.0)
+  labels = np.empty(len(values), np.float32)
+  for i, value in enumerate(values):
+    try:
+      number = float(value) if task.range else numbers[value]
+    except (KeyError, ValueError):
+      number = math.nan
+    # Asked this way round, NaN is refused too.
+    if not (low <= number <= high if task.range else number >= 0):
+      raise ValueError(
+        f"{where(i)}: {task.name} has no label {value!r}; it must be "
+        + (f"from {low:g} to {high:g}" if task.range else ", ".join(names))
+      )
+    labels[i] = (number - low) / (high - low)
+  return labels
+
+
+def _label_names(metadata, task: Task, path: Path) -> list[str]:
+  """What the file's integers mean, by its own words where it has them."""
+  try:
+    info = json.loads((metadata or {})[b"huggingface"])["info"]
+    names = info["features"][task.label]["names"]
+  except (KeyError, TypeError, ValueError):  # nothing said, or not in JSON
+    names = manifest()["datasets"][task.name]["hub_labels"]
+  if unknown := [name for name in names if name not in task.labels]:
+    raise ValueError(
+      f"{path} has the label names {names}; {task.name} does not know"
+      f" {unknown[0]!r}, only {', '.join(task.labels)}"
+    )
+  return names
+
+
+def _check_rows(examples: Examples) -> None:
+  """Says so where a file is not the official one."""
+  official = manifest()["datasets"][examples.task]["rows"][examples.split]
+  if len(examples) != official:
+    logging.warning(
+      "%s has %d rows; the official %s %s has %d (%+d)",
+      examples.origin,
+      len(examples),
+      examples.task,
+      examples.split,
+      official,
+      len(examples) - official,
+    )
