@@ -6,11 +6,11 @@ nothing is padded before `packing` has decided where every example travels.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -248,7 +248,9 @@ def featurise(
     for i in range(0, rows, _CHUNK)
   ]
   empty = (np.zeros(0, np.int32), np.zeros(0, np.int8), np.zeros(0, np.int32))
-  tokens, types, lengths = map(np.concatenate, zip(empty, *parts))
+  tokens, types, lengths = (
+    np.concatenate(each) for each in zip(empty, *parts, strict=True)
+  )
   return Features(
     tokens=tokens,
     types=types,
@@ -262,7 +264,9 @@ def _chunk(
   tokenizer: Tokenizer, columns: list[Sequence[str]], max_length: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
   """Returns tokens, types and lengths of some rows."""
-  ids, found = zip(*(_encode(tokenizer, column) for column in columns))
+  ids, found = zip(
+    *(_encode(tokenizer, column) for column in columns), strict=True
+  )
   starts = [offsets_of(lengths)[:-1] for lengths in found]
   budget = max_length - 1 - len(columns)
   if len(columns) == 1:

@@ -1,0 +1,261 @@
+"""Keeps featurised examples and teacher logits as TFDS datasets on disk.
+
+Both are refused where they were made from anything else than this run has: a
+cache that is only probably right is worse than none.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from bam_jax.data import features as features_lib
+from bam_jax.data import shards
+from bam_jax.data.features import Features, Tokenizer
+from bam_jax.data.shards import IntegrityError
+from bam_jax.data.sources import Examples
+from bam_jax.tasks import Task
+
+Progress = Callable[[str, int, int], None]
+
+# Raise it when the same text gives other rows than before.
+SCHEMA = 1
+_FEATURES = {
+  "index": np.int64,
+  "tokens": shards.vector(np.int32),
+  "types": shards.vector(np.int8),
+  "label": shards.vector(np.float32),
+}
+_LOGITS = {"index": np.int64, "logits": shards.vector(np.float32)}
+
+
+def load_features(
+  task: Task,
+  splits: Sequence[str],
+  *,
+  tokenizer: Tokenizer,
+  max_length: int,
+  data_dir: Path,
+  load: Callable[[str], Examples],
+  progress: Progress | None = None,
+) -> dict[str, Features]:
+  """Returns the features of splits, building those that are not on disk.
+
+  Each split is a folder `<task>-<tokenizer>-<max_length>/<split>` of its own,
+  so that one more split, or a damaged one, touches no other;
+  `tfds.builder_from_directories` reads them as one dataset. Any number of
+  processes may build the same split at the same time.
+
+  Args:
+    task: whose splits they are; for a symmetric one the train split comes with
+      "train_swapped", the sentences exchanged and numbered from N on (BAM's
+      `double_unordered`).
+    splits: names of splits.
+    tokenizer: the encoder's.
+    max_length: most tokens of an example.
+    data_dir: where all datasets are.
+    load: returns the examples of a split.
+    progress: called with (what, rows done, rows in all).
+
+  Raises:
+    IntegrityError: a dataset on disk is damaged or its source has changed.
+  """
+  parent = Path(data_dir) / f"{task.name}-{tokenizer.digest[:8]}-{max_length}"
+  found = {}
+  for split in splits:
+    examples = load(split)
+    folder = parent / split
+    names = {split: False}
+    if task.symmetric and split == task.train:
+      names[f"{split}_swapped"] = True
+    facts = {
+      "schema": SCHEMA,
+      "task": task.name,
+      "fingerprint": examples.fingerprint,
+      "rows": len(examples),
+      "labelled": examples.labels is not None,
+      "splits": list(names),
+      "tokenizer": tokenizer.digest,
+      "max_length": max_length,
+    }
+    if not folder.exists():
+      rows = {
+        name: _featurised(
+          examples,
+          tokenizer=tokenizer,
+          max_length=max_length,
+          swap=swap,
+          report=_reporter(progress, f"{task.name} {name}", len(examples)),
+        )
+        for name, swap in names.items()
+      }
+      shards.write(
+        folder, name="features", columns=_FEATURES, splits=rows, metadata=facts
+      )
+    builder = shards.open_dataset(folder)
+    differs = shards.differences(builder.info.metadata, facts)
+    if differs:
+      raise IntegrityError(
+        f"{folder} was not made from what {examples.origin} holds now: "
+        f"{differs}; delete {folder} and run again"
+      )
+    for name in names:
+      found[name] = _features_of(builder, name, facts["labelled"])
+  return found
+
+
+def write_logits(
+  path: Path, *, index: np.ndarray, logits: np.ndarray, metadata: Mapping
+) -> None:
+  """Writes a teacher's logits of one task as a TFDS dataset.
+
+  Args:
+    path: the folder to make.
+    index: i64[N] example numbers, swapped copies of N/2 examples from N/2 on.
+    logits: f32[N, C] before the softmax; regression: the value in [0, 1].
+    metadata: what they were made from (JSON values): the teacher's config
+      hash, the tokenizer's hash, the source's fingerprint, "rows" (N), labels.
+
+  Raises:
+    ValueError: a logit is not finite, or there are logits in `path` already.
+  """
+  assert logits.ndim == 2 and len(index) == len(logits) == metadata["rows"]
+  path = Path(path)
+  if path.exists():
+    raise ValueError(f"{path} holds teacher logits already; delete it first")
+  broken = index[~np.isfinite(logits).all(1)]
+  if len(broken):
+    raise ValueError(
+      f"the teacher's logits for {path} are not finite at {_some(broken)}; "
+      "its training has diverged: train it again with a lower rate"
+    )
+  numbers, values = index.astype(np.int64), logits.astype(np.float32)
+  rows = (
+    [
+      {"index": number, "logits": value}
+      for number, value in zip(
+        numbers[at : at + shards.CHUNK],
+        values[at : at + shards.CHUNK],
+        strict=True,
+      )
+    ]
+    for at in range(0, len(index), shards.CHUNK)
+  )
+  shards.write(
+    path,
+    name="logits",
+    columns=_LOGITS,
+    splits={"train": rows},
+    metadata=metadata,
+  )
+
+
+def read_logits(
+  path: Path, *, expected: Mapping
+) -> tuple[np.ndarray, np.ndarray]:
+  """Reads a teacher's logits back, if they belong to this run.
+
+  Args:
+    path: the folder `write_logits` made.
+    expected: what each entry of the metadata has to be.
+
+  Returns:
+    index i64[N] = 0 .. N-1, and logits f32[N, C] in this order.
+
+  Raises:
+    FileNotFoundError: nothing is there.
+    IntegrityError: they are damaged, incomplete, or another run's.
+  """
+  path = Path(path)
+  if not path.exists():
+    raise FileNotFoundError(
+      f"no teacher logits in {path}; run with --config.stage=teach first"
+    )
+  builder = shards.open_dataset(path)
+  differs = shards.differences(builder.info.metadata, expected)
+  if differs:
+    raise IntegrityError(
+      f"the teacher logits in {path} do not fit this run: {differs}; set the "
+      f"run as the teacher was, or delete {path} and teach again"
+    )
+  index, logits = [], []
+  for rows in shards.rows(builder, "train"):
+    index.append(
+      shards.flat([row["index"].int64_list.value for row in rows], int)
+    )
+    values = [row["logits"].float_list.value for row in rows]
+    logits.append(shards.flat(values, np.float32).reshape(len(rows), -1))
+  index, logits = np.concatenate(index), np.concatenate(logits)
+  wrong = shards.uncovered(index, builder.info.metadata["rows"])
+  if wrong:
+    raise IntegrityError(
+      f"the teacher logits in {path} {wrong}; delete {path} and teach again"
+    )
+  order = np.argsort(index)
+  return index[order], logits[order]
+
+
+def _reporter(
+  progress: Progress | None, what: str, total: int
+) -> Callable[[int], None]:
+  return lambda done: progress and progress(what, done, total)
+
+
+def _featurised(
+  examples: Examples,
+  *,
+  tokenizer: Tokenizer,
+  max_length: int,
+  swap: bool,
+  report: Callable[[int], None],
+) -> Iterator[list[dict]]:
+  """Yields chunks of rows ready to be written."""
+  rows, labels = len(examples), examples.labels
+  for start in range(0, rows, shards.CHUNK):
+    stop = min(start + shards.CHUNK, rows)
+    part = features_lib.featurise(
+      tokenizer,
+      [column[start:stop] for column in examples.texts],
+      None if labels is None else labels[start:stop],
+      max_length=max_length,
+      swap=swap,
+    )
+    cuts = part.offsets[1:-1]
+    first = start + (rows if swap else 0)
+    size = 0 if labels is None else 1
+    values = np.zeros((stop - start, 0)) if labels is None else part.labels
+    yield [
+      {"index": first + row, "tokens": tokens, "types": types, "label": value}
+      for row, (tokens, types, value) in enumerate(
+        zip(
+          np.split(part.tokens, cuts),
+          np.split(part.types, cuts),
+          values.astype(np.float32).reshape(-1, size),
+          strict=True,
+        )
+      )
+    ]
+    report(stop)
+
+
+def _features_of(
+  builder: tfds.core.DatasetBuilder, split: str, labelled: bool
+) -> Features:
+  """Reads one split into flat arrays."""
+  parts = []
+  for rows in shards.rows(builder, split):
+    ids = [row["tokens"].int64_list.value for row in rows]
+    types = [row["types"].int64_list.value for row in rows]
+    index = [row["index"].int64_list.value for row in rows]
+    labels = [row["label"].float_list.value for row in rows]
+    parts.append(
+      Features(
+        tokens=shards.flat(ids, np.int32),
+        types=shards.flat(types, np.int8),
+        offsets=features_lib.offsets_of([len(each) for each in ids]),
+        index=shards.flat(index, np.int64),
+        labels=shards.flat(labels, np.float32) if labelled else None,
+      )
+    )
+  return Features.join(parts)

@@ -1,0 +1,135 @@
+"""Reads soft labels that were made elsewhere, by any model in any language.
+
+They come out as a teacher's logits do, so that nothing after this knows where
+a teacher ran.
+"""
+
+from collections.abc import Iterator
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from bam_jax.data import shards
+from bam_jax.tasks import Task
+
+# Far below the probability of any label that a teacher has not ruled out.
+_FLOOR = 1e-12
+
+
+def read_soft_labels(
+  path: Path, *, task: Task, rows: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """Reads one soft label for every example of a split.
+
+  A row has "index", the example number, and one of "probs" or "logits" (a list
+  in the order of `task.labels`, or an object by label name), or for a
+  regression task "value" in the task's own range. Other entries are not read.
+
+  Args:
+    path: JSON lines (.jsonl) or Parquet (.parquet).
+    task: whose labels they are.
+    rows: examples there are; each needs a row.
+
+  Returns:
+    index i64[rows] = 0 .. rows-1, and logits f32[rows, C], as
+    `builders.read_logits` does.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: a row is not as above; says which.
+  """
+  path = Path(path)
+  logits, seen = np.empty((rows, task.classes), np.float32), {}
+  for where, record in _records(path):
+    index = record.get("index")
+    if type(index) is not int or not 0 <= index < rows:
+      raise ValueError(
+        f"{where}: index is {index!r}; {task.name} has the rows 0 to {rows - 1}"
+      )
+    if index in seen:
+      raise ValueError(f"{where}: index {index} is at {seen[index]} already")
+    seen[index] = where
+    logits[index] = _soft_label(record, task, where)
+  wrong = shards.uncovered(np.fromiter(seen, np.int64), rows)
+  if wrong:
+    raise ValueError(f"the soft labels in {path} {wrong}")
+  return np.arange(rows), logits
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict]]:
+  """Yields (where it stands, row)."""
+  if not path.is_file():
+    raise FileNotFoundError(f"there is no file of soft labels {path}")
+  if path.suffix == ".parquet":
+    # Slow to import, and few runs need it.
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+      with parquet.ParquetFile(path) as file:
+        found = file.read().to_pylist()
+    except pa.ArrowException as error:
+      raise ValueError(f"{path} is not a Parquet file: {error}") from error
+    yield from ((f"{path} row {n}", each) for n, each in enumerate(found))
+  elif path.suffix == ".jsonl":
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+      if not line.strip():
+        continue
+      where = f"{path} line {number}"
+      try:
+        record = json.loads(line)
+      except ValueError as error:
+        raise ValueError(f"{where} is not JSON: {error}") from error
+      if not isinstance(record, dict):
+        raise ValueError(f"{where} is not a JSON object: {record!r}")
+      yield where, record
+  else:
+    raise ValueError(f"{path}: soft labels are read from .jsonl and .parquet")
+
+
+def _soft_label(record: dict, task: Task, where: str) -> list[float]:
+  """Returns one row's logits, or its value scaled to [0, 1]."""
+  allowed = ("probs", "logits") if task.labels else ("value",)
+  given = [
+    name
+    for name in ("probs", "logits", "value")
+    if record.get(name) is not None
+  ]
+  if len(given) != 1 or given[0] not in allowed:
+    raise ValueError(
+      f"{where} has {' and '.join(given) or 'no soft label'}; a row of "
+      f"{task.name} has {' or '.join(allowed)}"
+    )
+  kind, values = given[0], record[given[0]]
+  if isinstance(values, dict) and task.labels:
+    if set(values) != set(task.labels):
+      raise ValueError(
+        f"{where}: {kind} names {', '.join(values)}; the labels of {task.name} "
+        f"are {', '.join(task.labels)}"
+      )
+    values = [values[name] for name in task.labels]
+  values = values if task.labels else [values]
+  if not isinstance(values, list) or len(values) != task.classes:
+    raise ValueError(
+      f"{where}: {kind} is {values!r}; {task.name} needs {task.classes} "
+      f"numbers, for {', '.join(task.labels)}"
+    )
+  if not all(type(v) in (int, float) and math.isfinite(v) for v in values):
+    raise ValueError(f"{where}: {kind} is {values!r}, not finite numbers")
+  if kind == "logits":
+    return values
+  if kind == "value":
+    low, high = task.range
+    if not low <= values[0] <= high:
+      raise ValueError(
+        f"{where}: value is {values[0]}; {task.name} goes from {low:g} to "
+        f"{high:g}"
+      )
+    return [(values[0] - low) / (high - low)]
+  if min(values) < 0 or abs(sum(values) - 1) > 1e-3:
+    raise ValueError(
+      f"{where}: probs is {values}; probabilities are not negative and sum to 1"
+    )
+  return [math.log(max(value, _FLOOR)) for value in values]
