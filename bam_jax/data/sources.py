@@ -52,10 +52,11 @@ class Examples:
   def fingerprint(self) -> str:
     """sha256 (hex) of texts and labels, whatever the file they came from."""
     digest = hashlib.sha256()
+    # Every length first, so that no two ways to cut the same text agree.
     for column in self.texts:
+      digest.update(len(column).to_bytes(8, "little"))
       for text in column:
         data = text.encode()
-        # The length first, so that no two ways to cut the same text agree.
         digest.update(len(data).to_bytes(8, "little") + data)
     if self.labels is not None:
       digest.update(b"labels" + self.labels.astype("<f4").tobytes())
