@@ -127,8 +127,9 @@ def write_logits(
   broken = index[~np.isfinite(logits).all(1)]
   if len(broken):
     raise ValueError(
-      f"the teacher's logits for {path} are not finite at {_some(broken)}; "
-      "its training has diverged: train it again with a lower rate"
+      f"the teacher's logits for {path} are not finite at row "
+      f"{shards.some(broken)}; its training has diverged: train it again with "
+      "a lower rate"
     )
   numbers, values = index.astype(np.int64), logits.astype(np.float32)
   rows = (
@@ -231,7 +232,7 @@ def _featurised(
         zip(
           np.split(part.tokens, cuts),
           np.split(part.types, cuts),
-          values.astype(np.float32).reshape(-1, size),
+          values.astype(np.float32).reshape(stop - start, size),
           strict=True,
         )
       )

@@ -183,15 +183,16 @@ def uncovered(index: np.ndarray, rows: int) -> str:
   """Says how `index` is not 0 .. rows-1 in some order; "" if it is."""
   outside = index[(index < 0) | (index >= rows)]
   if len(outside):
-    return f"have rows that the split has not: {_some(outside)} of {rows}"
+    return f"have rows that the split has not: {some(outside)} of {rows}"
   times = np.bincount(index, minlength=rows)
   if (times > 1).any():
-    return f"have rows more than once: {_some(np.flatnonzero(times > 1))}"
+    return f"have rows more than once: {some(np.flatnonzero(times > 1))}"
   if (times == 0).any():
-    return f"lack rows: {_some(np.flatnonzero(times == 0))} of {rows}"
+    return f"lack rows: {some(np.flatnonzero(times == 0))} of {rows}"
   return ""
 
 
-def _some(numbers: np.ndarray) -> str:
+def some(numbers: np.ndarray) -> str:
+  """Returns the first of some numbers, in words."""
   shown = ", ".join(str(number) for number in numbers[:5])
   return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown
