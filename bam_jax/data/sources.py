@@ -59,7 +59,7 @@ class Examples:
         data = text.encode()
         digest.update(len(data).to_bytes(8, "little") + data)
     if self.labels is not None:
-      digest.update(b"labels" + self.labels.astype("<f4").tobytes())
+      digest.update(self.labels.astype("<f4").tobytes())
     return digest.hexdigest()
 
 
