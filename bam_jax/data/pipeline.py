@@ -1,0 +1,304 @@
+"""Makes `batches[k]`, the arrays of step k, out of features and an order.
+
+From lengths alone it is planned how many rows every step needs; tokens are
+read only when a batch is asked for. So a batch is a function of the examples,
+the order (see `sampling`) and k: a run resumes at an integer, and every host
+makes the same plan and reads its own rows.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+
+import numpy as np
+
+from bam_jax.data import packing as packing_lib
+from bam_jax.data.features import Features, offsets_of, spans
+
+# Steps planned at a time.
+_CHUNK = 4096
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskData:
+  """What a run trains on of one task.
+
+  Attributes:
+    name: of the task.
+    features: its N examples, swapped copies included.
+    classes: its classes, 1 for regression.
+    teacher: f32[N, classes] the teacher's answers, passed on as they are; a
+      row of NaN is an example without a teacher. None: no teacher.
+  """
+
+  name: str
+  features: Features
+  classes: int
+  teacher: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+  """The examples of all tasks of a run, one task after the other.
+
+  Attributes:
+    features: their tokens and labels, 0 where unlabelled.
+    lengths: i32[N] tokens of each.
+    task: i32[N] the task's position in the run.
+    weight: f32[N] of its loss.
+    teacher: f32[N, C], 0 where there is none.
+    has_teacher: f32[N] 1 or 0.
+  """
+
+  features: Features
+  lengths: np.ndarray
+  task: np.ndarray
+  weight: np.ndarray
+  teacher: np.ndarray
+  has_teacher: np.ndarray
+
+
+def join(
+  tasks: Sequence[TaskData], *, weights: Sequence[float], first: int = 0
+) -> Pool:
+  """Lays the examples of several tasks end to end.
+
+  Args:
+    tasks: in the run's order.
+    weights: one per task: loss scale x weight of the copies.
+    first: position of the first of them in the run.
+  """
+  parts = []
+  for data in tasks:
+    labels = data.features.labels
+    if labels is None:
+      labels = np.zeros(len(data.features), np.float32)
+    parts.append(dataclasses.replace(data.features, labels=labels))
+  sizes = [len(part) for part in parts]
+  offsets = offsets_of(sizes)
+  teacher = np.zeros(
+    (offsets[-1], max(data.classes for data in tasks)), np.float32
+  )
+  has_teacher = np.zeros(offsets[-1], np.float32)
+  for data, start, size in zip(tasks, offsets, sizes, strict=False):
+    if data.teacher is not None:
+      assert data.teacher.shape == (size, data.classes), data.name
+      known = ~np.isnan(data.teacher).any(axis=1)
+      rows = np.flatnonzero(known) + start
+      teacher[rows, : data.classes] = data.teacher[known]
+      has_teacher[rows] = 1
+  features = Features.join(parts)
+  return Pool(
+    features=features,
+    lengths=features.lengths,
+    task=np.repeat(np.arange(len(tasks), dtype=np.int32) + first, sizes),
+    weight=np.repeat(np.asarray(weights, np.float32), sizes),
+    teacher=teacher,
+    has_teacher=has_teacher,
+  )
+
+
+class TrialBatches(Sequence):
+  """The batches of R trials trained together, each in an order of its own.
+
+  `batches[k]` holds, with a leading R axis throughout:
+  `tokens, types, positions, segments`: i32[B, S], 0 where nothing lies;
+  `cls`: i32[B, E] where in its row an example begins; `task, index`: i32[B, E],
+  -1 where there is no example; `label, weight, has_teacher`: f32[B, E];
+  `teacher`: f32[B, E, C].
+
+  Attributes:
+    width: tokens in a row, S.
+    examples: examples a row has room for, E, in all steps.
+    rows: i32[steps] rows that each step needs, in the trial that needs most.
+    shapes: the numbers of rows that steps come in.
+    sizes: i32[steps] rows that each step has, one of `shapes`.
+    fill: share of all positions that hold a token.
+  """
+
+  def __init__(
+    self,
+    pool: Pool,
+    orders: np.ndarray,
+    *,
+    width: int,
+    packing: bool,
+    row_shapes: int,
+    multiple: int,
+  ):
+    """Plans every step; reads no token.
+
+    Args:
+      pool: the examples.
+      orders: i32[R, steps, examples of a step] their numbers, -1 = none.
+      width: tokens in a row.
+      packing: False gives each example a row of its own.
+      row_shapes: the most numbers of rows there may be.
+      multiple: every number of rows is a multiple of this: devices x
+        micro-batches.
+
+    Raises:
+      ValueError: an example is longer than a row, or without packing the
+        batch does not divide by `multiple`.
+    """
+    longest, batch_size = pool.lengths.max(initial=0), orders.shape[-1]
+    if longest > width:
+      raise ValueError(
+        f"rows of {width} tokens are too short for an example of {longest}; "
+        f"set max_length to at most {width}, or the width to {longest}"
+      )
+    if not packing and batch_size % multiple:
+      raise ValueError(
+        f"batch_size {batch_size} is not a multiple of {multiple} (devices x "
+        f"accumulation); try {-(-batch_size // multiple) * multiple}"
+      )
+    self.width, self._pool, self._orders = width, pool, orders
+    self._place = packing_lib.pack if packing else packing_lib.pad
+    self.rows = np.zeros(orders.shape[1], np.int32)
+    tokens, most = 0, 1
+    for order in orders:
+      for i in range(0, len(order), _CHUNK):
+        lengths = self._lengths(order[i : i + _CHUNK])
+        placed = self._place(lengths, width)
+        here = self.rows[i : i + _CHUNK]
+        np.maximum(here, placed.rows, out=here)
+        tokens += int(lengths.sum())
+        most = max(most, 1 + int(placed.slot.max(initial=0)))
+    self.examples = -(-most // 4) * 4 if packing else 1
+    if packing:
+      self.shapes = packing_lib.row_shapes(
+        self.rows, at_most=row_shapes, multiple=multiple
+      )
+    else:
+      self.shapes = (batch_size,)
+    smallest = np.searchsorted(self.shapes, self.rows)
+    self.sizes = np.array(self.shapes, np.int32)[smallest]
+    room = int(self.sizes.sum(dtype=np.int64)) * width * len(orders)
+    self.fill = tokens / max(room, 1)
+
+  def _lengths(self, numbers: np.ndarray) -> np.ndarray:
+    return np.where(numbers >= 0, self._pool.lengths[numbers], 0)
+
+  def __len__(self) -> int:
+    return len(self.rows)
+
+  def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+    return self.read(k, slice(None))
+
+  def read(self, k: int, rows: slice) -> dict[str, np.ndarray]:
+    """Returns some rows of step k, those that one host needs.
+
+    Args:
+      k: the step.
+      rows: which of its `sizes[k]` rows, without a stride.
+    """
+    k = range(len(self))[k]
+    first, last, stride = rows.indices(self.sizes[k])
+    assert stride == 1, rows
+    numbers = self._orders[:, k]
+    placed = self._place(self._lengths(numbers), self.width)
+    batch = self._empty(last - first)
+    for trial in range(len(numbers)):
+      row = placed.row[trial]
+      mine = np.flatnonzero((row >= first) & (row < last))
+      _write(
+        {name: array[trial] for name, array in batch.items()},
+        self._pool,
+        numbers[trial, mine],
+        row=row[mine] - first,
+        start=placed.start[trial, mine],
+        slot=placed.slot[trial, mine],
+      )
+    return batch
+
+  def _empty(self, rows: int) -> dict[str, np.ndarray]:
+    trials, classes = len(self._orders), self._pool.teacher.shape[1]
+    tokens = (trials, rows, self.width)
+    examples = (trials, rows, self.examples)
+    names = ("tokens", "types", "positions", "segments")
+    return {
+      **{name: np.zeros(tokens, np.int32) for name in names},
+      "cls": np.zeros(examples, np.int32),
+      "task": np.full(examples, -1, np.int32),
+      "index": np.full(examples, -1, np.int32),
+      "label": np.zeros(examples, np.float32),
+      "weight": np.zeros(examples, np.float32),
+      "teacher": np.zeros((*examples, classes), np.float32),
+      "has_teacher": np.zeros(examples, np.float32),
+    }
+
+
+class Batches(TrialBatches):
+  """The batches of one trial: as `TrialBatches`, without the R axis."""
+
+  def __init__(self, pool: Pool, order: np.ndarray, **plan):
+    super().__init__(pool, order[None], **plan)
+
+  def read(self, k: int, rows: slice) -> dict[str, np.ndarray]:
+    """Returns some rows of step k, those that one host needs."""
+    return {name: each[0] for name, each in super().read(k, rows).items()}
+
+
+def _write(
+  batch: dict[str, np.ndarray],
+  pool: Pool,
+  numbers: np.ndarray,
+  *,
+  row: np.ndarray,
+  start: np.ndarray,
+  slot: np.ndarray,
+) -> None:
+  """Writes examples to their places in the arrays of one trial."""
+  features, lengths = pool.features, pool.lengths[numbers]
+  source = spans(features.offsets[numbers], lengths)
+  position = spans(np.zeros_like(row), lengths)
+  there = np.repeat(row, lengths), np.repeat(start, lengths) + position
+  batch["tokens"][there] = features.tokens[source]
+  batch["types"][there] = features.types[source]
+  batch["positions"][there] = position
+  batch["segments"][there] = np.repeat(slot + 1, lengths)
+  batch["cls"][row, slot] = start
+  batch["task"][row, slot] = pool.task[numbers]
+  batch["index"][row, slot] = features.index[numbers]
+  batch["label"][row, slot] = features.labels[numbers]
+  batch["weight"][row, slot] = pool.weight[numbers]
+  batch["teacher"][row, slot] = pool.teacher[numbers]
+  batch["has_teacher"][row, slot] = pool.has_teacher[numbers]
+
+
+def eval_batches(
+  features: Features,
+  task: int,
+  *,
+  classes: int,
+  batch_size: int,
+  width: int,
+  packing: bool,
+  multiple: int,
+) -> Batches:
+  """Returns batches that hold every example once, in order, in one shape.
+
+  The last batch has fewer examples and as many rows.
+
+  Args:
+    features: N examples.
+    task: position of their task in the run.
+    classes: size of the last axis of `teacher`, C.
+    batch_size: examples in a batch.
+    width: tokens in a row.
+    packing: False gives each example a row of its own.
+    multiple: the number of rows is a multiple of this.
+
+  Raises:
+    ValueError: see `TrialBatches`.
+  """
+  order = np.full(-(-len(features) // batch_size) * batch_size, -1, np.int32)
+  order[: len(features)] = np.arange(len(features))
+  pool = join([TaskData("", features, classes, None)], weights=[1], first=task)
+  return Batches(
+    pool,
+    order.reshape(-1, batch_size),
+    width=width,
+    packing=packing,
+    row_shapes=1,
+    multiple=multiple,
+  )

@@ -1,0 +1,217 @@
+"""Draws the order in which a run sees its examples, and weighs its tasks.
+
+It knows sizes and seeds only. An order is i32[steps, B], numbers of examples
+counted through the tasks one after the other.
+"""
+
+from collections.abc import Mapping, Sequence
+import zlib
+
+import numpy as np
+
+# Training rows as the reference code counts them: mrpc and stsb doubled by
+# swapped copies, qnli in its first version, qqp with rows since dropped.
+REFERENCE_SIZES = {
+  "cola": 8551,
+  "mnli": 392702,
+  "mrpc": 7336,
+  "qnli": 108436,
+  "qqp": 363869,
+  "sst2": 67349,
+  "stsb": 11498,
+  "rte": 2490,
+}
+_SHARES = {
+  "power": lambda n, exponent, temperature: n**exponent,
+  "uniform": lambda n, exponent, temperature: np.ones_like(n),
+  "proportional": lambda n, exponent, temperature: n,
+  # A task of one example keeps a share.
+  "log": lambda n, exponent, temperature: np.log(np.maximum(n, 2)),
+  "temperature": lambda n, exponent, temperature: n ** (1 / temperature),
+}
+_SCALES = ("uniform", "proportional", "power")
+SAMPLING = (*_SHARES, "round_robin", "copies")
+
+
+def _rng(seed: int, purpose: str, *more: int) -> np.random.Generator:
+  """Returns a stream of its own per purpose, the same on every machine."""
+  words = (seed, zlib.crc32(purpose.encode()), *more)
+  return np.random.Generator(np.random.Philox(np.random.SeedSequence(words)))
+
+
+def probabilities(
+  sizes: Sequence[int], *, kind: str, exponent: float, temperature: float
+) -> np.ndarray:
+  """Returns the chance of every task to be drawn: f64[T], sum 1.
+
+  Args:
+    sizes: training examples of each task.
+    kind: power (p ~ n^exponent; BAM, section 4, has 0.75), uniform,
+      proportional, log or temperature (p ~ n^(1 / temperature)).
+    exponent: of power.
+    temperature: of temperature; 1 is proportional, infinity uniform.
+
+  Raises:
+    ValueError: no such kind, or a temperature that is not positive.
+  """
+  if kind not in _SHARES:
+    raise ValueError(f"sampling {kind!r}: it is one of {', '.join(_SHARES)}")
+  if kind == "temperature" and not temperature > 0:
+    raise ValueError(f"temperature is {temperature}; it must be above 0")
+  shares = _SHARES[kind](np.asarray(sizes, float), exponent, temperature)
+  return shares / shares.sum()
+
+
+def loss_scale(
+  sizes: Sequence[int], *, kind: str, exponent: float
+) -> np.ndarray:
+  """Returns a weight on each task's loss, f(n) / max f: f64[T].
+
+  It is apart from sampling; Wang et al. (2019), "Can You Tell Me How to Get
+  Past Sesame Street?", use one of the two.
+
+  Raises:
+    ValueError: the kind is not uniform, proportional or power.
+  """
+  if kind not in _SCALES:
+    raise ValueError(f"loss_scale {kind!r}: it is one of {', '.join(_SCALES)}")
+  shares = probabilities(sizes, kind=kind, exponent=exponent, temperature=1)
+  return shares / shares.max()
+
+
+def copies_and_weights(
+  sizes: Mapping[str, int],
+  *,
+  exponent: float,
+  anchor: str,
+  over: Sequence[str],
+) -> tuple[dict[str, int], dict[str, float]]:
+  """Returns how often each task's rows are repeated, and their loss weight.
+
+  BAM's reference code does not draw tasks. It repeats each task's rows until
+  their number is near n^exponent, relative to the anchor, shuffles all rows
+  together, and mends what rounding left over by a weight on the loss.
+
+  Args:
+    sizes: rows of each task; `REFERENCE_SIZES` does as the reference code.
+    exponent: 0.75 in the paper.
+    anchor: the task whose rows come once; "" is the largest. Reference: mnli.
+    over: the tasks over which the weights are normalised. The reference code
+      takes all eight, whatever it trains on, so that the mean weight of a
+      subset is not 1.
+
+  Raises:
+    ValueError: `anchor` or a task of `over` has no size.
+  """
+  for name in ([anchor] if anchor else []) + list(over):
+    if name not in sizes:
+      raise ValueError(
+        f"task {name!r} has no size in the copies scheme, which knows "
+        f"{', '.join(sizes)}; count the rows of your own tasks, or sample by "
+        "power"
+      )
+  n = np.array(list(sizes.values()), float)
+  chosen = np.isin(list(sizes), list(over))
+  largest = list(sizes).index(anchor) if anchor else int(n.argmax())
+  shares = n**exponent
+  target = shares / shares[largest] * n[largest]
+  # Python rounds halves to even, and so does rint. A task so much larger than
+  # the anchor that it should come less than once still comes once.
+  copies = np.maximum(np.rint((target + 0.01) / n), 1)
+  weights = shares / (n * copies)
+  weights *= chosen.sum() / weights[chosen].sum()
+  return (
+    dict(zip(sizes, map(int, copies), strict=True)),
+    dict(zip(sizes, map(float, weights), strict=True)),
+  )
+
+
+def count_steps(examples: int, *, batch_size: int, epochs: float) -> int:
+  """Returns the steps of a run; an epoch's last batch counts as a full one.
+
+  Args:
+    examples: of all tasks in one epoch, repeated rows counted as often.
+    batch_size: examples in a step.
+    epochs: may be a fraction.
+
+  Raises:
+    ValueError: there would be no step at all.
+  """
+  steps = int(-(-examples // batch_size) * epochs)
+  if steps < 1:
+    raise ValueError(
+      f"{epochs} epochs of {examples} examples in batches of {batch_size} are "
+      "not one step; raise epochs or lower batch_size"
+    )
+  return steps
+
+
+def train_order(
+  sizes: Sequence[int],
+  *,
+  kind: str,
+  exponent: float,
+  temperature: float,
+  copies: Sequence[int],
+  batch_size: int,
+  steps: int,
+  seed: int,
+) -> np.ndarray:
+  """Draws the examples of every step of a run.
+
+  Within a task the examples come in one random order after another, so that
+  all are seen once before any is seen again. A shorter run is the beginning of
+  a longer one.
+
+  Args:
+    sizes: training examples of each task.
+    kind: how the tasks of a batch are drawn: see `probabilities`; round_robin
+      makes batch k of task k mod T alone; copies shuffles all rows together,
+      each task's `copies` times, once an epoch.
+    exponent: of power.
+    temperature: of temperature.
+    copies: of copies: one number per task.
+    batch_size: examples in a step, B.
+    steps: how many.
+    seed: of the trial.
+
+  Returns:
+    i32[steps, B] numbers of examples, counted through the tasks in order.
+
+  Raises:
+    ValueError: no such kind.
+  """
+  assert min(sizes) > 0, sizes
+  if kind not in SAMPLING:
+    raise ValueError(f"sampling {kind!r}: it is one of {', '.join(SAMPLING)}")
+  total = steps * batch_size
+  order = np.empty(total, np.int32)
+  if kind == "copies":
+    rows = np.arange(sum(sizes), dtype=np.int32)
+    rows = np.repeat(rows, np.repeat(copies, sizes))
+    # The reference code pads an epoch to whole batches; here the pool flows on
+    # into the next one, so that no step is smaller than the others.
+    order[:] = rows[_shuffled(len(rows), total, _rng(seed, "copies"))]
+    return order.reshape(steps, batch_size)
+  if kind == "round_robin":
+    task = np.repeat(np.arange(steps) % len(sizes), batch_size)
+  else:
+    bounds = np.cumsum(
+      probabilities(
+        sizes, kind=kind, exponent=exponent, temperature=temperature
+      )
+    )
+    task = _rng(seed, "tasks").random(total)
+    task = np.searchsorted(bounds[:-1], task, side="right")
+  starts = np.cumsum(sizes) - sizes
+  for number, (size, start) in enumerate(zip(sizes, starts, strict=True)):
+    mine = np.flatnonzero(task == number)
+    rng = _rng(seed, "examples", number)
+    order[mine] = start + _shuffled(size, len(mine), rng)
+  return order.reshape(steps, batch_size)
+
+
+def _shuffled(size: int, count: int, rng: np.random.Generator) -> np.ndarray:
+  """Returns random orders of 0 .. size - 1, one after another: i32[count]."""
+  epochs = np.tile(np.arange(size, dtype=np.int32), (-(-count // size), 1))
+  return rng.permuted(epochs, axis=1).reshape(-1)[:count]
