@@ -18,31 +18,38 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 # Every module and what it may import of ours, from the bottom to the top.
-LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim"})
+LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "checkpoint", "workdir", "writer", "stats", "plots"}
-LEAVES |= {"data.features", "data.packing", "data.sampling"}
+LEAVES |= {"data.features", "data.packing", "data.sampling", "data.shards"}
+DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
   "data.synthetic": frozenset({"tasks"}),
   "data.sources": frozenset({"tasks", "data.synthetic"}),
-  "data.builders": frozenset({"tasks", "data.features", "data.sources"}),
-  "data.pipeline": frozenset(
-    {"tasks", "data.features", "data.packing", "data.sampling"}
-  ),
+  "data.soft_labels": frozenset({"tasks", "data.shards"}),
+  "data.builders": DATA | {"data.shards", "data.sources"},
+  "data.corpus": DATA | {"data.sources", "data.builders"},
+  "data.pipeline": DATA | {"data.packing", "data.sampling"},
   "hf": frozenset({"bert"}),
   "multitask": frozenset({"bert"}),
 }
-CORPUS = frozenset({"tasks", "data.features", "data.sources", "data.builders"})
-EVALUATE = LEAVES | {"data.pipeline", "multitask"}
-STAGE = LEAVES | set(MIDDLE) | {"data.corpus", "evaluate"}
-RECIPE = STAGE | {"train", "teach", "predict", "report"}
+STAGE = LEAVES | set(MIDDLE) | {"evaluate"}
+RECIPE = STAGE | {
+  "train",
+  "teach",
+  "predict",
+  "experiment",
+  "results",
+  "report",
+}
 LAYERS = {
   **dict.fromkeys(["", "data", *LEAVES], frozenset()),
   **MIDDLE,
-  "data.corpus": CORPUS,
   "tables": frozenset({"tasks", "stats"}),
   "report": frozenset({"tasks", "stats", "tables", "plots"}),
-  "evaluate": EVALUATE,
+  "evaluate": LEAVES | {"data.pipeline", "multitask"},
   **dict.fromkeys(["train", "teach", "predict"], STAGE),
+  "experiment": LEAVES | set(MIDDLE),
+  "results": LEAVES | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
 }
