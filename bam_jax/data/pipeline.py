@@ -117,7 +117,7 @@ class TrialBatches(Sequence):
 
   def __init__(
     self,
-    pool: Pool,
+    pools: Sequence[Pool],
     orders: np.ndarray,
     *,
     width: int,
@@ -128,7 +128,8 @@ class TrialBatches(Sequence):
     """Plans every step; reads no token.
 
     Args:
-      pool: the examples.
+      pools: each trial's examples. They differ in their teachers and weights
+        at most, and trials may share one.
       orders: i32[R, steps, examples of a step] their numbers, -1 = none.
       width: tokens in a row.
       packing: False gives each example a row of its own.
@@ -140,7 +141,8 @@ class TrialBatches(Sequence):
       ValueError: an example is longer than a row, or without packing the
         batch does not divide by `multiple`.
     """
-    longest, batch_size = pool.lengths.max(initial=0), orders.shape[-1]
+    lengths, batch_size = pools[0].lengths, orders.shape[-1]
+    longest = lengths.max(initial=0)
     if longest > width:
       raise ValueError(
         f"rows of {width} tokens are too short for an example of {longest}; "
@@ -151,7 +153,8 @@ class TrialBatches(Sequence):
         f"batch_size {batch_size} is not a multiple of {multiple} (devices x "
         f"accumulation); try {-(-batch_size // multiple) * multiple}"
       )
-    self.width, self._pool, self._orders = width, pool, orders
+    assert len(pools) == len(orders), (len(pools), len(orders))
+    self.width, self._pools, self._orders = width, pools, orders
     self._place = packing_lib.pack if packing else packing_lib.pad
     self.rows = np.zeros(orders.shape[1], np.int32)
     tokens, most = 0, 1
@@ -176,7 +179,7 @@ class TrialBatches(Sequence):
     self.fill = tokens / max(room, 1)
 
   def _lengths(self, numbers: np.ndarray) -> np.ndarray:
-    return np.where(numbers >= 0, self._pool.lengths[numbers], 0)
+    return np.where(numbers >= 0, self._pools[0].lengths[numbers], 0)
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -202,7 +205,7 @@ class TrialBatches(Sequence):
       mine = np.flatnonzero((row >= first) & (row < last))
       _write(
         {name: array[trial] for name, array in batch.items()},
-        self._pool,
+        self._pools[trial],
         numbers[trial, mine],
         row=row[mine] - first,
         start=placed.start[trial, mine],
@@ -211,7 +214,7 @@ class TrialBatches(Sequence):
     return batch
 
   def _empty(self, rows: int) -> dict[str, np.ndarray]:
-    trials, classes = len(self._orders), self._pool.teacher.shape[1]
+    trials, classes = len(self._orders), self._pools[0].teacher.shape[1]
     tokens = (trials, rows, self.width)
     examples = (trials, rows, self.examples)
     names = ("tokens", "types", "positions", "segments")
@@ -231,7 +234,7 @@ class Batches(TrialBatches):
   """The batches of one trial: as `TrialBatches`, without the R axis."""
 
   def __init__(self, pool: Pool, order: np.ndarray, **plan):
-    super().__init__(pool, order[None], **plan)
+    super().__init__([pool], order[None], **plan)
 
   def read(self, k: int, rows: slice) -> dict[str, np.ndarray]:
     """Returns some rows of step k, those that one host needs."""

@@ -1,0 +1,171 @@
+"""The one forward loop, and the scores of its logits.
+
+Every example is counted exactly once, on any number of devices; scores are
+computed on the host from all logits in example order, never from averages of
+batches.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+import scipy.stats
+import sklearn.metrics
+
+from bam_jax import sharding
+from bam_jax.data import pipeline
+from bam_jax.data.features import Features
+from bam_jax.multitask import MultiTask
+from bam_jax.tasks import Task
+
+
+def make_forward(model: MultiTask, mesh: jax.sharding.Mesh, trials: int):
+  """Returns forward(params [R, ...], batch) -> logits f32[R, B, E, C].
+
+  The batch is one for all trials; what comes back is whole on every device.
+  """
+
+  def forward(params, batch):
+    return model.apply({"params": params}, batch, train=False)
+
+  if trials > 1:
+    mapped = jax.vmap(forward, in_axes=(0, None))
+  else:
+
+    def mapped(params, batch):
+      return forward(jax.tree.map(lambda x: x[0], params), batch)[None]
+
+  return jax.jit(mapped, out_shardings=sharding.replicated(mesh))
+
+
+def logits_of(
+  forward: Callable,
+  params: Any,
+  batches: pipeline.Batches,
+  index: np.ndarray,
+  *,
+  mesh: jax.sharding.Mesh,
+  classes: int,
+  progress: Callable[[int], None],
+) -> np.ndarray:
+  """Returns a task's logits f32[R, N, C] in the order of its rows.
+
+  Args:
+    forward: from `make_forward`.
+    params: [R, ...].
+    batches: from `pipeline.eval_batches`, of one task.
+    index: i64[N], the example number of each row; no two are the same.
+    mesh: the mesh.
+    classes: C of the task.
+    progress: called with the number of examples after each batch.
+  """
+  order = np.argsort(index)
+  logits, seen = None, np.zeros(len(index), np.int32)
+  for k in range(len(batches)):
+    batch = batches[k]
+    out = jax.device_get(
+      forward(params, sharding.put(mesh, batch, trials=False))
+    )
+    here = batch["task"] >= 0
+    rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
+    if logits is None:
+      logits = np.zeros((len(out), len(index), classes), np.float32)
+    logits[:, rows] = out[:, here][..., :classes]
+    seen[rows] += 1
+    progress(int(here.sum()))
+  assert (seen == 1).all(), "an example was not counted exactly once"
+  return logits
+
+
+def correlation(function: Callable, x: np.ndarray, y: np.ndarray) -> float:
+  """Returns a correlation; 0 where one side is constant and none exists."""
+  if np.ptp(x) == 0 or np.ptp(y) == 0:
+    return 0.0
+  return float(function(x, y).statistic)
+
+
+# Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
+# or values for regression.
+METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+  "accuracy": lambda p, y: float(sklearn.metrics.accuracy_score(y, p)),
+  "f1": lambda p, y: float(sklearn.metrics.f1_score(y, p, zero_division=0)),
+  "matthews": lambda p, y: float(sklearn.metrics.matthews_corrcoef(y, p)),
+  "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
+  "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
+}
+
+
+def scores(
+  task: Task, logits: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+  """Returns every metric of the task, x100.
+
+  Args:
+    task: says which metrics.
+    logits: f32[N, C].
+    labels: f32[N], class numbers or values.
+
+  Raises:
+    ValueError: the logits are not finite.
+  """
+  if not np.isfinite(logits).all():
+    raise ValueError(
+      f"the logits of {task.name} are not finite; its run diverged: try a "
+      "lower rate"
+    )
+  regression = task.kind == "regression"
+  predicted = logits[:, 0] if regression else logits.argmax(-1)
+  labels = labels if regression else labels.astype(np.int64)
+  return {
+    name: 100 * METRICS[name](predicted, labels) for name in task.metrics
+  }
+
+
+def evaluate(
+  model: MultiTask,
+  params: Any,
+  datasets: Sequence[tuple[Task, str, Features]],
+  *,
+  width: int,
+  batch_size: int,
+  packing: bool,
+  mesh: jax.sharding.Mesh,
+  progress: Callable[[int], None],
+) -> dict[tuple[str, str], np.ndarray]:
+  """Returns the logits f32[R, N, C] of every (task, split).
+
+  Args:
+    model: the model.
+    params: its parameters, [R, ...].
+    datasets: (task, split, rows); the task is one of the model's heads.
+    width: tokens in a row.
+    batch_size: examples per forward pass.
+    packing: several examples in a row, or one.
+    mesh: the mesh.
+    progress: called with the number of examples after each batch.
+  """
+  trials = len(jax.tree.leaves(params)[0])
+  forward = make_forward(model, mesh, trials)
+  names = [name for name, _ in model.heads]
+  found = {}
+  for task, split, features in datasets:
+    batches = pipeline.eval_batches(
+      features,
+      names.index(task.head),
+      classes=task.classes,
+      batch_size=batch_size,
+      width=width,
+      packing=packing,
+      multiple=sharding.row_multiple(mesh),
+    )
+    found[task.name, split] = logits_of(
+      forward,
+      params,
+      batches,
+      features.index,
+      mesh=mesh,
+      classes=task.classes,
+      progress=progress,
+    )
+  return found

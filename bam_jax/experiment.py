@@ -1,0 +1,225 @@
+"""What a config and a working directory amount to: runs and what they share.
+
+Everything here is made when first asked for, so that a finished experiment is
+reported without reading its data or its encoder again.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from bam_jax import hf, sharding
+from bam_jax.bert import BertConfig
+from bam_jax.checkpoint import load_params
+from bam_jax.data import corpus, sampling, synthetic
+from bam_jax.data.features import Tokenizer, load_tokenizer
+from bam_jax.multitask import MultiTask
+from bam_jax.plan import Run, names, plan
+from bam_jax.tasks import Task, get_tasks
+from bam_jax.workdir import Workdir, digest, shaping
+
+
+@dataclasses.dataclass
+class Experiment:
+  """The runs of one working directory, and what they all need.
+
+  Attributes:
+    config: the whole config.
+    workdir: where everything is.
+  """
+
+  config: ConfigDict
+  workdir: Workdir
+
+  @functools.cached_property
+  def tasks(self) -> tuple[Task, ...]:
+    """The tasks in the order of the config."""
+    return get_tasks(names(self.config.tasks))
+
+  @functools.cached_property
+  def trained_tasks(self) -> tuple[Task, ...]:
+    """The tasks that have a training split (the diagnostic set has none)."""
+    found = tuple(task for task in self.tasks if task.train)
+    if not found:
+      raise ValueError(
+        f"tasks {self.config.tasks!r} hold nothing to train on; add one: "
+        "--config=configs/glue_bam.py:rte,mrpc"
+      )
+    return found
+
+  @functools.cached_property
+  def methods(self) -> dict[str, tuple[Run, ...]]:
+    """Each method's runs, in the order of training."""
+    return plan(
+      names(self.config.methods), tuple(t.name for t in self.trained_tasks)
+    )
+
+  @property
+  def runs(self) -> tuple[Run, ...]:
+    """All runs, each once, every one after what it needs."""
+    found = {run.name: run for runs in self.methods.values() for run in runs}
+    return tuple(found.values())
+
+  @property
+  def seeds(self) -> tuple[int, ...]:
+    """One per trial."""
+    return tuple(range(self.config.seed, self.config.seed + self.config.trials))
+
+  @functools.cached_property
+  def mesh(self) -> jax.sharding.Mesh:
+    """The mesh of all devices."""
+    return sharding.make_mesh(**self.config.mesh.to_dict())
+
+  @functools.cached_property
+  def encoder(self) -> tuple[BertConfig, dict[str, Any], Tokenizer]:
+    """The encoder's configuration, its parameters ({} = none) and tokenizer."""
+    c = self.config
+    if c.encoder == "scratch":
+      directory = self.workdir.data / "tokenizer"
+      if not (directory / "tokenizer.json").exists():
+        synthetic.train_tokenizer(
+          directory,
+          seed=c.data.synthetic_seed,
+          vocab_size=c.scratch.vocab_size,
+        )
+      tokenizer = load_tokenizer(directory, vocab_size=None)
+      bert = BertConfig(
+        vocab_size=tokenizer.vocab_size,
+        width=c.scratch.width,
+        layers=c.scratch.layers,
+        heads=c.scratch.heads,
+        mlp=c.scratch.mlp,
+        positions=c.max_length,
+        types=2,
+        layer_norm_eps=1e-12,
+        hidden_dropout=c.scratch.dropout,
+        attention_dropout=c.scratch.dropout,
+        pad_id=tokenizer.pad,
+      )
+      return bert, {}, tokenizer
+    bert, params, directory = hf.load_encoder(
+      c.encoder, layers=c.encoder_layers or None
+    )
+    if c.max_length > bert.positions:
+      raise ValueError(
+        f"max_length is {c.max_length}, but {c.encoder} has "
+        f"{bert.positions} positions; try --config.max_length={bert.positions}"
+      )
+    return bert, params, load_tokenizer(directory, vocab_size=bert.vocab_size)
+
+  @functools.cached_property
+  def corpus(self) -> corpus.Corpus:
+    """The tokenised rows of every task."""
+    data = self.config.data
+    return corpus.Corpus(
+      self.workdir.data,
+      self.encoder[2],
+      max_length=self.config.max_length,
+      glue_dir=data.glue_dir,
+      synthetic_seed=data.synthetic_seed,
+      double_unordered=data.double_unordered,
+      holdout=data.holdout,
+    )
+
+  def model(self, run: Run) -> MultiTask:
+    """Returns the model of a run: its tasks are its heads."""
+    c = self.config
+    return MultiTask(
+      self.encoder[0],
+      tuple((task.name, task.classes) for task in get_tasks(run.tasks)),
+      head_dropout=c.head_dropout,
+      regression_output=c.loss.regression_output,
+      dtype=jnp.dtype(c.dtype),
+      remat=c.remat,
+    )
+
+  def width(self, run: Run) -> int:
+    """Returns the row width of a run: its longest example, and no more."""
+    longest = max(
+      self.corpus.train(task).lengths.max() for task in get_tasks(run.tasks)
+    )
+    return min(self.config.max_length, -(-int(longest) // 16) * 16)
+
+  def mixture(
+    self, run: Run, sizes: dict[str, int]
+  ) -> tuple[dict[str, int], dict[str, float]]:
+    """Returns each task's copies in the pool and the weight of its loss."""
+    mix = self.config.sampling
+    scale = sampling.loss_scale(
+      list(sizes.values()),
+      kind=mix.loss_scale,
+      exponent=mix.loss_scale_exponent,
+    )
+    weights = dict(zip(sizes, map(float, scale), strict=True))
+    copies = dict.fromkeys(sizes, 1)
+    # The reference code has neither copies nor weights for a task alone.
+    if mix.kind == "copies" and len(run.tasks) > 1:
+      known = sampling.REFERENCE_SIZES if mix.reference_sizes else sizes
+      copies, shares = sampling.copies_and_weights(
+        known,
+        exponent=mix.exponent,
+        anchor="mnli" if mix.reference_sizes else "",
+        over=tuple(known),
+      )
+      missing = [name for name in run.tasks if name not in copies]
+      if missing:
+        raise ValueError(
+          f"sampling.reference_sizes knows {', '.join(known)}, not "
+          f"{', '.join(missing)}; set --config.sampling.reference_sizes=False"
+        )
+      weights = {name: weights[name] * shares[name] for name in run.tasks}
+    return copies, weights
+
+  def settings_hash(self, run: Run) -> str:
+    """Returns the hash of what made a run, but for its seed."""
+    return digest([shaping(self.config), dataclasses.asdict(run)])
+
+  def given(self, run: Run, seeds: Sequence[int]) -> Any:
+    """Returns the parameters a run starts from, [R, ...]; {} = none.
+
+    In this order: the run that it continues, the run named by init_from, the
+    pretrained directory. (Its own checkpoint comes before all: train.py.)
+    """
+    c = self.config
+    if run.start:
+      trees = [load_params(self.workdir.params(run.start, s)) for s in seeds]
+      return jax.tree.map(lambda *x: np.stack(x), *map(self.own(run), trees))
+    given = self.encoder[1]
+    if c.init_from:
+      found = sorted((Path(c.init_from) / "checkpoints").glob("seed-*"))
+      if not found:
+        raise ValueError(
+          f"init_from is {c.init_from}, which holds no finished run; give a "
+          "directory like W/runs/NAME"
+        )
+      if c.init_part not in ("encoder", "all"):
+        raise ValueError(
+          f"init_part is {c.init_part!r}; it is encoder or all"
+        )
+      given = self.own(run)(load_params(found[0]))
+      if c.init_part == "encoder":
+        given.pop("heads", None)
+    return jax.tree.map(
+      lambda x: np.broadcast_to(x, (len(seeds), *x.shape)), given
+    )
+
+  def own(self, run: Run) -> Callable[[dict], dict]:
+    """Returns a function that keeps the heads of a run's own tasks."""
+
+    def keep(params: dict) -> dict:
+      heads = {k: v for k, v in params["heads"].items() if k in run.tasks}
+      return {**params, "heads": heads}
+
+    return keep
+
+  def trial_params(self, run: Run, seeds: Sequence[int]) -> Any:
+    """Returns the parameters of finished trials, [R, ...]."""
+    trees = [load_params(self.workdir.params(run.name, s)) for s in seeds]
+    return jax.tree.map(lambda *x: np.stack(x), *trees)

@@ -1,0 +1,188 @@
+"""Runs an experiment: python -m bam_jax.main --config=FILE --workdir=W.
+
+Trains single-task teachers, caches their logits, trains multi-task students
+with teacher annealing, evaluates them and prints the comparison.
+
+  python -m bam_jax.main --config=configs/quickstart.py --workdir=W
+  python -m bam_jax.main --config=configs/glue_bam.py:rte,mrpc --workdir=W \\
+      --config.data.glue_dir=GLUE --config.encoder=DIR_OR_HUB_NAME \\
+      --config.methods='single,multi,single->multi' --config.trials=5
+
+Any key of configs/common.py can be set by --config.KEY=VALUE. Running the same
+command again goes on where the last one stopped.
+
+Exit codes: 0 done, 2 something in the command or its input is wrong (one
+sentence says what), 3 stopped by a signal after saving, 1 anything else.
+"""
+
+import difflib
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "The experiment: a file of configs/, with :task,task,..."
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Where everything is written; made if it is not there."
+)
+
+
+class UsageError(ValueError):
+  """What was typed cannot be done."""
+
+
+def parse_flags(argv: Sequence[str]) -> list[str]:
+  """Parses the command line; a wrong one is one sentence and exit code 2."""
+  if any(arg in ("--help", "-h", "-help", "--helpfull") for arg in argv[1:]):
+    print(__doc__)
+    print(config_help())
+    sys.exit(0)
+  try:
+    rest = flags.FLAGS(list(argv))
+    if len(rest) > 1:
+      raise UsageError(f"{rest[1]!r} is not a flag; see --help")
+    for flag in ("config", "workdir"):
+      if flags.FLAGS[flag].value is None:
+        raise UsageError(f"--{flag} is missing; see --help")
+    # A file that could not be loaded complains only when it is looked at.
+    _CONFIG.value.to_dict()
+    return rest
+  except Exception as error:
+    fail(explain(error, argv))
+
+
+def explain(error: Exception, argv: Sequence[str]) -> str:
+  """Returns one sentence on a command line that could not be parsed."""
+  if isinstance(error, flags.UnrecognizedFlagError):
+    return f"no flag --{error.flagname}; there are --config and --workdir"
+  given = dict(arg.removeprefix("--").partition("=")[::2] for arg in argv[1:])
+  file = given.get("config", "").partition(":")[0]
+  if file and not Path(file).is_file():
+    there = sorted(str(path) for path in Path("configs").glob("*.py"))
+    return f"no config file {file!r}{nearest(file, there, '')}"
+  try:
+    # Once more without the overrides, to know what there is to override.
+    arg = given.get("config", "").partition(":")[2]
+    known = keys(runpy.run_path(file)["get_config"](arg).to_dict())
+  except Exception as cause:
+    return last_line(cause)
+  for name in given:
+    key = name.removeprefix("config.")
+    if name.startswith("config.") and key not in known:
+      return f"no config key {key!r}{nearest(key, known, '--config.')}"
+  return last_line(error)
+
+
+def last_line(error: Exception) -> str:
+  """Returns the part of a library's message that says what is wrong."""
+  lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+  return lines[-1].removeprefix("ValueError: ") if lines else repr(error)
+
+
+def keys(tree: dict, prefix: str = "") -> list[str]:
+  """Returns "optim.clip" and all the others."""
+  found = []
+  for key, value in tree.items():
+    found.append(prefix + key)
+    if isinstance(value, dict):
+      found += keys(value, f"{prefix}{key}.")
+  return found
+
+
+def nearest(got: str, known: Sequence[str], prefix: str) -> str:
+  """Returns "; did you mean ...?" or a pointer to the list."""
+  # The last part counts most: optim.warmpu, but also warmup for optim.warmup.
+  tails = {key.rpartition(".")[2]: key for key in known}
+  close = difflib.get_close_matches(got, known, n=1, cutoff=0.75)
+  close = close or [
+    tails[t]
+    for t in difflib.get_close_matches(got.rpartition(".")[2], tails, n=1)
+  ]
+  if close:
+    return f"; did you mean {prefix}{close[0]}?"
+  return "; --help lists them all"
+
+
+def config_help() -> str:
+  """Returns every key with its comment, from configs/common.py."""
+  file = Path(__file__).parents[1] / "configs" / "common.py"
+  if not file.exists():
+    return ""
+  body = file.read_text().partition("c = ConfigDict()\n")[2]
+  body = body.partition("  return c\n")[0]
+  lines = [line.strip() for line in body.splitlines()]
+  lines = [line for line in lines if "= ConfigDict()" not in line]
+  shown = [
+    f"  --config.{line[2:]}" if line.startswith("c.") else f"  {line}"
+    for line in lines
+  ]
+  return "Keys and their defaults (configs/common.py):\n" + "\n".join(shown)
+
+
+def fail(sentence: str) -> None:
+  """Says what is wrong and exits with code 2."""
+  print(f"error: {sentence}", file=sys.stderr)
+  sys.exit(2)
+
+
+class Signals:
+  """Remembers a SIGTERM or SIGINT; the second one ends at once."""
+
+  def __init__(self):
+    self.received = False
+    for number in (signal.SIGTERM, signal.SIGINT):
+      signal.signal(number, self._receive)
+
+  def _receive(self, number, frame) -> None:
+    if self.received:
+      os._exit(128 + number)
+    self.received = True
+
+  def __call__(self) -> bool:
+    return self.received
+
+
+def main(argv: Sequence[str]) -> None:
+  """Runs the stages that the config asks for."""
+  del argv
+  # Slow imports only now, so that --help and a misspelt key answer at once.
+  import jax
+
+  from bam_jax import train
+  from bam_jax.recipe import execute
+  from bam_jax.workdir import Workdir
+  from bam_jax.writer import say
+
+  # The libraries' progress is no news to who runs an experiment.
+  logging.set_verbosity(logging.WARNING)
+  # A run, its repetition and its next trials compile the same programs.
+  if not jax.config.jax_compilation_cache_dir:
+    cache = Path(_WORKDIR.value).absolute() / "cache"
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+  stop = Signals()
+  workdir = Workdir(Path(_WORKDIR.value))
+  devices = jax.devices()
+  say(
+    f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}, "
+    f"{_WORKDIR.value}"
+  )
+  try:
+    execute(_CONFIG.value, workdir, stop)
+  except train.Stopped as stopped:
+    say(f"{stopped}; the same command goes on from there")
+    sys.exit(3)
+  except (ValueError, OSError, train.NotFinite) as error:
+    if "BAM_JAX_TRACEBACK" in os.environ:
+      raise
+    fail(str(error))
+
+
+if __name__ == "__main__":
+  app.run(main, flags_parser=parse_flags)

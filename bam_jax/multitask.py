@@ -1,0 +1,97 @@
+"""One encoder, one pooler and one head per task.
+
+The pooler reads every packed example's [CLS]; the heads are the only
+parameters that tasks do not share (Clark et al. 2019, section 3.1).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from bam_jax.bert import Bert, BertConfig
+
+# What turns a head's one output into the prediction of a regression task.
+REGRESSION_OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
+
+
+class Heads(nn.Module):
+  """A dense layer per task; every example gets its own task's output."""
+
+  heads: tuple[tuple[str, int], ...]
+  regression_output: str
+
+  @nn.compact
+  def __call__(self, pooled: jax.Array, task: jax.Array) -> jax.Array:
+    """Returns f32[B, E, C]; columns past a task's own classes are zero.
+
+    Args:
+      pooled: [B, E, D].
+      task: i32[B, E], the position of each example's task in `heads`; -1 where
+        there is no example (its output is the first task's and means nothing).
+    """
+    widest = max(classes for _, classes in self.heads)
+    outputs = []
+    for name, classes in self.heads:
+      dense = nn.Dense(classes, kernel_init=nn.initializers.glorot_uniform(),
+                       name=name)  # fmt: skip
+      logits = dense(pooled.astype(jnp.float32))
+      if classes == 1:
+        logits = REGRESSION_OUTPUTS[self.regression_output](logits)
+      outputs.append(jnp.pad(logits, ((0, 0), (0, 0), (0, widest - classes))))
+    own = jnp.maximum(task, 0)[None, :, :, None]
+    return jnp.take_along_axis(jnp.stack(outputs), own, axis=0)[0]
+
+
+class MultiTask(nn.Module):
+  """The whole model: a batch in, each example's own logits out."""
+
+  config: BertConfig
+  # (task, classes); one class means regression.
+  heads: tuple[tuple[str, int], ...]
+  head_dropout: float
+  regression_output: str
+  dtype: Any
+  remat: bool
+
+  @nn.compact
+  def __call__(self, batch: Mapping, *, train: bool) -> jax.Array:
+    """Returns logits f32[B, E, C] before the softmax.
+
+    For a regression task the first column is the prediction in [0, 1] (or any
+    number, with the linear output).
+
+    Args:
+      batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
+        `task` i32[B, E].
+      train: whether dropout acts; needs the rng "dropout".
+    """
+    hidden = Bert(self.config, self.dtype, self.remat, name="bert")(
+      batch["tokens"],
+      batch["types"],
+      batch["positions"],
+      batch["segments"],
+      train=train,
+    )
+    first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
+    dense = nn.Dense(
+      self.config.width,
+      dtype=self.dtype,
+      kernel_init=nn.initializers.normal(0.02),
+      name="pooler",
+    )
+    pooled = nn.tanh(dense(first))
+    pooled = nn.Dropout(self.head_dropout, deterministic=not train)(pooled)
+    heads = Heads(self.heads, self.regression_output, name="heads")
+    return heads(pooled, batch["task"])
+
+
+def init_params(model: MultiTask, key: jax.Array) -> dict:
+  """Returns random parameters: `bert`, `pooler` and `heads`."""
+  one = {
+    name: jnp.zeros((1, 1), jnp.int32)
+    for name in ("tokens", "types", "positions", "segments", "cls", "task")
+  }
+  return model.init(key, one, train=False)["params"]

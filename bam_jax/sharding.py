@@ -1,0 +1,128 @@
+"""The mesh and where arrays live on it; no other file names a mesh axis.
+
+Axes: `data` splits rows, `fsdp` splits rows and parameters, `tensor` splits
+parameters within a layer. Trials, where there are several, are never split.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+P = PartitionSpec
+AXES = ("data", "fsdp", "tensor")
+ROWS = ("data", "fsdp")
+
+# The first rule that matches the end of a parameter's path is its spec. The
+# optimiser's moments carry the same paths, so the same rules place them.
+RULES = (
+  (r"embeddings/(word|position|type)/embedding", P(None, ("fsdp", "tensor"))),
+  (r"(query|key|value|up)/kernel", P("fsdp", "tensor")),
+  (r"(query|key|value|up)/bias", P("tensor")),
+  (r"(out|down)/kernel", P("tensor", "fsdp")),
+  (r"(out|down)/bias", P()),
+  (r"(norm|attention_norm|mlp_norm)/(scale|bias)", P()),
+  (r"pooler/kernel", P("fsdp", "tensor")),
+  (r"pooler/bias", P("tensor")),
+  (r"heads/[^/]+/(kernel|bias)", P()),
+  # Steps, keys and the optimiser's counts.
+  (r"(step|key|count)", P()),
+)
+
+
+def make_mesh(data: int, fsdp: int, tensor: int) -> Mesh:
+  """Returns the mesh over all devices.
+
+  Args:
+    data: devices along this axis; -1, on one axis, stands for all that are
+      left.
+    fsdp: the same.
+    tensor: the same.
+
+  Raises:
+    ValueError: the axes do not multiply to the number of devices.
+  """
+  sizes, devices = [data, fsdp, tensor], jax.device_count()
+  known = int(np.prod([n for n in sizes if n > 0]))
+  if sizes.count(-1) == 1 and devices % known == 0:
+    sizes[sizes.index(-1)] = devices // known
+  if min(sizes) < 1 or int(np.prod(sizes)) != devices:
+    raise ValueError(
+      f"mesh data={data}, fsdp={fsdp}, tensor={tensor} does not divide over "
+      f"{devices} devices; their product must be {devices}, and one may be "
+      f"-1: --config.mesh.data=-1"
+    )
+  # Auto: with Explicit axes nn.Embed refuses a sharded table.
+  return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3)
+
+
+def row_multiple(mesh: Mesh) -> int:
+  """Returns what the number of rows of a batch must be a multiple of."""
+  return int(np.prod([mesh.shape[axis] for axis in ROWS]))
+
+
+def path_name(path: tuple) -> str:
+  """Returns a tree path as "bert/layer_0/query/kernel"."""
+  return "/".join(
+    str(getattr(k, "key", getattr(k, "name", getattr(k, "idx", k))))
+    for k in path
+  )
+
+
+def spec(name: str) -> PartitionSpec:
+  """Returns the spec of one leaf, without the axis of trials."""
+  for pattern, found in RULES:
+    if re.search(rf"(^|/){pattern}$", name):
+      return found
+  raise ValueError(f"no rule in bam_jax/sharding.py places the array {name!r}")
+
+
+def state_sharding(mesh: Mesh, shapes: Any) -> Any:
+  """Returns a NamedSharding per leaf of a state with a leading trial axis.
+
+  Args:
+    mesh: from `make_mesh`.
+    shapes: a tree of arrays or ShapeDtypeStructs [R, ...].
+
+  Raises:
+    ValueError: an axis of an array does not divide over its mesh axes.
+  """
+
+  def place(path, leaf):
+    name = path_name(path)
+    found = spec(name)
+    for size, axes in zip(leaf.shape[1:], found, strict=False):
+      axes = (axes,) if isinstance(axes, str) else axes or ()
+      parts = int(np.prod([mesh.shape[axis] for axis in axes]))
+      if size % parts:
+        raise ValueError(
+          f"{name} has an axis of {size}, which does not divide over "
+          f"{parts} devices ({', '.join(axes)}); choose smaller "
+          "--config.mesh.fsdp or --config.mesh.tensor"
+        )
+    return NamedSharding(mesh, P(None, *found))
+
+  return jax.tree_util.tree_map_with_path(place, shapes)
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """Returns the sharding of what every device holds whole."""
+  return NamedSharding(mesh, P())
+
+
+def put(mesh: Mesh, batch: Mapping[str, np.ndarray], *, trials: bool) -> dict:
+  """Sends a batch to the devices, its rows split over them.
+
+  Args:
+    mesh: from `make_mesh`.
+    batch: this process's rows; arrays [B, ...], or [R, B, ...] with `trials`.
+    trials: whether the arrays carry the axis of trials.
+  """
+  place = NamedSharding(mesh, P(None, ROWS) if trials else P(ROWS))
+  return {
+    name: jax.make_array_from_process_local_data(place, array)
+    for name, array in batch.items()
+  }

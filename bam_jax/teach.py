@@ -1,0 +1,173 @@
+"""Teacher logits: made once by a finished run, kept as TFDS shards, joined.
+
+A student asks for the logits of exactly the rows it trains on; what was made
+for other rows, another tokenizer or another label order is refused.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import scipy.special
+
+from bam_jax import evaluate
+from bam_jax.data import builders, corpus, shards, soft_labels
+from bam_jax.data.features import Features
+from bam_jax.tasks import Task
+
+
+def metadata(
+  task: Task, taught: Features, *, teacher: str, tokenizer: str
+) -> dict[str, Any]:
+  """Returns what teacher logits and student must agree on.
+
+  Args:
+    task: the task.
+    taught: all its training rows.
+    teacher: hash of the settings that made the teacher.
+    tokenizer: digest of the tokenizer.
+  """
+  return {
+    "teacher": teacher,
+    "tokenizer": tokenizer,
+    "source": corpus.fingerprint(taught),
+    "rows": len(taught),
+    "labels": list(task.labels),
+  }
+
+
+def teach(
+  model: Any,
+  params: Any,
+  task: Task,
+  features: Features,
+  *,
+  paths: Sequence[Path],
+  metadata: dict[str, Any],
+  width: int,
+  batch_size: int,
+  packing: bool,
+  mesh: jax.sharding.Mesh,
+  progress: Any,
+) -> None:
+  """Writes the logits of a task's training rows, one dataset per trial.
+
+  Args:
+    model: the teacher.
+    params: its parameters, [R, ...].
+    task: one of its tasks.
+    features: the task's training rows.
+    paths: R directories.
+    metadata: from `metadata`.
+    width: tokens in a row.
+    batch_size: examples per forward pass.
+    packing: several examples in a row, or one.
+    mesh: the mesh.
+    progress: called with the number of examples after each batch.
+  """
+  logits = evaluate.evaluate(
+    model,
+    params,
+    [(task, "train", features)],
+    width=width,
+    batch_size=batch_size,
+    packing=packing,
+    mesh=mesh,
+    progress=progress,
+  )[task.name, "train"]
+  for path, trial in zip(paths, logits, strict=True):
+    builders.write_logits(
+      path, index=features.index, logits=trial, metadata=metadata
+    )
+
+
+def read(
+  task: Task,
+  features: Features,
+  *,
+  paths: Sequence[Path],
+  metadata: dict[str, Any],
+) -> np.ndarray:
+  """Returns the teacher's logits f32[N, C] of these rows; several are averaged.
+
+  Args:
+    task: the task.
+    features: the student's training rows.
+    paths: the datasets of one or more teachers or trials.
+    metadata: from `metadata`; every dataset must have been made with the same.
+
+  Raises:
+    IntegrityError: a dataset is damaged, made for something else, or lacks a
+      row.
+  """
+  found = []
+  for path in paths:
+    index, logits = builders.read_logits(path, expected=metadata)
+    found.append(align(index, logits, features, path))
+  return average(found, task)
+
+
+def read_file(
+  task: Task, features: Features, path: Path, *, rows: int
+) -> np.ndarray:
+  """Returns soft labels made elsewhere as logits f32[N, C] of these rows.
+
+  Args:
+    task: the task.
+    features: the student's training rows. A swapped copy is taught what its
+      original is.
+    path: a .jsonl or .parquet file, see `soft_labels.read_soft_labels`.
+    rows: of the task's train split, without copies.
+
+  Raises:
+    ValueError: the file does not fit the task.
+  """
+  index, logits = soft_labels.read_soft_labels(path, task=task, rows=rows)
+  original = dataclasses.replace(features, index=features.index % rows)
+  return align(index, logits, original, path)
+
+
+def align(
+  index: np.ndarray, logits: np.ndarray, features: Features, path: Path
+) -> np.ndarray:
+  """Returns the logits in the order of the rows.
+
+  Args:
+    index: i64[M], the example number of each row of `logits`.
+    logits: f32[M, C].
+    features: N rows.
+    path: named in the message.
+
+  Raises:
+    IntegrityError: a row has no logits.
+  """
+  order = np.argsort(index)
+  at = np.searchsorted(index, features.index, sorter=order)
+  found = order[np.minimum(at, len(order) - 1)]
+  missing = features.index[index[found] != features.index]
+  if len(missing):
+    raise shards.IntegrityError(
+      f"{path} has no logits for {len(missing)} of {len(features)} training "
+      f"rows (first: example {missing[0]}); delete {path} and run "
+      "--config.stage=teach again"
+    )
+  return logits[found]
+
+
+def average(logits: Sequence[np.ndarray], task: Task) -> np.ndarray:
+  """Averages teachers in probability space; returns logits f32[N, C].
+
+  The softmax of what comes back is the mean of their probabilities; for
+  regression it is the mean prediction.
+  """
+  if len(logits) == 1:
+    return logits[0]
+  if task.kind == "regression":
+    return np.mean(logits, axis=0)
+  mean = scipy.special.logsumexp(
+    scipy.special.log_softmax(np.stack(logits), axis=-1), axis=0
+  ) - np.log(len(logits))
+  return mean.astype(np.float32)

@@ -1,0 +1,166 @@
+"""The working directory: what was asked, what is finished, what came out.
+
+Nothing is written half: files are written beside and renamed. A directory made
+with other settings is refused, with the difference shown.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+# Keys that may differ between two commands in one directory: they change how
+# much is done, or how fast, but no number that a finished run wrote.
+FREE = (
+  "accumulation",
+  "checkpoint_every",
+  "eval_batch_size",
+  "log_every",
+  "mesh",
+  "methods",
+  "remat",
+  "stage",
+  "trials",
+  "trials_at_once",
+)
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
+
+
+def write_json(path: Path, value: Any) -> None:
+  """Writes JSON beside and renames it."""
+  path.parent.mkdir(parents=True, exist_ok=True)
+  beside = path.with_suffix(".tmp")
+  beside.write_text(json.dumps(value, indent=1) + "\n")
+  os.replace(beside, path)
+
+
+def read_json(path: Path) -> Any:
+  """Returns the value, or {} where there is no such file.
+
+  Raises:
+    ValueError: the file is not JSON.
+  """
+  if not path.exists():
+    return {}
+  try:
+    return json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(
+      f"{path} is not JSON ({error}); delete it and run the same command again"
+    ) from error
+
+
+def commit() -> str:
+  """Returns the git commit of this code, "+" if changed, or "unknown"."""
+  here = Path(__file__).parent
+
+  def git(*args: str) -> str:
+    return subprocess.run(
+      ("git", "-C", str(here), *args),
+      capture_output=True,
+      text=True,
+      check=True,
+    ).stdout.strip()
+
+  try:
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
+  except (OSError, subprocess.CalledProcessError):
+    return "unknown"
+
+
+def flatten(tree: Mapping, prefix: str = "") -> dict[str, Any]:
+  """Returns {"optim.clip": 1.0, ...}."""
+  flat = {}
+  for key, value in tree.items():
+    if isinstance(value, Mapping):
+      flat |= flatten(value, f"{prefix}{key}.")
+    else:
+      flat[prefix + key] = value
+  return flat
+
+
+def shaping(config: ConfigDict) -> dict[str, Any]:
+  """Returns the keys that shape numbers, flat."""
+  flat = flatten(config.to_dict())
+  return {k: v for k, v in flat.items() if k.split(".")[0] not in FREE}
+
+
+def digest(value: Any) -> str:
+  """Returns a short hash of JSON-like settings."""
+  text = json.dumps(value, sort_keys=True)
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Workdir:
+  """W and the places in it (design: the working directory)."""
+
+  def __init__(self, path: Path):
+    """Names the directory; `open` makes it."""
+    self.path = path
+    self.data = path / "data"
+
+  def open(self, config: ConfigDict) -> None:
+    """Makes the directory for this config, or checks that it is its own.
+
+    Raises:
+      ValueError: it was made with other settings.
+      OSError: it cannot be written.
+    """
+    file = self.path / "config.json"
+    was = read_json(file).get("config")
+    if was is not None:
+      before = flatten(was)
+      now = json.loads(json.dumps(shaping(config)))
+      # A key that this version added or dropped counts as a difference too.
+      differ = [
+        f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
+        for key in sorted(before.keys() | now.keys())
+        if key.split(".")[0] not in FREE and before.get(key) != now.get(key)
+      ]
+      if differ:
+        raise ValueError(
+          f"{self.path} was made with other settings ({'; '.join(differ)}); "
+          "take another --workdir, or the settings there"
+        )
+    self.path.mkdir(parents=True, exist_ok=True)
+    write_json(
+      file,
+      {
+        "config": config.to_dict(),
+        "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
+        "commit": commit(),
+      },
+    )
+
+  def run(self, name: str) -> Path:
+    """Returns W/runs/NAME."""
+    return self.path / "runs" / name
+
+  def params(self, run: str, seed: int) -> Path:
+    """Returns where a finished trial's parameters are."""
+    return self.run(run) / "checkpoints" / f"seed-{seed}"
+
+  def teacher(self, run: str, task: str, seed: int) -> Path:
+    """Returns where a trial's logits of a task's training rows are."""
+    return self.data / "teachers" / run / task / f"seed-{seed}"
+
+  def scores(self, run: str) -> dict[str, Any]:
+    """Returns {seed: {"scores": {task: {metric: x100}}, "seconds": ...}}."""
+    return read_json(self.run(run) / "scores.json")
+
+  def finished(self, run: str, seed: int) -> bool:
+    """Tells whether this trial is trained; its parameters appear whole."""
+    return self.params(run, seed).is_dir()
+
+  def record(self, run: str, seed: int, value: Any) -> None:
+    """Adds one trial's entry to a run's scores.json."""
+    entries = self.scores(run) | {str(seed): value}
+    ordered = dict(sorted(entries.items(), key=lambda entry: int(entry[0])))
+    write_json(self.run(run) / "scores.json", ordered)

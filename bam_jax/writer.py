@@ -1,0 +1,148 @@
+"""What people see while a run trains, and metrics.jsonl.
+
+On a terminal a progress bar; in a log file one line now and then. The file
+holds no times, so that the same run twice writes the same bytes.
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import rich.console
+import rich.progress
+
+CONSOLE = rich.console.Console(highlight=False)
+# Seconds between the lines of a log that is not a terminal.
+LINE_EVERY = 15.0
+
+
+def say(text: str) -> None:
+  """Prints a line, above the bar if there is one."""
+  CONSOLE.print(text, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def bar(name: str, total: int, done: int = 0) -> Iterator[Callable]:
+  """Shows progress; yields advance(n, text="").
+
+  Args:
+    name: what is being done.
+    total: how many of it there are.
+    done: how many were done before.
+  """
+  if CONSOLE.is_terminal:
+    with rich.progress.Progress(
+      "{task.description}",
+      rich.progress.BarColumn(bar_width=24),
+      rich.progress.MofNCompleteColumn(),
+      "{task.fields[text]}",
+      rich.progress.TimeRemainingColumn(),
+      console=CONSOLE,
+      transient=True,
+    ) as progress:
+      shown = progress.add_task(name, total=total, completed=done, text="")
+
+      def advance(n: int, text: str = "") -> None:
+        progress.update(shown, advance=n, text=text)
+
+      yield advance
+    return
+  start = last = time.monotonic()
+  count = done
+
+  def log(n: int, text: str = "") -> None:
+    nonlocal last, count
+    count += n
+    now = time.monotonic()
+    if now - last > LINE_EVERY:
+      left = (now - start) / max(count - done, 1) * (total - count)
+      say(f"{name} {count}/{total} {text} {left:.0f} s left")
+      last = now
+
+  yield log
+
+
+class Writer:
+  """The record of one group of trials of one run."""
+
+  def __init__(
+    self, path: Path, name: str, tasks: Sequence[str], seeds: Sequence[int]
+  ):
+    """Opens metrics.jsonl for adding to.
+
+    Args:
+      path: W/runs/RUN/metrics.jsonl.
+      name: of the run, shown.
+      tasks: of the run, in order.
+      seeds: one per trial.
+    """
+    self._path, self._name = path, name
+    self._tasks, self._seeds = tasks, seeds
+    self._advance = lambda n, text="": None
+    self._clock = time.monotonic()
+
+  @contextlib.contextmanager
+  def progress(self, start: int, steps: int) -> Iterator[None]:
+    """Shows a bar from step `start` on; forgets rows of later steps.
+
+    A run that goes on from a checkpoint does those steps again.
+    """
+    kept = []
+    if self._path.exists():
+      for line in self._path.read_text().splitlines():
+        row = json.loads(line)
+        if row["seed"] not in self._seeds or row["step"] <= start:
+          kept.append(line)
+    beside = self._path.with_suffix(".tmp")
+    beside.write_text("".join(f"{line}\n" for line in kept))
+    os.replace(beside, self._path)
+    self._clock = time.monotonic()
+    with bar(self._name, steps, start) as self._advance:
+      yield
+
+  def steps(self, done: int, rows: Sequence[Mapping]) -> None:
+    """Writes one line per trial for the steps since the last call.
+
+    Args:
+      done: the number of the last step, counted from 1.
+      rows: the steps' sums: `loss`, `count` [R, T]; `grad_norm`, `lambda`,
+        `rate` [R].
+    """
+    loss = np.sum([row["loss"] for row in rows], axis=0)
+    count = np.sum([row["count"] for row in rows], axis=0)
+    last = rows[-1]
+    with self._path.open("a") as file:
+      for trial, seed in enumerate(self._seeds):
+        total = float(loss[trial].sum() / max(count[trial].sum(), 1))
+        line = {
+          "step": done,
+          "seed": seed,
+          "loss": total,
+          "lambda": float(last["lambda"][trial]),
+          "rate": float(last["rate"][trial]),
+          "grad_norm": float(
+            np.mean([row["grad_norm"][trial] for row in rows])
+          ),
+          "task_loss": {
+            task: float(loss[trial, t] / count[trial, t])
+            for t, task in enumerate(self._tasks)
+            if count[trial, t]
+          },
+          "task_count": {
+            task: int(count[trial, t]) for t, task in enumerate(self._tasks)
+          },
+        }
+        file.write(json.dumps(line) + "\n")
+    now = time.monotonic()
+    speed = count.sum() / max(now - self._clock, 1e-9)
+    self._clock = now
+    mean = loss.sum() / max(count.sum(), 1)
+    self._advance(
+      len(rows),
+      f"loss {mean:.3f} lambda {last['lambda'][0]:.2f} "
+      f"{speed:.0f} examples/s",
+    )

@@ -1,0 +1,171 @@
+"""Every key of every experiment, once, with its default and its meaning.
+
+A config file starts from `base()` and changes what its experiment is about.
+The defaults are the paper's (Clark et al. 2019, section 4); where the paper is
+silent they are BERT's. Nothing in bam_jax has a default of its own.
+"""
+
+from ml_collections import ConfigDict
+
+
+def base() -> ConfigDict:
+  """Returns the paper's settings, all keys present."""
+  c = ConfigDict()
+
+  # --- what is run
+  # Comma-separated task names; the tables show them in this order.
+  c.tasks = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"
+  # Comma-separated chains of `single` and `multi`; `a->b` means that a's models
+  # teach b. `+finetune` continues each task alone from the last model.
+  c.methods = "single,multi,single->multi"
+  # all, or one stage alone: train, teach, evaluate, predict, report.
+  c.stage = "all"
+  # Trials (seeds) per run: seed, seed + 1, ...
+  c.trials = 1
+  # Trials trained together by vmap. Costs memory; gains nothing on a CPU.
+  c.trials_at_once = 1
+  c.seed = 0
+  # Caps the steps of every run; the schedules scale to the cap. 0 = no cap.
+  c.max_steps = 0
+
+  # --- the encoder
+  # A Hugging Face directory, a hub name, or "scratch" (see c.scratch).
+  c.encoder = "google-bert/bert-base-uncased"
+  # Keep only the first n layers of it; 0 = all.
+  c.encoder_layers = 0
+  # Compute type: float32 or bfloat16. Parameters are always float32.
+  c.dtype = "float32"
+  # Recompute activations in the backward pass: less memory, more time.
+  c.remat = False
+  # Tokens per example, special tokens included; longer ones are truncated.
+  c.max_length = 128
+  # Dropout on the pooled [CLS] vector, in training.
+  c.head_dropout = 0.1
+  # The encoder that encoder="scratch" starts from random weights, with a
+  # WordPiece vocabulary trained on the synthetic suite.
+  c.scratch = ConfigDict()
+  c.scratch.layers = 2
+  c.scratch.width = 128
+  c.scratch.heads = 4
+  c.scratch.mlp = 512
+  c.scratch.vocab_size = 1000
+  c.scratch.dropout = 0.1
+
+  # --- data
+  c.data = ConfigDict()
+  # The folder of the GLUE download script; "" = the Hugging Face hub.
+  c.data.glue_dir = ""
+  # Adds sentence-swapped copies of symmetric tasks' training rows.
+  c.data.double_unordered = True
+  # Several examples in one row; False pads each example to a row of its own.
+  c.data.packing = True
+  # Row counts that a run may compile for; each costs one compilation.
+  c.data.row_shapes = 3
+  # Share of the training rows held out and scored in place of the dev set:
+  # settings are chosen on it, never on dev. 0 = train on all, score on dev.
+  c.data.holdout = 0.0
+
+  # Of the synthetic suite (tasks acceptability, sentiment, ...).
+  c.data.synthetic_seed = 0
+
+  # --- how tasks are mixed (section 4, "Training Details")
+  c.sampling = ConfigDict()
+  # power, proportional, uniform, log, temperature, round_robin, or copies (the
+  # reference code's duplicated rows and loss weights).
+  c.sampling.kind = "power"
+  # p ~ |D|^exponent, for power and copies.
+  c.sampling.exponent = 0.75
+  # p ~ |D|^(1/temperature), for temperature.
+  c.sampling.temperature = 2.0
+  # copies only: count rows and normalise weights over the eight tasks of the
+  # reference code, whatever tasks are trained.
+  c.sampling.reference_sizes = False
+  # A weight per task on its loss, apart from sampling: uniform, proportional
+  # or power: f(|D|) / max f.
+  c.sampling.loss_scale = "uniform"
+  c.sampling.loss_scale_exponent = 0.75
+
+  # --- the loss
+  c.loss = ConfigDict()
+  # sum or mean over a batch. The sum, as in the paper, makes the clip at 1.0
+  # bite at nearly every step.
+  c.loss.reduction = "sum"
+  # sigmoid (the paper) or linear (the reference code).
+  c.loss.regression_output = "sigmoid"
+
+  # --- distillation (section 3.2)
+  c.teacher = ConfigDict()
+  # lambda, the share of the gold label: linear (0 -> 1, teacher annealing),
+  # constant (`value`), or the name of an optax schedule with its `options`.
+  c.teacher.schedule = "linear"
+  c.teacher.value = 0.5
+  c.teacher.options = ConfigDict()
+  # Which of the teacher's trials teach: first, matched (trial k teaches trial
+  # k), or ensemble (their mean probability).
+  c.teacher.trials = "first"
+  # Soft labels made elsewhere, in place of trained teachers:
+  # "rte=soft.jsonl,mrpc=soft.parquet".
+  c.teacher.files = ""
+
+  # --- the optimiser: BERT's Adam
+  c.optim = ConfigDict()
+  c.optim.b1 = 0.9
+  c.optim.b2 = 0.999
+  c.optim.eps = 1e-6
+  c.optim.bias_correction = False
+  # Decoupled, on all but biases and LayerNorm; multiplied by the rate.
+  c.optim.weight_decay = 0.01
+  # Global norm of the gradient.
+  c.optim.clip = 1.0
+  # Share of the steps in which the rate rises.
+  c.optim.warmup = 0.1
+  # continuous, or bert: the decay starts at step 0, so the rate drops to 0.9
+  # of its peak where warm-up ends.
+  c.optim.warmup_join = "continuous"
+
+  # --- each kind of run: epochs, examples per step, peak rate, and alpha: the
+  # rate of depth d (0 = the heads) is rate * layer_decay^d; 1.0 = off.
+  c.single = ConfigDict()
+  c.single.epochs = 3.0
+  c.single.batch_size = 32
+  c.single.rate = 5e-5
+  c.single.layer_decay = 0.9
+  c.multi = ConfigDict()
+  c.multi.epochs = 6.0
+  c.multi.batch_size = 128
+  c.multi.rate = 1e-4
+  c.multi.layer_decay = 0.9
+  # Section 4, "Single-Task Fine-Tuning".
+  c.finetune = ConfigDict()
+  c.finetune.epochs = 3.0
+  c.finetune.batch_size = 32
+  c.finetune.rate = 1e-5
+  c.finetune.layer_decay = 0.9
+  # Runs of the first methods may start from a finished run's directory
+  # (W/runs/NAME) instead of the pre-trained encoder: intermediate training.
+  c.init_from = ""
+  # What to take from it: encoder (heads are new) or all.
+  c.init_part = "encoder"
+
+  # --- the machine
+  # Devices along each axis of the mesh; -1 = all that are left.
+  c.mesh = ConfigDict()
+  c.mesh.data = -1
+  c.mesh.fsdp = 1
+  c.mesh.tensor = 1
+  # Micro-batches per step; the gradient is their sum.
+  c.accumulation = 1
+  # Examples per forward pass in evaluation and teaching.
+  c.eval_batch_size = 128
+  # Steps between reads of the device's metrics (metrics.jsonl, progress).
+  c.log_every = 10
+  # Steps between checkpoints from which a stopped run goes on.
+  c.checkpoint_every = 500
+  return c
+
+
+def with_tasks(c: ConfigDict, arg: str) -> ConfigDict:
+  """Sets `c.tasks` from the part of --config after the colon, if any."""
+  if arg:
+    c.tasks = arg
+  return c
