@@ -329,16 +329,16 @@ def _config_json(config: bert.BertConfig) -> dict[str, Any]:
 def _locate(name: str | Path) -> Path:
   """The local directory of an encoder, fetched from the hub if need be."""
   directory = Path(name).expanduser()
-  if directory.is_dir():
+  if str(name) and directory.is_dir():
     return directory
   needs = (
     f"give a directory with {CONFIG}, {WEIGHTS} and tokenizer.json or "
     "vocab.txt, or a hub name such as google-bert/bert-base-uncased"
   )
-  if directory.exists():
+  if directory.is_file():
     raise ValueError(f"encoder {name} is a file; {needs}")
   if not _HUB_NAME.fullmatch(str(name)):
-    raise ValueError(f"encoder {name!s} is not a directory; {needs}")
+    raise ValueError(f"encoder {str(name)!r} is not a directory; {needs}")
   try:
     return Path(
       huggingface_hub.snapshot_download(
