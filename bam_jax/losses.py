@@ -107,7 +107,5 @@ def example_loss(
   safe = jnp.where(own, logits.astype(jnp.float32), _MASKED)
   targets = jnp.where(own, targets, 0.0)
   entropy = -jnp.sum(targets * jax.nn.log_softmax(safe, axis=-1), axis=-1)
-  # A second choice of the same column, so that the square never sees _MASKED.
-  value = jnp.where(classes == 1, safe[..., 0], 0.0)
-  squared = jnp.square(value - targets[..., 0])
+  squared = jnp.square(safe[..., 0] - targets[..., 0])
   return jnp.where(classes == 1, squared, entropy)
