@@ -4,9 +4,9 @@ Both are optax schedules, functions of the step that work inside a jitted
 function. The runs that they describe have `steps` steps, numbered from 0.
 """
 
+from collections.abc import Callable, Iterable, Mapping
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
