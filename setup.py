@@ -30,7 +30,6 @@ setuptools.setup(
   install_requires=read_requirements(),
   extras_require={
     "test": [
-      "chex>=0.1.92",  # shape checks
       "hypothesis>=6.100",  # packing and truncation over many lengths
       "pytest>=8.3",
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
