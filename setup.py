@@ -34,6 +34,7 @@ setuptools.setup(
       "pytest>=8.3",
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
       "torch==2.13.0",  # the peer that encoder and optimiser are held against
+      "transformers>=5.0",  # its BertModel and BertTokenizer are the yardstick
     ],
     "cuda": ["jax[cuda12]"],  # runs on older drivers than cuda13
     "tpu": ["jax[tpu]"],

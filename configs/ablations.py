@@ -46,7 +46,7 @@ def get_config(arg: str = ""):
     near = difflib.get_close_matches(part, PARTS, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ValueError(
-      f"ablation {part!r} is none of {', '.join(PARTS)}{hint} Type "
+      f"ablation {part!r} is none of {', '.join(PARTS)}{hint}; type "
       "--config=configs/ablations.py:lambda_0"
     )
   c = glue_bam.get_config(tasks)

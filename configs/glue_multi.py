@@ -1,6 +1,6 @@
 """Multi-task fine-tuning on GLUE without teachers.
 
-  python -m bam_jax.main --config=configs/glue_multi.py --workdir=W
+python -m bam_jax.main --config=configs/glue_multi.py --workdir=W
 """
 
 from configs import glue_bam

@@ -1,6 +1,6 @@
 """Single-task fine-tuning on GLUE: the baseline, and the teachers.
 
-  python -m bam_jax.main --config=configs/glue_single.py:rte --workdir=W
+python -m bam_jax.main --config=configs/glue_single.py:rte --workdir=W
 """
 
 from configs import glue_bam

@@ -1,6 +1,6 @@
 """Three methods on five made-up tasks with a small encoder from scratch.
 
-  python -m bam_jax.main --config=configs/quickstart.py --workdir=W
+python -m bam_jax.main --config=configs/quickstart.py --workdir=W
 """
 
 from configs import common
