@@ -5,8 +5,8 @@ parameters are kept by themselves, so that they do not depend on which trials
 were trained together.
 """
 
-import shutil
 from pathlib import Path
+import shutil
 from typing import Any
 
 import jax

@@ -4,26 +4,26 @@ Everything here is made when first asked for, so that a finished experiment is
 reported without reading its data or its encoder again.
 """
 
+from collections.abc import Sequence
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from ml_collections import ConfigDict
+import numpy as np
 
 from bam_jax import hf, sharding
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, synthetic
 from bam_jax.data.features import Tokenizer, load_tokenizer
-from bam_jax.multitask import MultiTask
+from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
 from bam_jax.tasks import Task, get_tasks
-from bam_jax.workdir import Workdir, digest, shaping
+from bam_jax.workdir import Workdir, digest, flatten, shaping
 
 
 @dataclasses.dataclass
@@ -58,7 +58,9 @@ class Experiment:
   def methods(self) -> dict[str, tuple[Run, ...]]:
     """Each method's runs, in the order of training."""
     return plan(
-      names(self.config.methods), tuple(t.name for t in self.trained_tasks)
+      names(self.config.methods),
+      tuple(t.name for t in self.trained_tasks),
+      outside=self.soft_files,
     )
 
   @property
@@ -71,6 +73,39 @@ class Experiment:
   def seeds(self) -> tuple[int, ...]:
     """One per trial."""
     return tuple(range(self.config.seed, self.config.seed + self.config.trials))
+
+  def teacher_seeds(self, seed: int) -> tuple[int, ...]:
+    """Returns which of the teacher's trials teach the trial with this seed."""
+    which = self.config.teacher.trials
+    choices = {
+      "first": self.seeds[:1],
+      "matched": (seed,),
+      "ensemble": self.seeds,
+    }
+    if which not in choices:
+      raise ValueError(
+        f"teacher.trials is {which!r}; it is one of {', '.join(choices)}"
+      )
+    return choices[which]
+
+  @functools.cached_property
+  def soft_files(self) -> dict[str, Path]:
+    """Soft labels made elsewhere: task -> file."""
+    found = {}
+    for entry in names(self.config.teacher.files):
+      task, _, path = entry.partition("=")
+      if not path or task not in [each.name for each in self.trained_tasks]:
+        raise ValueError(
+          f"teacher.files has {entry!r}; it is TASK=FILE with a task of "
+          f"{self.config.tasks}"
+        )
+      found[task] = Path(path)
+      if not found[task].is_file():
+        raise ValueError(
+          f"teacher.files names {path}, which is not there; give a .jsonl or "
+          ".parquet file"
+        )
+    return found
 
   @functools.cached_property
   def mesh(self) -> jax.sharding.Mesh:
@@ -90,19 +125,7 @@ class Experiment:
           vocab_size=c.scratch.vocab_size,
         )
       tokenizer = load_tokenizer(directory, vocab_size=None)
-      bert = BertConfig(
-        vocab_size=tokenizer.vocab_size,
-        width=c.scratch.width,
-        layers=c.scratch.layers,
-        heads=c.scratch.heads,
-        mlp=c.scratch.mlp,
-        positions=c.max_length,
-        types=2,
-        layer_norm_eps=1e-12,
-        hidden_dropout=c.scratch.dropout,
-        attention_dropout=c.scratch.dropout,
-        pad_id=tokenizer.pad,
-      )
+      bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
       return bert, {}, tokenizer
     bert, params, directory = hf.load_encoder(
       c.encoder, layers=c.encoder_layers or None
@@ -114,6 +137,31 @@ class Experiment:
       )
     return bert, params, load_tokenizer(directory, vocab_size=bert.vocab_size)
 
+  def scratch(self, vocab_size: int, pad_id: int) -> BertConfig:
+    """Returns the shape of the encoder that starts from random weights."""
+    c = self.config
+    return BertConfig(
+      vocab_size=vocab_size,
+      width=c.scratch.width,
+      layers=c.scratch.layers,
+      heads=c.scratch.heads,
+      mlp=c.scratch.mlp,
+      positions=c.max_length,
+      types=2,
+      layer_norm_eps=1e-12,
+      hidden_dropout=c.scratch.dropout,
+      attention_dropout=c.scratch.dropout,
+      pad_id=pad_id,
+    )
+
+  @functools.cached_property
+  def texts(self) -> corpus.Texts:
+    """The text of every task."""
+    data = self.config.data
+    return corpus.Texts(
+      glue_dir=data.glue_dir, synthetic_seed=data.synthetic_seed
+    )
+
   @functools.cached_property
   def corpus(self) -> corpus.Corpus:
     """The tokenised rows of every task."""
@@ -121,9 +169,8 @@ class Experiment:
     return corpus.Corpus(
       self.workdir.data,
       self.encoder[2],
+      self.texts,
       max_length=self.config.max_length,
-      glue_dir=data.glue_dir,
-      synthetic_seed=data.synthetic_seed,
       double_unordered=data.double_unordered,
       holdout=data.holdout,
     )
@@ -179,7 +226,7 @@ class Experiment:
 
   def settings_hash(self, run: Run) -> str:
     """Returns the hash of what made a run, but for its seed."""
-    return digest([shaping(self.config), dataclasses.asdict(run)])
+    return digest([shaping(self.config.to_dict()), dataclasses.asdict(run)])
 
   def given(self, run: Run, seeds: Sequence[int]) -> Any:
     """Returns the parameters a run starts from, [R, ...]; {} = none.
@@ -189,37 +236,55 @@ class Experiment:
     """
     c = self.config
     if run.start:
-      trees = [load_params(self.workdir.params(run.start, s)) for s in seeds]
-      return jax.tree.map(lambda *x: np.stack(x), *map(self.own(run), trees))
+      return self.own(run, self.trial_params(run.start, seeds))
     given = self.encoder[1]
     if c.init_from:
-      found = sorted((Path(c.init_from) / "checkpoints").glob("seed-*"))
-      if not found:
-        raise ValueError(
-          f"init_from is {c.init_from}, which holds no finished run; give a "
-          "directory like W/runs/NAME"
-        )
-      if c.init_part not in ("encoder", "all"):
-        raise ValueError(
-          f"init_part is {c.init_part!r}; it is encoder or all"
-        )
-      given = self.own(run)(load_params(found[0]))
+      found = load_params(self.init_from)
+      self.check_fit(run, found)
+      given = self.own(run, found)
       if c.init_part == "encoder":
-        given.pop("heads", None)
+        given.pop("heads")
     return jax.tree.map(
       lambda x: np.broadcast_to(x, (len(seeds), *x.shape)), given
     )
 
-  def own(self, run: Run) -> Callable[[dict], dict]:
-    """Returns a function that keeps the heads of a run's own tasks."""
+  @functools.cached_property
+  def init_from(self) -> Path | None:
+    """The parameters that init_from means: its first trial's; None = none."""
+    c = self.config
+    if c.init_part not in ("encoder", "all"):
+      raise ValueError(f"init_part is {c.init_part!r}; it is encoder or all")
+    if not c.init_from:
+      return None
+    found = (Path(c.init_from) / "checkpoints").glob("seed-*")
+    # seed-2 comes before seed-10; what Orbax left half is no trial.
+    seeds = [int(p.name[5:]) for p in found if p.name[5:].isdigit()]
+    if not seeds:
+      raise ValueError(
+        f"init_from is {c.init_from}, which holds no finished run; give a "
+        "directory like W/runs/NAME"
+      )
+    return Path(c.init_from) / "checkpoints" / f"seed-{min(seeds)}"
 
-    def keep(params: dict) -> dict:
-      heads = {k: v for k, v in params["heads"].items() if k in run.tasks}
-      return {**params, "heads": heads}
+  def check_fit(self, run: Run, given: Any) -> None:
+    """Refuses parameters of another shape than the run's model has."""
+    key = jax.random.key(0)
+    wanted = jax.eval_shape(lambda: init_params(self.model(run), key))
+    shapes = {k: v.shape for k, v in flatten(wanted).items()}
+    for name, value in flatten(self.own(run, given)).items():
+      if value.shape != shapes.get(name):
+        raise ValueError(
+          f"init_from {self.config.init_from} has {name} of shape "
+          f"{value.shape}, the encoder {self.config.encoder} wants "
+          f"{shapes.get(name)}; give the encoder that it was trained with"
+        )
 
-    return keep
+  def own(self, run: Run, params: dict) -> dict:
+    """Returns the parameters with the heads of a run's own tasks only."""
+    heads = {k: v for k, v in params["heads"].items() if k in run.tasks}
+    return {**params, "heads": heads}
 
-  def trial_params(self, run: Run, seeds: Sequence[int]) -> Any:
-    """Returns the parameters of finished trials, [R, ...]."""
-    trees = [load_params(self.workdir.params(run.name, s)) for s in seeds]
+  def trial_params(self, name: str, seeds: Sequence[int]) -> Any:
+    """Returns the parameters of finished trials of a run, [R, ...]."""
+    trees = [load_params(self.workdir.params(name, s)) for s in seeds]
     return jax.tree.map(lambda *x: np.stack(x), *trees)

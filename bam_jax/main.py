@@ -1,11 +1,11 @@
-"""Runs an experiment: python -m bam_jax.main --config=FILE --workdir=W.
+r"""Runs an experiment: python -m bam_jax.main --config=FILE --workdir=W.
 
 Trains single-task teachers, caches their logits, trains multi-task students
 with teacher annealing, evaluates them and prints the comparison.
 
   python -m bam_jax.main --config=configs/quickstart.py --workdir=W
-  python -m bam_jax.main --config=configs/glue_bam.py:rte,mrpc --workdir=W \\
-      --config.data.glue_dir=GLUE --config.encoder=DIR_OR_HUB_NAME \\
+  python -m bam_jax.main --config=configs/glue_bam.py:rte,mrpc --workdir=W \
+      --config.data.glue_dir=GLUE --config.encoder=DIR_OR_HUB_NAME \
       --config.methods='single,multi,single->multi' --config.trials=5
 
 Any key of configs/common.py can be set by --config.KEY=VALUE. Running the same
@@ -15,13 +15,15 @@ Exit codes: 0 done, 2 something in the command or its input is wrong (one
 sentence says what), 3 stopped by a signal after saving, 1 anything else.
 """
 
+import ast
+from collections.abc import Sequence
 import difflib
 import os
+from pathlib import Path
 import runpy
 import signal
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -34,6 +36,19 @@ _WORKDIR = flags.DEFINE_string(
 )
 
 
+CONFIGS = Path(__file__).parents[1] / "configs"
+EXAMPLES = {
+  "config": "--config=configs/quickstart.py",
+  "workdir": "--workdir=W, any directory",
+}
+KINDS = {
+  int: "whole number",
+  float: "number",
+  bool: "True or False",
+  str: "text",
+}
+
+
 class UsageError(ValueError):
   """What was typed cannot be done."""
 
@@ -41,19 +56,21 @@ class UsageError(ValueError):
 def parse_flags(argv: Sequence[str]) -> list[str]:
   """Parses the command line; a wrong one is one sentence and exit code 2."""
   if any(arg in ("--help", "-h", "-help", "--helpfull") for arg in argv[1:]):
-    print(__doc__)
-    print(config_help())
+    parts = __doc__.strip(), config_files(), config_keys()
+    print("\n\n".join(filter(None, parts)))
     sys.exit(0)
   try:
     rest = flags.FLAGS(list(argv))
     if len(rest) > 1:
       raise UsageError(f"{rest[1]!r} is not a flag; see --help")
-    for flag in ("config", "workdir"):
-      if flags.FLAGS[flag].value is None:
-        raise UsageError(f"--{flag} is missing; see --help")
+    for flag, example in EXAMPLES.items():
+      if not flags.FLAGS[flag].value:
+        raise UsageError(f"--{flag} is missing: {example}; see --help")
     # A file that could not be loaded complains only when it is looked at.
     _CONFIG.value.to_dict()
     return rest
+  except UsageError as error:
+    fail(str(error))
   except Exception as error:
     fail(explain(error, argv))
 
@@ -62,22 +79,43 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
   """Returns one sentence on a command line that could not be parsed."""
   if isinstance(error, flags.UnrecognizedFlagError):
     return f"no flag --{error.flagname}; there are --config and --workdir"
-  given = dict(arg.removeprefix("--").partition("=")[::2] for arg in argv[1:])
-  file = given.get("config", "").partition(":")[0]
-  if file and not Path(file).is_file():
-    there = sorted(str(path) for path in Path("configs").glob("*.py"))
+  given = flags_of(argv[1:])
+  file, _, arg = given.get("config", "").partition(":")
+  if not Path(file).is_file():
+    there = sorted(str(path) for path in Path("configs").glob("[!_]*.py"))
     return f"no config file {file!r}{nearest(file, there, '')}"
   try:
     # Once more without the overrides, to know what there is to override.
-    arg = given.get("config", "").partition(":")[2]
-    known = keys(runpy.run_path(file)["get_config"](arg).to_dict())
+    config = runpy.run_path(file)["get_config"](arg).to_dict()
   except Exception as cause:
-    return last_line(cause)
-  for name in given:
+    return f"{file}: {last_line(cause)}"
+  known = keys(config)
+  for name, value in given.items():
     key = name.removeprefix("config.")
-    if name.startswith("config.") and key not in known:
+    if not name.startswith("config."):
+      continue
+    if key not in known or isinstance(known[key], dict):
       return f"no config key {key!r}{nearest(key, known, '--config.')}"
+    if f"config.{key}" in str(error):
+      return (
+        f"config key {key} is {value!r}, which is no "
+        f"{KINDS.get(type(known[key]), 'value')} as in "
+        f"--config.{key}={known[key]}"
+      )
   return last_line(error)
+
+
+def flags_of(args: Sequence[str]) -> dict[str, str]:
+  """Returns flag -> value of --flag=value and --flag value."""
+  found, name = {}, ""
+  for arg in args:
+    if arg.startswith("-"):
+      name, equals, value = arg.lstrip("-").partition("=")
+      found[name] = value
+      name = "" if equals else name
+    elif name:
+      found[name], name = arg, ""
+  return found
 
 
 def last_line(error: Exception) -> str:
@@ -86,13 +124,13 @@ def last_line(error: Exception) -> str:
   return lines[-1].removeprefix("ValueError: ") if lines else repr(error)
 
 
-def keys(tree: dict, prefix: str = "") -> list[str]:
-  """Returns "optim.clip" and all the others."""
-  found = []
+def keys(tree: dict, prefix: str = "") -> dict[str, Any]:
+  """Returns {"optim.clip": 1.0, ...}, groups too."""
+  found = {}
   for key, value in tree.items():
-    found.append(prefix + key)
+    found[prefix + key] = value
     if isinstance(value, dict):
-      found += keys(value, f"{prefix}{key}.")
+      found |= keys(value, f"{prefix}{key}.")
   return found
 
 
@@ -110,26 +148,45 @@ def nearest(got: str, known: Sequence[str], prefix: str) -> str:
   return "; --help lists them all"
 
 
-def config_help() -> str:
+def config_files() -> str:
+  """Returns the config files with the first lines of their docstrings."""
+  lines = []
+  for path in sorted(CONFIGS.glob("[!_]*.py")):
+    if path.name != "common.py":
+      text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+      lines.append(f"  configs/{path.name:18} {text.partition(chr(10))[0]}")
+  return "\n".join(["Experiments:", *lines]) if lines else ""
+
+
+def config_keys() -> str:
   """Returns every key with its comment, from configs/common.py."""
-  file = Path(__file__).parents[1] / "configs" / "common.py"
+  file = CONFIGS / "common.py"
   if not file.exists():
     return ""
-  body = file.read_text().partition("c = ConfigDict()\n")[2]
-  body = body.partition("  return c\n")[0]
-  lines = [line.strip() for line in body.splitlines()]
-  lines = [line for line in lines if "= ConfigDict()" not in line]
-  shown = [
-    f"  --config.{line[2:]}" if line.startswith("c.") else f"  {line}"
-    for line in lines
+  body = file.read_text("utf-8").partition("c = ConfigDict()\n")[2]
+  lines = [
+    line.strip() for line in body.partition("  return c\n")[0].split("\n")
   ]
-  return "Keys and their defaults (configs/common.py):\n" + "\n".join(shown)
+  shown = [
+    f"  --config.{line[2:]}" if line.startswith("c.") else f"  {line}".rstrip()
+    for line in lines
+    if "= ConfigDict()" not in line
+  ]
+  title = "Keys and their defaults (configs/common.py):"
+  return "\n".join([title, *shown]).rstrip()
 
 
 def fail(sentence: str) -> None:
   """Says what is wrong and exits with code 2."""
   print(f"error: {sentence}", file=sys.stderr)
   sys.exit(2)
+
+
+def sentence(error: Exception) -> str:
+  """Returns what to say of an error; the system's own say no more than why."""
+  if isinstance(error, OSError) and error.strerror and error.filename:
+    return f"{error.filename}: {error.strerror}"
+  return str(error)
 
 
 class Signals:
@@ -142,16 +199,21 @@ class Signals:
 
   def _receive(self, number, frame) -> None:
     if self.received:
+      # A bar hides the cursor.
+      os.write(2, b"\x1b[?25h\n" if os.isatty(2) else b"")
       os._exit(128 + number)
     self.received = True
+    os.write(2, b"\nstopping after this step; once more stops at once\n")
 
   def __call__(self) -> bool:
+    """Tells whether one came."""
     return self.received
 
 
 def main(argv: Sequence[str]) -> None:
   """Runs the stages that the config asks for."""
   del argv
+  stop = Signals()
   # Slow imports only now, so that --help and a misspelt key answer at once.
   import jax
 
@@ -166,7 +228,6 @@ def main(argv: Sequence[str]) -> None:
   if not jax.config.jax_compilation_cache_dir:
     cache = Path(_WORKDIR.value).absolute() / "cache"
     jax.config.update("jax_compilation_cache_dir", str(cache))
-  stop = Signals()
   workdir = Workdir(Path(_WORKDIR.value))
   devices = jax.devices()
   say(
@@ -181,7 +242,7 @@ def main(argv: Sequence[str]) -> None:
   except (ValueError, OSError, train.NotFinite) as error:
     if "BAM_JAX_TRACEBACK" in os.environ:
       raise
-    fail(str(error))
+    fail(sentence(error))
 
 
 if __name__ == "__main__":

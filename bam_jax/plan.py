@@ -1,11 +1,13 @@
 """Methods as chains of training, and the runs that they come down to."""
 
+from collections.abc import Collection, Sequence
 import dataclasses
 import difflib
-from collections.abc import Sequence
 
 KINDS = ("single", "multi")
 FINETUNE = "+finetune"
+# Stands for a teaching run where the soft labels were made elsewhere.
+OUTSIDE = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +18,8 @@ class Run:
     name: its directory: method and tasks.
     kind: which settings it takes: single, multi or finetune.
     tasks: what it is trained on, in the order of its heads.
-    teachers: (task, run whose logits teach it), or ().
+    teachers: (task, run whose logits teach it), or (); the run is OUTSIDE
+      where the soft labels come from a file.
     start: the run whose parameters it starts from; "" = the encoder.
   """
 
@@ -43,7 +46,9 @@ def parse(method: str) -> tuple[tuple[str, ...], bool]:
   for kind in chain:
     if kind not in KINDS:
       near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.5)
-      hint = f"; did you mean {method.replace(kind, near[0])!r}?" if near else ""
+      hint = (
+        f"; did you mean {method.replace(kind, near[0])!r}?" if near else ""
+      )
       raise ValueError(
         f"method {method!r} has {kind!r}; a method is a chain of "
         f"{' and '.join(KINDS)} joined by '->', with {FINETUNE} at its end if "
@@ -53,7 +58,7 @@ def parse(method: str) -> tuple[tuple[str, ...], bool]:
 
 
 def plan(
-  methods: Sequence[str], tasks: Sequence[str]
+  methods: Sequence[str], tasks: Sequence[str], *, outside: Collection[str]
 ) -> dict[str, tuple[Run, ...]]:
   """Returns the runs of each method, every one after what it needs.
 
@@ -63,6 +68,8 @@ def plan(
   Args:
     methods: such as "single->multi+finetune".
     tasks: to be trained on.
+    outside: those whose soft labels come from a file: nothing is trained only
+      to teach them.
 
   Raises:
     ValueError: no such method, or none, or one twice.
@@ -72,7 +79,10 @@ def plan(
       f"methods are {','.join(methods)!r}; name each once, as in "
       "--config.methods=single,multi,single-\\>multi"
     )
-  return {method: _runs(*parse(method), tuple(tasks)) for method in methods}
+  return {
+    method: _needed(_runs(*parse(method), tuple(tasks), outside), tasks)
+    for method in methods
+  }
 
 
 def scored(runs: Sequence[Run], task: str) -> Run:
@@ -81,7 +91,10 @@ def scored(runs: Sequence[Run], task: str) -> Run:
 
 
 def _runs(
-  chain: tuple[str, ...], finetune: bool, tasks: tuple[str, ...]
+  chain: tuple[str, ...],
+  finetune: bool,
+  tasks: tuple[str, ...],
+  outside: Collection[str],
 ) -> tuple[Run, ...]:
   runs: list[Run] = []
   for i, kind in enumerate(chain):
@@ -89,7 +102,11 @@ def _runs(
     groups = [(task,) for task in tasks] if kind == "single" else [tasks]
     before = tuple(runs)
     for group in groups:
-      teachers = tuple((t, scored(before, t).name) for t in group if before)
+      teachers = tuple(
+        (t, OUTSIDE if t in outside else scored(before, t).name)
+        for t in group
+        if before
+      )
       name = f"{method}.{'+'.join(group)}"
       runs.append(Run(name, kind, group, teachers))
   if finetune:
@@ -104,3 +121,12 @@ def _runs(
       for task in tasks
     ]
   return tuple(runs)
+
+
+def _needed(runs: tuple[Run, ...], tasks: Sequence[str]) -> tuple[Run, ...]:
+  """Leaves out the runs that the scored ones do not build on."""
+  wanted = {scored(runs, task).name for task in tasks}
+  for run in reversed(runs):
+    if run.name in wanted:
+      wanted |= {name for _, name in run.teachers} | {run.start}
+  return tuple(run for run in runs if run.name in wanted)

@@ -4,17 +4,17 @@ Methods share every run that they have in common: the single-task models of
 `single` are the teachers of `single->multi`. What is finished is not redone.
 """
 
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from bam_jax import (
+  checks,
   evaluate,
   predict,
   report,
@@ -26,12 +26,10 @@ from bam_jax import (
 from bam_jax.checkpoint import Checkpoints, save_params
 from bam_jax.data import pipeline, sampling
 from bam_jax.experiment import Experiment
-from bam_jax.plan import Run, names, scored
+from bam_jax.plan import OUTSIDE, Run, scored
 from bam_jax.tasks import Task, get_tasks
 from bam_jax.workdir import Workdir, write_json
 from bam_jax.writer import CONSOLE, Writer, bar, say
-
-STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
 
 
 @dataclasses.dataclass
@@ -57,7 +55,7 @@ class Recipe(Experiment):
       for seeds in chunks(todo, self.config.trials_at_once):
         if teaching:
           self.teach_for(run, seeds)
-        elif self.untaught(run, seeds):
+        elif self.untaught(run, seeds) or not self.startable(run, seeds):
           waiting.append(run)
           break
         self.train_trials(run, seeds)
@@ -83,9 +81,7 @@ class Recipe(Experiment):
         config=self.config,
         mesh=self.mesh,
         checkpoints=checkpoints,
-        writer=Writer(
-          directory / "metrics.jsonl", run.name, run.tasks, seeds
-        ),
+        writer=Writer(directory / "metrics.jsonl", run.name, run.tasks, seeds),
         stop=self.stop,
       )
     except BaseException:
@@ -144,21 +140,12 @@ class Recipe(Experiment):
       multiple=sharding.row_multiple(self.mesh) * c.accumulation,
     )
 
-  # --- teachers
+  def startable(self, run: Run, seeds: Sequence[int]) -> bool:
+    """Tells whether the trials that a run continues are finished."""
+    start = run.start
+    return not start or all(self.workdir.finished(start, s) for s in seeds)
 
-  def teacher_seeds(self, seed: int) -> tuple[int, ...]:
-    """Returns which of the teacher's trials teach the trial with this seed."""
-    which = self.config.teacher.trials
-    choices = {
-      "first": self.seeds[:1],
-      "matched": (seed,),
-      "ensemble": self.seeds,
-    }
-    if which not in choices:
-      raise ValueError(
-        f"teacher.trials is {which!r}; it is one of {', '.join(choices)}"
-      )
-    return choices[which]
+  # --- teachers
 
   def untaught(
     self, run: Run, seeds: Sequence[int]
@@ -170,23 +157,8 @@ class Recipe(Experiment):
       (by_name[name], task, seed)
       for task, name in run.teachers
       for seed in wanted
-      if task not in self.soft_files
-      and not self.workdir.teacher(name, task, seed).exists()
+      if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
     ]
-
-  @functools.cached_property
-  def soft_files(self) -> dict[str, Path]:
-    """Soft labels made elsewhere: task -> file."""
-    found = {}
-    for entry in names(self.config.teacher.files):
-      task, _, path = entry.partition("=")
-      if not path or task not in self.config.tasks.split(","):
-        raise ValueError(
-          f"teacher.files has {entry!r}; it is TASK=FILE with a task of "
-          f"{self.config.tasks}"
-        )
-      found[task] = Path(path)
-    return found
 
   def metadata(self, name: str, task: Task) -> dict[str, Any]:
     """Returns what a teacher's logits of a task must have been made with."""
@@ -206,7 +178,7 @@ class Recipe(Experiment):
     name = dict(run.teachers).get(task.name)
     if name is None:
       return None
-    if task.name in self.soft_files:
+    if name == OUTSIDE:
       path = self.soft_files[task.name]
       return teach.read_file(task, rows, path, rows=self.corpus.rows(task))
     paths = [self.workdir.teacher(name, task.name, seed) for seed in seeds]
@@ -216,18 +188,31 @@ class Recipe(Experiment):
 
   def teach(self) -> None:
     """Makes all teacher logits whose teachers are trained."""
-    for run in self.runs:
-      self.teach_for(run, self.seeds)
+    waiting = {
+      teacher.name
+      for run in self.runs
+      for teacher in self.teach_for(run, self.seeds)
+    }
+    for name in sorted(waiting):
+      say(f"{name} cannot teach yet: --config.stage=train")
 
-  def teach_for(self, run: Run, seeds: Sequence[int]) -> None:
-    """Makes the teacher logits that trials of a run lack."""
+  def teach_for(self, run: Run, seeds: Sequence[int]) -> list[Run]:
+    """Makes the teacher logits that trials of a run lack.
+
+    Returns:
+      The teachers that are not trained.
+    """
+    untrained = []
     for teacher, name, seed in self.untaught(run, seeds):
+      if not self.workdir.finished(teacher.name, seed):
+        untrained.append(teacher)
+        continue
       task = get_tasks([name])[0]
       rows = self.corpus.taught(task)
       with bar(f"{teacher.name} teaches {name}", len(rows)) as progress:
         teach.teach(
           self.model(teacher),
-          self.trial_params(teacher, [seed]),
+          self.trial_params(teacher.name, [seed]),
           task,
           rows,
           paths=[self.workdir.teacher(teacher.name, name, seed)],
@@ -236,8 +221,19 @@ class Recipe(Experiment):
           batch_size=self.config.eval_batch_size,
           packing=self.config.data.packing,
           mesh=self.mesh,
-          progress=progress,
+          progress=self.asking(progress),
         )
+    return untrained
+
+  def asking(self, progress: Callable[[int], None]) -> Callable[[int], None]:
+    """Returns `progress` that also asks whether to stop."""
+
+    def advance(n: int) -> None:
+      progress(n)
+      if self.stop():
+        raise train.Stopped("stopped between two batches")
+
+    return advance
 
   # --- evaluation, prediction, report
 
@@ -292,7 +288,7 @@ class Recipe(Experiment):
         batch_size=self.config.eval_batch_size,
         packing=self.config.data.packing,
         mesh=self.mesh,
-        progress=progress,
+        progress=self.asking(progress),
       )
 
   def evaluate(self, *, again: bool) -> None:
@@ -303,7 +299,7 @@ class Recipe(Experiment):
         done = self.workdir.finished(run.name, seed)
         if done and (again or str(seed) not in known):
           seconds = known.get(str(seed), {}).get("seconds")
-          params = self.trial_params(run, [seed])
+          params = self.trial_params(run.name, [seed])
           self.score(run, [seed], params, seconds)
 
   def predict(self) -> None:
@@ -315,7 +311,8 @@ class Recipe(Experiment):
     method, runs = list(self.methods.items())[-1]
     found, rows = {}, {}
     for task in self.tasks:
-      if not task.test:
+      if not task.submission:
+        say(f"{task.name} is left out: the GLUE server has no such task")
         continue
       if task.head not in [name for run in runs for name in run.tasks]:
         say(f"{task.name} is predicted by {task.head}, which is not trained")
@@ -325,9 +322,7 @@ class Recipe(Experiment):
       head = get_tasks([task.head])[0]
       seeds = [s for s in self.seeds if str(s) in scores]
       if not seeds:
-        raise ValueError(
-          f"{run.name} is not trained yet: --config.stage=train"
-        )
+        raise ValueError(f"{run.name} is not trained yet: --config.stage=train")
       best = max(
         seeds, key=lambda s: scores[str(s)]["scores"][head.name][head.headline]
       )
@@ -335,34 +330,16 @@ class Recipe(Experiment):
       datasets = [(task, split, each) for split, each in tests.items()]
       rows |= {(task.name, s): len(each) for s, each in tests.items()}
       logits = self.forward(
-        run, self.trial_params(run, [best]), datasets, f"{task.name} predicts"
+        run,
+        self.trial_params(run.name, [best]),
+        datasets,
+        f"{task.name} predicts",
       )
       found |= {key: value[0] for key, value in logits.items()}
-    predict.write_submission(
-      self.workdir.path / "submission", found, rows=rows
-    )
+    if not found:
+      return
+    predict.write_submission(self.workdir.path / "submission", found, rows=rows)
     say(f"{method}: wrote {self.workdir.path / 'submission'}")
-
-
-def check(recipe: Recipe) -> None:
-  """Refuses what can be known to fail before anything is written or trained.
-
-  Raises:
-    ValueError: a task, a method, an encoder or a setting cannot be.
-  """
-  config = recipe.config
-  for group in ("single", "multi", "finetune"):
-    if config[group].batch_size % config.accumulation:
-      raise ValueError(
-        f"{group}.batch_size {config[group].batch_size} does not divide into "
-        f"accumulation={config.accumulation} micro-batches"
-      )
-  if config.loss.reduction not in ("sum", "mean"):
-    raise ValueError(
-      f"loss.reduction is {config.loss.reduction!r}; it is sum or mean"
-    )
-  recipe.teacher_seeds(config.seed)
-  assert recipe.runs and recipe.mesh and recipe.soft_files is not None
 
 
 def chunks(items: Sequence, size: int) -> list[Sequence]:
@@ -382,12 +359,8 @@ def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
     ValueError: something that the user asked for cannot be.
     train.Stopped: `stop` said so.
   """
-  if config.stage not in STAGES:
-    raise ValueError(
-      f"stage is {config.stage!r}; it is one of {', '.join(STAGES)}"
-    )
   recipe = Recipe(config, workdir, stop)
-  check(recipe)
+  checks.check(recipe)
   workdir.open(config)
   stage = config.stage
   if stage in ("all", "train"):

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from ml_collections import ConfigDict
-
 from bam_jax import stats
 from bam_jax.experiment import Experiment
 from bam_jax.plan import scored
@@ -15,6 +13,9 @@ def gather(experiment: Experiment) -> dict[str, Any]:
 
   Args:
     experiment: names the methods, their runs and the seeds.
+
+  Raises:
+    ValueError: nothing has scores yet.
   """
   config, workdir = experiment.config, experiment.workdir
   tasks = experiment.trained_tasks
@@ -36,27 +37,25 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       }
     if records:
       methods[method] = records
+  if not methods:
+    raise ValueError(
+      f"nothing in {workdir.path} has scores yet; train first: "
+      "--config.stage=train"
+    )
   counted = [task.name for task in tasks if task.in_average]
-  seconds = {
-    run.name: {
-      seed: entry["seconds"]
-      for seed, entry in workdir.scores(run.name).items()
-      if "seconds" in entry
-    }
-    for run in experiment.runs
-  }
+  seconds = {}
+  for run in experiment.runs:
+    scores = workdir.scores(run.name)
+    entries = [scores[str(s)] for s in experiment.seeds if str(s) in scores]
+    seconds[run.name] = [e["seconds"] for e in entries if "seconds" in e]
   results = {
     "schema": 1,
     "encoder": config.encoder,
     "commit": commit(),
     "split": "holdout" if config.data.holdout else "dev",
-    "data": data_note(config),
-    "settings": {
-      kind: settings_note(config[kind])
-      for kind in dict.fromkeys(run.kind for run in experiment.runs)
-    },
-    "seconds": sum(sum(each.values()) for each in seconds.values()),
-    "run_seconds": seconds,
+    # One stage alone gives the same numbers as all of them.
+    "settings": config.to_dict() | {"stage": "all"},
+    "seconds": seconds,
     "methods": methods,
     "average": {
       method: stats.average(records, counted)
@@ -65,23 +64,3 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   }
   results["tests"] = stats.compare(results)
   return results
-
-
-def settings_note(settings: ConfigDict) -> str:
-  """Returns a kind of run's settings in a line."""
-  return (
-    f"{settings.epochs:g} epochs, batch {settings.batch_size}, rate "
-    f"{settings.rate:g}, alpha {settings.layer_decay:g}"
-  )
-
-
-def data_note(config: ConfigDict) -> str:
-  """Returns what was scored, and where its text came from."""
-  where = config.data.glue_dir or "the Hugging Face hub or synthetic"
-  what = (
-    f"{config.data.holdout:.0%} of train held out"
-    if config.data.holdout
-    else "dev"
-  )
-  cap = f", at most {config.max_steps} steps a run" if config.max_steps else ""
-  return f"{what}; text from {where}{cap}"

@@ -4,8 +4,8 @@ A student asks for the logits of exactly the rows it trains on; what was made
 for other rows, another tokenizer or another label order is refused.
 """
 
-import dataclasses
 from collections.abc import Sequence
+import dataclasses
 from pathlib import Path
 from typing import Any
 

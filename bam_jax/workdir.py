@@ -4,13 +4,13 @@ Nothing is written half: files are written beside and renamed. A directory made
 with other settings is refused, with the difference shown.
 """
 
+from collections.abc import Mapping
 import hashlib
 import importlib.metadata
 import json
 import os
-import subprocess
-from collections.abc import Mapping
 from pathlib import Path
+import subprocess
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -86,10 +86,13 @@ def flatten(tree: Mapping, prefix: str = "") -> dict[str, Any]:
   return flat
 
 
-def shaping(config: ConfigDict) -> dict[str, Any]:
-  """Returns the keys that shape numbers, flat."""
-  flat = flatten(config.to_dict())
-  return {k: v for k, v in flat.items() if k.split(".")[0] not in FREE}
+def shaping(config: Mapping) -> dict[str, Any]:
+  """Returns the keys that shape numbers, flat, as JSON has them."""
+  flat = flatten(json.loads(json.dumps(config)))
+  # Where all trials teach together, one more makes other students.
+  ensemble = flat.get("teacher.trials") == "ensemble"
+  free = set(FREE) - ({"trials"} if ensemble else set())
+  return {k: v for k, v in flat.items() if k.split(".")[0] not in free}
 
 
 def digest(value: Any) -> str:
@@ -107,37 +110,55 @@ class Workdir:
     self.data = path / "data"
 
   def open(self, config: ConfigDict) -> None:
-    """Makes the directory for this config, or checks that it is its own.
+    """Makes the directory for this config.
+
+    Raises:
+      ValueError: it was made with other settings, or cannot be written.
+    """
+    self.check(config)
+    made = {
+      "config": config.to_dict(),
+      "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
+      "commit": commit(),
+    }
+    try:
+      write_json(self.file, made)
+    except OSError as error:
+      raise ValueError(
+        f"workdir {self.path} cannot be written ({error.strerror}); give a "
+        "directory of your own: --workdir=DIR"
+      ) from error
+
+  @property
+  def file(self) -> Path:
+    """W/config.json."""
+    return self.path / "config.json"
+
+  def check(self, config: ConfigDict) -> None:
+    """Looks whether the directory, if it is there, was made for this config.
 
     Raises:
       ValueError: it was made with other settings.
-      OSError: it cannot be written.
     """
-    file = self.path / "config.json"
-    was = read_json(file).get("config")
-    if was is not None:
-      before = flatten(was)
-      now = json.loads(json.dumps(shaping(config)))
-      # A key that this version added or dropped counts as a difference too.
-      differ = [
-        f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
-        for key in sorted(before.keys() | now.keys())
-        if key.split(".")[0] not in FREE and before.get(key) != now.get(key)
-      ]
-      if differ:
-        raise ValueError(
-          f"{self.path} was made with other settings ({'; '.join(differ)}); "
-          "take another --workdir, or the settings there"
-        )
-    self.path.mkdir(parents=True, exist_ok=True)
-    write_json(
-      file,
-      {
-        "config": config.to_dict(),
-        "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
-        "commit": commit(),
-      },
-    )
+    was = read_json(self.file)
+    if not was:
+      return
+    if not isinstance(was, Mapping) or "config" not in was:
+      raise ValueError(
+        f"{self.file} is not a config of bam_jax; take another --workdir"
+      )
+    before, now = shaping(was["config"]), shaping(config.to_dict())
+    # A key that this version added or dropped counts as a difference too.
+    differ = [
+      f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
+      for key in sorted(before.keys() | now.keys())
+      if before.get(key) != now.get(key)
+    ]
+    if differ:
+      raise ValueError(
+        f"{self.path} was made with other settings ({'; '.join(differ)}); "
+        "take another --workdir, or the settings there"
+      )
 
   def run(self, name: str) -> Path:
     """Returns W/runs/NAME."""

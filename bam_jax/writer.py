@@ -4,12 +4,12 @@ On a terminal a progress bar; in a log file one line now and then. The file
 holds no times, so that the same run twice writes the same bytes.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+import time
 
 import numpy as np
 import rich.console
@@ -18,6 +18,8 @@ import rich.progress
 CONSOLE = rich.console.Console(highlight=False)
 # Seconds between the lines of a log that is not a terminal.
 LINE_EVERY = 15.0
+# Letters that a bar needs beside its name.
+OTHER_COLUMNS = 60
 
 
 def say(text: str) -> None:
@@ -26,25 +28,33 @@ def say(text: str) -> None:
 
 
 @contextlib.contextmanager
-def bar(name: str, total: int, done: int = 0) -> Iterator[Callable]:
+def bar(
+  name: str, total: int, *, done: int = 0, text: str = ""
+) -> Iterator[Callable]:
   """Shows progress; yields advance(n, text="").
 
   Args:
     name: what is being done.
     total: how many of it there are.
     done: how many were done before.
+    text: shown until the first advance.
   """
   if CONSOLE.is_terminal:
     with rich.progress.Progress(
       "{task.description}",
-      rich.progress.BarColumn(bar_width=24),
+      rich.progress.BarColumn(bar_width=8),
       rich.progress.MofNCompleteColumn(),
       "{task.fields[text]}",
       rich.progress.TimeRemainingColumn(),
       console=CONSOLE,
       transient=True,
     ) as progress:
-      shown = progress.add_task(name, total=total, completed=done, text="")
+      shown = progress.add_task(
+        shorten(name, CONSOLE.width - OTHER_COLUMNS),
+        total=total,
+        completed=done,
+        text=text,
+      )
 
       def advance(n: int, text: str = "") -> None:
         progress.update(shown, advance=n, text=text)
@@ -64,6 +74,22 @@ def bar(name: str, total: int, done: int = 0) -> Iterator[Callable]:
       last = now
 
   yield log
+
+
+def shorten(name: str, width: int) -> str:
+  """Cuts a name that is too long for its place; at least 12 letters stay."""
+  width = max(width, 12)
+  return name if len(name) <= width else f"{name[: width - 3]}..."
+
+
+def parse(text: str) -> list[tuple[str, dict]]:
+  """Returns (line, row) of a file of JSON lines, but for a line cut short."""
+  rows = []
+  for line in text.splitlines():
+    # A process that was killed may have left half a line, its last.
+    with contextlib.suppress(ValueError):
+      rows.append((line, json.loads(line)))
+  return rows
 
 
 class Writer:
@@ -91,17 +117,17 @@ class Writer:
 
     A run that goes on from a checkpoint does those steps again.
     """
-    kept = []
-    if self._path.exists():
-      for line in self._path.read_text().splitlines():
-        row = json.loads(line)
-        if row["seed"] not in self._seeds or row["step"] <= start:
-          kept.append(line)
+    there = self._path.read_text() if self._path.exists() else ""
+    kept = [
+      line
+      for line, row in parse(there)
+      if row["seed"] not in self._seeds or row["step"] <= start
+    ]
     beside = self._path.with_suffix(".tmp")
     beside.write_text("".join(f"{line}\n" for line in kept))
     os.replace(beside, self._path)
     self._clock = time.monotonic()
-    with bar(self._name, steps, start) as self._advance:
+    with bar(self._name, steps, done=start, text="compiling") as self._advance:
       yield
 
   def steps(self, done: int, rows: Sequence[Mapping]) -> None:
@@ -143,6 +169,5 @@ class Writer:
     mean = loss.sum() / max(count.sum(), 1)
     self._advance(
       len(rows),
-      f"loss {mean:.3f} lambda {last['lambda'][0]:.2f} "
-      f"{speed:.0f} examples/s",
+      f"loss {mean:.3f} lambda {last['lambda'][0]:.2f} {speed:.0f} ex/s",
     )

@@ -39,6 +39,7 @@ RECIPE = STAGE | {
   "predict",
   "experiment",
   "results",
+  "checks",
   "report",
 }
 LAYERS = {
@@ -50,6 +51,7 @@ LAYERS = {
   **dict.fromkeys(["train", "teach", "predict"], STAGE),
   "experiment": LEAVES | set(MIDDLE),
   "results": LEAVES | {"experiment"},
+  "checks": LEAVES | set(MIDDLE) | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
 }

@@ -2,14 +2,44 @@
 
 import functools
 import hashlib
-import zlib
 from pathlib import Path
+import zlib
 
 import numpy as np
 
 from bam_jax.data import builders, sources
 from bam_jax.data.features import Features, Tokenizer
 from bam_jax.tasks import Task
+
+
+class Texts:
+  """The text of every split, from where the config says."""
+
+  def __init__(self, *, glue_dir: str, synthetic_seed: int):
+    """Reads nothing yet.
+
+    Args:
+      glue_dir: the GLUE folder, "" = the hub.
+      synthetic_seed: of the synthetic suite.
+    """
+    self._read = functools.partial(
+      sources.load, glue_dir=glue_dir, seed=synthetic_seed
+    )
+    self._seen: dict[tuple[str, str], sources.Examples] = {}
+
+  def look(self, task: Task, split: str) -> sources.Examples:
+    """Reads a split ahead, so that what is wrong with it shows early.
+
+    Raises:
+      ValueError: a file does not hold what the task allows.
+      OSError: a file is missing or the hub cannot be reached.
+    """
+    self._seen[task.name, split] = examples = self._read(task, split)
+    return examples
+
+  def take(self, task: Task, split: str) -> sources.Examples:
+    """Returns a split, and forgets it: what is made of it is kept."""
+    return self._seen.pop((task.name, split), None) or self._read(task, split)
 
 
 class Corpus:
@@ -19,10 +49,9 @@ class Corpus:
     self,
     path: Path,
     tokenizer: Tokenizer,
+    texts: Texts,
     *,
     max_length: int,
-    glue_dir: str,
-    synthetic_seed: int,
     double_unordered: bool,
     holdout: float,
   ):
@@ -31,22 +60,13 @@ class Corpus:
     Args:
       path: where the TFDS shards are.
       tokenizer: the encoder's own.
+      texts: what is tokenised.
       max_length: tokens per example.
-      glue_dir: the GLUE folder, "" = the hub.
-      synthetic_seed: of the synthetic suite.
       double_unordered: adds swapped copies to symmetric tasks' training rows.
       holdout: share of the training rows that is scored in place of dev.
-
-    Raises:
-      ValueError: `holdout` is not a share.
     """
-    if not 0 <= holdout < 1:
-      raise ValueError(
-        f"data.holdout is {holdout}; it is a share of the training rows, from "
-        "0 to below 1: --config.data.holdout=0.1"
-      )
     self._path, self._tokenizer, self._length = path, tokenizer, max_length
-    self._glue_dir, self._seed = glue_dir, synthetic_seed
+    self._texts = texts
     self._double, self._holdout = double_unordered, holdout
     self._features = functools.cache(self._load)
 
@@ -57,24 +77,8 @@ class Corpus:
       tokenizer=self._tokenizer,
       max_length=self._length,
       data_dir=self._path,
-      load=lambda split: sources.load(
-        task, split, glue_dir=self._glue_dir, seed=self._seed
-      ),
+      load=functools.partial(self._texts.take, task),
     )
-
-  @functools.cached_property
-  def _held(self):
-    """Returns held(task, N) -> bool[N], fixed for ever: no seed moves it."""
-
-    def held(task: Task, rows: int) -> np.ndarray:
-      order = np.random.Generator(
-        np.random.Philox(key=zlib.crc32(task.name.encode()))
-      ).permutation(rows)
-      mask = np.zeros(rows, bool)
-      mask[order[: round(self._holdout * rows)]] = True
-      return mask
-
-    return held
 
   def rows(self, task: Task) -> int:
     """Returns the rows of the train split, copies and held-out ones aside."""
@@ -91,18 +95,45 @@ class Corpus:
     """Returns the rows trained on, swapped copies last."""
     features, rows = self.taught(task), self.rows(task)
     # A held-out row's copy would give its label away.
-    return features.take(~self._held(task, rows)[features.index % rows])
+    mask = held(task, rows, self._holdout)
+    return features.take(~mask[features.index % rows])
 
   def scored(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} that scores are made of; the first is shown."""
     if self._holdout:
       features = self._features(task, ("train",))["train"]
-      return {"holdout": features.take(self._held(task, len(features)))}
+      mask = held(task, len(features), self._holdout)
+      return {"holdout": features.take(mask)}
     return self._features(task, task.dev)
 
   def test(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} to predict."""
     return self._features(task, task.test)
+
+
+def held(task: Task, rows: int, share: float) -> np.ndarray:
+  """Tells which training rows are held out, bool[N]; no seed moves them.
+
+  Args:
+    task: whose rows.
+    rows: of its train split.
+    share: of them to hold out; 0 = none.
+
+  Raises:
+    ValueError: none would be left on one side.
+  """
+  count = round(share * rows)
+  if share and not 0 < count < rows:
+    raise ValueError(
+      f"data.holdout={share} holds out {count} of the {rows} training rows of "
+      f"{task.name}; leave some on both sides: --config.data.holdout=0.1"
+    )
+  order = np.random.Generator(
+    np.random.Philox(key=zlib.crc32(task.name.encode()))
+  ).permutation(rows)
+  mask = np.zeros(rows, bool)
+  mask[order[:count]] = True
+  return mask
 
 
 def fingerprint(features: Features) -> str:

@@ -1,0 +1,190 @@
+"""Refuses what can be known to fail before anything is written or trained.
+
+The settings come first, then the encoder, then the text of every task. What a
+finished experiment no longer needs is not looked at, so that it can be
+reported without its data.
+"""
+
+import difflib
+from typing import Any
+
+from bam_jax import schedules, sharding
+from bam_jax.checkpoint import load_params
+from bam_jax.data import corpus, sampling
+from bam_jax.experiment import Experiment
+
+STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
+# Keys that are numbers from 1 up.
+POSITIVE = (
+  "trials",
+  "trials_at_once",
+  "eval_batch_size",
+  "log_every",
+  "checkpoint_every",
+  "accumulation",
+  "data.row_shapes",
+)
+# Keys that are one of a few words.
+WORDS = {
+  "stage": STAGES,
+  "dtype": ("float32", "bfloat16"),
+  "loss.reduction": ("sum", "mean"),
+  "loss.regression_output": ("sigmoid", "linear"),
+  "sampling.kind": sampling.SAMPLING,
+}
+
+
+def check(experiment: Experiment) -> None:
+  """Checks the settings, then what they name.
+
+  Args:
+    experiment: nothing of it is made yet.
+
+  Raises:
+    ValueError: a task, a method, an encoder, a source or a setting cannot be.
+    OSError: a file is missing or the hub cannot be reached.
+  """
+  settings(experiment)
+  experiment.workdir.check(experiment.config)
+  stage = experiment.config.stage
+  if stage not in ("all", "train") and not started(experiment):
+    raise ValueError(
+      f"nothing in {experiment.workdir.path} is trained yet, so stage {stage} "
+      "has nothing to do; start with --config.stage=train"
+    )
+  if stage == "report" or (stage in ("all", "train") and complete(experiment)):
+    return
+  batches(experiment)
+  encoder(experiment)
+  text(experiment)
+
+
+def complete(experiment: Experiment) -> bool:
+  """Tells whether every trial of every run is trained and scored."""
+  workdir = experiment.workdir
+  return all(
+    workdir.finished(run.name, seed) and str(seed) in workdir.scores(run.name)
+    for run in experiment.runs
+    for seed in experiment.seeds
+  )
+
+
+def started(experiment: Experiment) -> bool:
+  """Tells whether any trial of any run is trained."""
+  return any(
+    experiment.workdir.finished(run.name, seed)
+    for run in experiment.runs
+    for seed in experiment.seeds
+  )
+
+
+def settings(experiment: Experiment) -> None:
+  """Checks what the config alone tells."""
+  c = experiment.config
+  for key, words in WORDS.items():
+    got = lookup(c, key)
+    if got not in words:
+      near = difflib.get_close_matches(got, words, n=1)
+      hint = f"; did you mean {near[0]}?" if near else ""
+      raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
+  for key in POSITIVE:
+    if lookup(c, key) < 1:
+      raise ValueError(f"{key} is {lookup(c, key)}; it is 1 or more")
+  for key in ("max_steps", "seed", "encoder_layers"):
+    if c[key] < 0:
+      raise ValueError(f"{key} is {c[key]}; it is 0 or more")
+  for kind in ("single", "multi", "finetune"):
+    for key in ("epochs", "batch_size", "rate", "layer_decay"):
+      if not c[kind][key] > 0:
+        raise ValueError(f"{kind}.{key} is {c[kind][key]}; it is above 0")
+    schedules.learning_rate(
+      peak=c[kind].rate,
+      steps=100,
+      warmup=c.optim.warmup,
+      join=c.optim.warmup_join,
+    )
+  # Most schedules take any number of steps; one that does not says so later.
+  schedules.teacher_lambda(
+    kind=c.teacher.schedule,
+    steps=100,
+    value=c.teacher.value,
+    options=c.teacher.options.to_dict(),
+  )
+  sampling.loss_scale(
+    [1], kind=c.sampling.loss_scale, exponent=c.sampling.loss_scale_exponent
+  )
+  if not c.sampling.temperature > 0:
+    raise ValueError(
+      f"sampling.temperature is {c.sampling.temperature}; it is above 0"
+    )
+  for key in ("head_dropout", "data.holdout"):
+    if not 0 <= lookup(c, key) < 1:
+      raise ValueError(
+        f"{key} is {lookup(c, key)}; it is a share, from 0 to below 1"
+      )
+  if c.max_length < 5:
+    raise ValueError(
+      f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
+    )
+  experiment.teacher_seeds(c.seed)
+  for run in experiment.runs:
+    experiment.mixture(run, dict.fromkeys(run.tasks, 1))
+
+
+def batches(experiment: Experiment) -> None:
+  """Checks that batches divide over devices and micro-batches."""
+  c = experiment.config
+  devices = sharding.row_multiple(experiment.mesh)
+  sizes = {
+    f"{kind}.batch_size": (c[kind].batch_size, c.accumulation)
+    for kind in sorted({run.kind for run in experiment.runs})
+  }
+  sizes["eval_batch_size"] = c.eval_batch_size, 1
+  for key, (size, parts) in sizes.items():
+    if size % parts:
+      raise ValueError(
+        f"{key}={size} does not divide into accumulation={parts} "
+        f"micro-batches; try --config.{key}={-(-size // parts) * parts}"
+      )
+    # Packed rows are rounded up, so only padded ones must fit by themselves.
+    whole = devices * parts
+    if not c.data.packing and size % whole:
+      raise ValueError(
+        f"{key}={size} without packing does not divide over {devices} devices "
+        f"x {parts} micro-batches; try --config.{key}="
+        f"{-(-size // whole) * whole}"
+      )
+
+
+def encoder(experiment: Experiment) -> None:
+  """Reads the encoder and its tokenizer, and the run that it starts from."""
+  if experiment.config.encoder == "scratch":
+    experiment.scratch(experiment.config.scratch.vocab_size, 0)
+  else:
+    assert experiment.encoder
+  start = experiment.init_from
+  if start and experiment.config.encoder != "scratch":
+    for run in experiment.runs:
+      experiment.check_fit(run, load_params(start))
+
+
+def text(experiment: Experiment) -> None:
+  """Reads the text of every split that the stage needs."""
+  c = experiment.config
+  for task in experiment.trained_tasks:
+    rows = len(experiment.texts.look(task, task.train))
+    corpus.held(task, rows, c.data.holdout)
+    if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
+      for split in task.dev:
+        experiment.texts.look(task, split)
+  if c.stage == "predict":
+    for task in experiment.tasks:
+      for split in task.submission:
+        experiment.texts.look(task, split)
+
+
+def lookup(config: Any, key: str) -> Any:
+  """Returns the value of "optim.clip"."""
+  for part in key.split("."):
+    config = config[part]
+  return config
