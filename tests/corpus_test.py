@@ -1,0 +1,107 @@
+"""What is held out stays out; what was looked at is not read twice."""
+
+import numpy as np
+import pytest
+
+from bam_jax.data import corpus, sources
+from bam_jax.data.features import load_tokenizer
+from bam_jax.tasks import get_tasks
+from tests import small
+
+COLA, RTE, STSB = get_tasks(["cola", "rte", "stsb"])
+ROWS = small.ROWS["train"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+  directory = tmp_path_factory.mktemp("tokenizer")
+  words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *small.WORDS]
+  (directory / "vocab.txt").write_text("\n".join(words) + "\n")
+  return load_tokenizer(directory, vocab_size=None)
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory, tokenizer):
+  root = tmp_path_factory.mktemp("corpus")
+  small.write_glue(root / "glue")
+
+  def make(**changes):
+    settings = dict(max_length=32, double_unordered=True, holdout=0.0)
+    texts = corpus.Texts(glue_dir=str(root / "glue"), synthetic_seed=0)
+    return corpus.Corpus(root, tokenizer, texts, **(settings | changes))
+
+  return make
+
+
+def test_symmetric_tasks_get_swapped_copies_when_asked(make):
+  assert len(make().train(STSB)) == 2 * ROWS
+  assert len(make(double_unordered=False).train(STSB)) == ROWS
+  assert len(make().train(RTE)) == ROWS
+  assert make().rows(STSB) == ROWS
+
+
+def test_held_out_rows_and_their_copies_are_never_trained_on(make):
+  held = make(holdout=0.3)
+  trained, scored = held.train(STSB), held.scored(STSB)
+  assert list(scored) == ["holdout"]
+  out = set(scored["holdout"].index.tolist())
+  assert len(out) == round(0.3 * ROWS)
+  assert out.isdisjoint((trained.index % ROWS).tolist())
+  assert len(trained) == 2 * (ROWS - len(out))
+  # Teachers answer for all rows, so that one set of logits serves any share.
+  assert len(held.taught(STSB)) == 2 * ROWS
+
+
+def test_dev_is_scored_where_nothing_is_held_out(make):
+  scored = make().scored(COLA)
+  assert {k: len(v) for k, v in scored.items()} == {
+    "validation": small.ROWS["dev"]
+  }
+
+
+def test_the_same_rows_are_held_out_for_ever():
+  mask = corpus.held(RTE, 20, 0.25)
+  assert np.flatnonzero(mask).tolist() == [1, 5, 11, 12, 16]
+  assert not np.array_equal(mask, corpus.held(STSB, 20, 0.25))
+  assert not corpus.held(RTE, 20, 0.0).any()
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_holdout_that_leaves_one_side_empty_is_refused(share):
+  with pytest.raises(ValueError, match=r"rte; leave some on both sides"):
+    corpus.held(RTE, 20, share)
+
+
+def test_test_rows_have_no_labels(make):
+  (rows,) = make().test(RTE).values()
+  assert len(rows) == small.ROWS["test"]
+  assert rows.labels is None
+
+
+def test_text_that_was_looked_at_is_read_once(make, monkeypatch, tmp_path):
+  reads = []
+  load = sources.load
+  monkeypatch.setattr(
+    sources,
+    "load",
+    lambda task, split, **how: (
+      reads.append((task.name, split)) or load(task, split, **how)
+    ),
+  )
+  it = make(max_length=24)
+  it._texts.look(RTE, "train")
+  assert len(it.train(RTE)) == ROWS
+  assert it.train(RTE) is not None
+  assert reads == [("rte", "train")]
+
+
+def test_the_fingerprint_sees_ids_labels_and_numbers(make):
+  rows = make().train(RTE)
+  first = corpus.fingerprint(rows)
+  assert first == corpus.fingerprint(make().train(RTE))
+  for name in ("tokens", "labels", "index", "types"):
+    changed = getattr(rows, name).copy()
+    changed[-1] += 1
+    other = {**vars(rows), name: changed}
+    fields = {k: other[k] for k in rows.__dataclass_fields__}
+    assert corpus.fingerprint(type(rows)(**fields)) != first, name

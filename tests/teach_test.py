@@ -1,0 +1,152 @@
+"""Teacher logits: joined by example, averaged, refused where unfit."""
+
+import json
+
+import numpy as np
+import pytest
+import scipy.special
+
+from bam_jax import teach
+from bam_jax.data import builders, shards
+from bam_jax.data.features import Features
+from bam_jax.tasks import get_tasks
+
+RTE, STSB, MNLI = get_tasks(["rte", "stsb", "mnli"])
+
+
+def rows(index, labels=None):
+  """Features of one token each."""
+  index = np.asarray(index, np.int64)
+  n = len(index)
+  return Features(
+    tokens=np.arange(n, dtype=np.int32) + 7,
+    types=np.zeros(n, np.int8),
+    offsets=np.arange(n + 1),
+    index=index,
+    labels=np.zeros(n, np.float32) if labels is None else labels,
+  )
+
+
+def test_probabilities_are_averaged_not_logits():
+  a = np.array([[4.0, 0.0, -1.0], [0.0, 0.0, 9.0]], np.float32)
+  b = np.array([[0.0, 3.0, 0.0], [1.0, -5.0, 0.0]], np.float32)
+  by_hand = (scipy.special.softmax(a, -1) + scipy.special.softmax(b, -1)) / 2
+  mean = teach.average([a, b], MNLI)
+  np.testing.assert_allclose(scipy.special.softmax(mean, -1), by_hand, 1e-6)
+  assert mean.dtype == np.float32
+  off = scipy.special.softmax((a + b) / 2, -1) - by_hand
+  assert abs(off).max() > 0.01  # the case tells the two apart
+
+
+def test_a_regression_ensemble_is_the_mean_value():
+  mean = teach.average([np.float32([[0.2]]), np.float32([[0.6]])], STSB)
+  np.testing.assert_allclose(mean, [[0.4]], 1e-6)
+
+
+def test_one_teacher_is_left_as_it_is():
+  logits = np.float32([[3, 1]])
+  assert teach.average([logits], RTE) is logits
+
+
+def test_logits_follow_their_examples_not_their_order(tmp_path):
+  logits = np.float32([[10], [30], [20]])
+  found = teach.align(
+    np.array([1, 3, 2]), logits, rows([3, 1, 1]), tmp_path / "x"
+  )
+  assert found.ravel().tolist() == [30, 10, 10]
+
+
+def test_a_row_without_logits_is_named(tmp_path):
+  with pytest.raises(shards.IntegrityError, match=r"example 5.*teach") as error:
+    teach.align(
+      np.array([0, 1]), np.zeros((2, 1)), rows([1, 5]), tmp_path / "lost"
+    )
+  assert "1 of 2" in str(error.value)
+  assert "lost" in str(error.value)
+
+
+META = dict(teacher="t0", tokenizer="k0")
+
+
+def written(path, features, task=RTE, **changes):
+  metadata = teach.metadata(task, features, **(META | changes))
+  builders.write_logits(
+    path,
+    index=features.index,
+    logits=np.arange(len(features) * 2, dtype=np.float32).reshape(-1, 2),
+    metadata=metadata,
+  )
+  return path
+
+
+def test_a_subset_of_rows_may_be_read(tmp_path):
+  everything = rows(range(6))
+  path = written(tmp_path / "seed-0", everything)
+  found = teach.read(
+    RTE,
+    everything.take(np.array([4, 1])),
+    paths=[path],
+    metadata=teach.metadata(RTE, everything, **META),
+  )
+  assert found.tolist() == [[8, 9], [2, 3]]
+
+
+@pytest.mark.parametrize(
+  ("task", "features", "changes", "said"),
+  [
+    (RTE, rows(range(6)), {"teacher": "t1"}, "teacher is 't0' there and 't1'"),
+    (RTE, rows(range(6)), {"tokenizer": "k1"}, "tokenizer is 'k0' there"),
+    (RTE, rows(range(5)), {}, "rows is 6 there and 5 here"),
+    (RTE, rows(range(6), np.ones(6, np.float32)), {}, "source is"),
+    (
+      get_tasks(["wnli"])[0],
+      rows(range(6)),
+      {},
+      "labels is ['entailment', 'not_entailment'] there and "
+      "['not_entailment', 'entailment'] here",
+    ),
+  ],
+)
+def test_logits_of_something_else_are_refused_naming_both_sides(
+  tmp_path, task, features, changes, said
+):
+  path = written(tmp_path / "seed-0", rows(range(6)))
+  with pytest.raises(shards.IntegrityError) as error:
+    teach.read(
+      task,
+      features,
+      paths=[path],
+      metadata=teach.metadata(task, features, **(META | changes)),
+    )
+  assert said in str(error.value)
+  assert "delete" in str(error.value)
+
+
+def test_a_damaged_shard_is_refused_with_file_and_cure(tmp_path):
+  features = rows(range(6))
+  path = written(tmp_path / "seed-0", features)
+  (shard,) = path.glob("*array_record*")
+  data = bytearray(shard.read_bytes())
+  data[len(data) // 2] ^= 1
+  shard.write_bytes(data)
+  with pytest.raises(shards.IntegrityError) as error:
+    teach.read(
+      RTE,
+      features,
+      paths=[path],
+      metadata=teach.metadata(RTE, features, **META),
+    )
+  assert shard.name in str(error.value)
+  assert f"delete {path}" in str(error.value)
+
+
+def test_a_swapped_copy_is_taught_what_its_original_is(tmp_path):
+  file = tmp_path / "soft.jsonl"
+  file.write_text(
+    "".join(
+      json.dumps({"index": i, "value": float(i)}) + "\n" for i in (2, 0, 1)
+    )
+  )
+  # Rows 3, 4, 5 are the copies of 0, 1, 2.
+  found = teach.read_file(STSB, rows([0, 2, 4, 5]), file, rows=3)
+  np.testing.assert_allclose(found.ravel(), [0, 0.4, 0.2, 0.4], 1e-6)

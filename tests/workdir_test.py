@@ -1,0 +1,105 @@
+"""The working directory: whose it is, what is refused, nothing half."""
+
+import json
+
+import pytest
+
+from bam_jax import workdir
+from bam_jax.workdir import Workdir
+from configs import common
+
+
+def test_a_directory_made_with_other_settings_is_refused(tmp_path):
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  before = (tmp_path / "config.json").read_bytes()
+  config.optim.clip = 2.5
+  config.tasks = "rte"
+  with pytest.raises(ValueError, match="other settings") as error:
+    Workdir(tmp_path).open(config)
+  said = str(error.value)
+  assert "optim.clip: 1.0 there, 2.5 asked" in said
+  assert "tasks: 'cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte' there" in said
+  assert "warmup" not in said
+  assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_a_key_that_one_version_lacks_is_a_difference(tmp_path):
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  del config["head_dropout"]
+  with pytest.raises(ValueError, match=r"head_dropout: 0\.1 there, None"):
+    Workdir(tmp_path).open(config)
+
+
+def test_more_trials_methods_and_speed_are_no_other_settings(tmp_path):
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  config.trials, config.methods, config.log_every = 7, "multi", 3
+  config.stage, config.mesh.data = "report", 4
+  Workdir(tmp_path).open(config)
+  assert workdir.read_json(tmp_path / "config.json")["config"]["trials"] == 7
+
+
+def test_another_trial_in_an_ensemble_makes_other_students(tmp_path):
+  config = common.base()
+  config.teacher.trials = "ensemble"
+  Workdir(tmp_path).open(config)
+  config.trials = 2
+  with pytest.raises(ValueError, match="trials: 1 there, 2 asked"):
+    Workdir(tmp_path).open(config)
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_file_in_the_way_is_a_sentence(tmp_path, below):
+  (tmp_path / "W").write_text("mine")
+  with pytest.raises(ValueError, match=r"cannot be written .*--workdir"):
+    Workdir(tmp_path / "W" / below).open(common.base())
+  assert (tmp_path / "W").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", ["[1]", '{"model": 2}'])
+def test_another_programs_config_is_not_overwritten(tmp_path, content):
+  (tmp_path / "config.json").write_text(content)
+  with pytest.raises(ValueError, match="not a config of bam_jax"):
+    Workdir(tmp_path).open(common.base())
+  assert (tmp_path / "config.json").read_text() == content
+
+
+def test_damaged_json_names_file_and_cure(tmp_path):
+  (tmp_path / "scores.json").write_text('{"0": ')
+  with pytest.raises(ValueError, match=r"scores\.json is not JSON.*delete"):
+    workdir.read_json(tmp_path / "scores.json")
+
+
+def test_a_json_file_is_replaced_whole(tmp_path):
+  file = tmp_path / "new" / "x.json"
+  workdir.write_json(file, {"a": 1})
+  with pytest.raises(TypeError):
+    workdir.write_json(file, {"a": object()})
+  assert json.loads(file.read_text()) == {"a": 1}
+  assert [path.name for path in file.parent.iterdir()] == ["x.json"]
+
+
+def test_scores_are_kept_per_seed_in_the_order_of_seeds(tmp_path):
+  place = Workdir(tmp_path)
+  for seed in (10, 2, 0):
+    place.record("multi.rte", seed, {"scores": seed})
+  place.record("multi.rte", 2, {"scores": 5})
+  assert list(place.scores("multi.rte").items()) == [
+    ("0", {"scores": 0}),
+    ("2", {"scores": 5}),
+    ("10", {"scores": 10}),
+  ]
+
+
+def test_names_of_groups_of_keys():
+  tree = {"a": 1, "b": {"c": 2, "d": {"e": 3}}}
+  assert workdir.flatten(tree) == {"a": 1, "b.c": 2, "b.d.e": 3}
+  shaping = workdir.shaping({"mesh": {"data": 1}, "x": (1,)})
+  assert shaping == {"x": [1]}
+
+
+def test_equal_settings_have_equal_hashes_in_any_order():
+  assert workdir.digest({"a": 1, "b": 2}) == workdir.digest({"b": 2, "a": 1})
+  assert workdir.digest({"a": 1}) != workdir.digest({"a": 2})
