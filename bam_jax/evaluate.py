@@ -6,6 +6,7 @@ batches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import functools
 from typing import Any
 
 import jax
@@ -20,6 +21,8 @@ from bam_jax.multitask import MultiTask
 from bam_jax.tasks import Task
 
 
+# Kept, so that what a run compiled to be scored serves when it teaches.
+@functools.lru_cache(maxsize=16)
 def make_forward(model: MultiTask, mesh: jax.sharding.Mesh, trials: int):
   """Returns forward(params [R, ...], batch) -> logits f32[R, B, E, C].
 
@@ -61,7 +64,9 @@ def logits_of(
     progress: called with the number of examples after each batch.
   """
   order = np.argsort(index)
-  logits, seen = None, np.zeros(len(index), np.int32)
+  trials = len(jax.tree.leaves(params)[0])
+  logits = np.zeros((trials, len(index), classes), np.float32)
+  seen = np.zeros(len(index), np.int32)
   for k in range(len(batches)):
     batch = batches[k]
     out = jax.device_get(
@@ -69,8 +74,6 @@ def logits_of(
     )
     here = batch["task"] >= 0
     rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
-    if logits is None:
-      logits = np.zeros((len(out), len(index), classes), np.float32)
     logits[:, rows] = out[:, here][..., :classes]
     seen[rows] += 1
     progress(int(here.sum()))
@@ -114,12 +117,12 @@ def scores(
       f"the logits of {task.name} are not finite; its run diverged: try a "
       "lower rate"
     )
-  regression = task.kind == "regression"
-  predicted = logits[:, 0] if regression else logits.argmax(-1)
-  labels = labels if regression else labels.astype(np.int64)
-  return {
-    name: 100 * METRICS[name](predicted, labels) for name in task.metrics
-  }
+  if task.kind == "regression":
+    # SciPy would correlate float32 in float32.
+    predicted, labels = logits[:, 0].astype(np.float64), np.float64(labels)
+  else:
+    predicted, labels = logits.argmax(-1), labels.astype(np.int64)
+  return {name: 100 * METRICS[name](predicted, labels) for name in task.metrics}
 
 
 def evaluate(

@@ -4,13 +4,13 @@ Axes: `data` splits rows, `fsdp` splits rows and parameters, `tensor` splits
 parameters within a layer. Trials, where there are several, are never split.
 """
 
-import re
 from collections.abc import Mapping
+import re
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+import numpy as np
 
 P = PartitionSpec
 AXES = ("data", "fsdp", "tensor")
@@ -19,6 +19,8 @@ ROWS = ("data", "fsdp")
 # The first rule that matches the end of a parameter's path is its spec. The
 # optimiser's moments carry the same paths, so the same rules place them.
 RULES = (
+  # Before all others: a task may be called anything.
+  (r"heads/[^/]+/(kernel|bias)", P()),
   (r"embeddings/(word|position|type)/embedding", P(None, ("fsdp", "tensor"))),
   (r"(query|key|value|up)/kernel", P("fsdp", "tensor")),
   (r"(query|key|value|up)/bias", P("tensor")),
@@ -27,7 +29,6 @@ RULES = (
   (r"(norm|attention_norm|mlp_norm)/(scale|bias)", P()),
   (r"pooler/kernel", P("fsdp", "tensor")),
   (r"pooler/bias", P("tensor")),
-  (r"heads/[^/]+/(kernel|bias)", P()),
   # Steps, keys and the optimiser's counts.
   (r"(step|key|count)", P()),
 )
@@ -118,11 +119,12 @@ def put(mesh: Mesh, batch: Mapping[str, np.ndarray], *, trials: bool) -> dict:
 
   Args:
     mesh: from `make_mesh`.
-    batch: this process's rows; arrays [B, ...], or [R, B, ...] with `trials`.
+    batch: all its rows, the same in every process; arrays [B, ...], or
+      [R, B, ...] with `trials`.
     trials: whether the arrays carry the axis of trials.
   """
   place = NamedSharding(mesh, P(None, ROWS) if trials else P(ROWS))
   return {
-    name: jax.make_array_from_process_local_data(place, array)
+    name: jax.make_array_from_process_local_data(place, array, array.shape)
     for name, array in batch.items()
   }

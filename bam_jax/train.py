@@ -4,17 +4,17 @@ The step is written for one trial; `over_trials` maps it over the trials that
 are trained together, whose arrays carry a leading R axis everywhere outside.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
+import functools
 from pathlib import Path
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 import numpy as np
 import optax
-from ml_collections import ConfigDict
 
 from bam_jax import losses, optim, schedules, sharding
 from bam_jax.checkpoint import Checkpoints
@@ -53,42 +53,6 @@ def over_trials(fn: Callable, trials: int) -> Callable:
   return one
 
 
-def make_optimizer(
-  params: Any, *, layers: int, steps: int, settings: ConfigDict, optimizer
-) -> optax.GradientTransformation:
-  """Returns BERT's Adam with layerwise rates for a run of `steps` steps.
-
-  Args:
-    params: one trial's parameters or their shapes.
-    layers: of the encoder.
-    steps: of the run; the schedule ends there.
-    settings: the run's `rate` and `layer_decay`.
-    optimizer: config.optim.
-  """
-  return optim.make_optimizer(
-    params,
-    layers=layers,
-    rate_schedule=make_rate(steps, settings, optimizer),
-    layer_decay=settings.layer_decay,
-    weight_decay=optimizer.weight_decay,
-    clip=optimizer.clip,
-    b1=optimizer.b1,
-    b2=optimizer.b2,
-    eps=optimizer.eps,
-    bias_correction=optimizer.bias_correction,
-  )
-
-
-def make_rate(steps: int, settings: ConfigDict, optimizer) -> optax.Schedule:
-  """Returns the learning rate of the heads as a function of the step."""
-  return schedules.learning_rate(
-    peak=settings.rate,
-    steps=steps,
-    warmup=optimizer.warmup,
-    join=optimizer.warmup_join,
-  )
-
-
 def make_train_step(
   model: MultiTask,
   tx: optax.GradientTransformation,
@@ -100,8 +64,9 @@ def make_train_step(
 ) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
   """Returns step(state, batch) -> (state, sums) for one trial.
 
-  `sums` has, per task, the summed `loss` and the `count` of examples, f32[T],
-  and the scalars `grad_norm` (before the clip), `lambda` and `rate`.
+  `sums` has, per task, the summed `loss` (before weights) and the `count` of
+  examples, f32[T], and the scalars `grad_norm` (before the clip), `lambda` and
+  `rate`.
 
   Args:
     model: the model; its heads are the run's tasks, in order.
@@ -152,9 +117,7 @@ def make_train_step(
 
     # Strided, so that every device keeps the rows it has.
     parts = jax.tree.map(
-      lambda x: jnp.swapaxes(
-        x.reshape(-1, accumulation, *x.shape[1:]), 0, 1
-      ),
+      lambda x: jnp.swapaxes(x.reshape(-1, accumulation, *x.shape[1:]), 0, 1),
       dict(batch),
     )
     shapes = jax.eval_shape(gradient, params, batch, key, share)
@@ -168,7 +131,7 @@ def make_train_step(
     grads, sums = accumulated(state.params, batch, key, share)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     sums |= {
-      "grad_norm": optax.global_norm(grads),
+      "grad_norm": optax.tree.norm(grads),
       "lambda": jnp.asarray(share, jnp.float32),
       "rate": jnp.asarray(rate(state.step), jnp.float32),
     }
@@ -200,14 +163,80 @@ def make_init(model: MultiTask, tx) -> Callable[[jax.Array, Any], TrainState]:
   return init
 
 
+def make_run(
+  model: MultiTask, *, steps: int, settings: ConfigDict, config: ConfigDict
+) -> tuple[Callable, Callable]:
+  """Returns (init, step) of one trial of a run, see make_init, make_train_step.
+
+  Args:
+    model: the model.
+    steps: of the run; the schedules end there.
+    settings: batch_size, rate and layer_decay of this kind of run.
+    config: the whole config.
+  """
+  rate = schedules.learning_rate(
+    peak=settings.rate,
+    steps=steps,
+    warmup=config.optim.warmup,
+    join=config.optim.warmup_join,
+  )
+  tx = optim.make_optimizer(
+    jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0)),
+    layers=model.config.layers,
+    rate_schedule=rate,
+    layer_decay=settings.layer_decay,
+    weight_decay=config.optim.weight_decay,
+    clip=config.optim.clip,
+    b1=config.optim.b1,
+    b2=config.optim.b2,
+    eps=config.optim.eps,
+    bias_correction=config.optim.bias_correction,
+  )
+  lam = schedules.teacher_lambda(
+    kind=config.teacher.schedule,
+    steps=steps,
+    value=config.teacher.value,
+    options=config.teacher.options.to_dict(),
+  )
+  mean = config.loss.reduction == "mean"
+  step = make_train_step(
+    model,
+    tx,
+    lam=lam,
+    rate=rate,
+    normaliser=settings.batch_size if mean else 1.0,
+    accumulation=config.accumulation,
+  )
+  return make_init(model, tx), step
+
+
 def merge(params: Any, given: Any) -> Any:
-  """Returns `params` with every leaf that `given` also has taken from it."""
-  if not isinstance(params, Mapping):
-    return given
-  return {
-    name: merge(value, given[name]) if name in given else value
-    for name, value in params.items()
-  }
+  """Returns `params` with every leaf that `given` also has taken from it.
+
+  Raises:
+    ValueError: `given` has an array that `params` has not, or not in its shape;
+      left out, the encoder would silently start from random weights.
+  """
+
+  def take(path, value):
+    found = flat.pop(path, value)
+    if found.shape != value.shape:
+      raise ValueError(
+        f"the parameters to start from have {sharding.path_name(path)} "
+        f"{list(found.shape)}, the model {list(value.shape)}; start from "
+        "another run or encoder"
+      )
+    return jnp.asarray(found, value.dtype)
+
+  flat = dict(jax.tree_util.tree_leaves_with_path(given))
+  merged = jax.tree_util.tree_map_with_path(take, params)
+  if flat:
+    names = sorted(map(sharding.path_name, flat))
+    raise ValueError(
+      f"the parameters to start from have {', '.join(names)}, which the model "
+      "lacks; start from another run or encoder"
+    )
+  return merged
 
 
 def train(
@@ -247,46 +276,25 @@ def train(
       good checkpoint is saved.
   """
   steps, trials = len(batches), len(seeds)
-  one = jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0))
-  tx = make_optimizer(
-    one,
-    layers=model.config.layers,
-    steps=steps,
-    settings=settings,
-    optimizer=config.optim,
+  init, step = (
+    over_trials(fn, trials)
+    for fn in make_run(model, steps=steps, settings=settings, config=config)
   )
-  lam = schedules.teacher_lambda(
-    kind=config.teacher.schedule,
-    steps=steps,
-    value=config.teacher.value,
-    options=config.teacher.options.to_dict(),
-  )
-  mean = config.loss.reduction == "mean"
-  step = make_train_step(
-    model,
-    tx,
-    lam=lam,
-    rate=make_rate(steps, settings, config.optim),
-    normaliser=settings.batch_size if mean else 1.0,
-    accumulation=config.accumulation,
-  )
-  init = over_trials(make_init(model, tx), trials)
   seed_array = jnp.asarray(seeds, jnp.uint32)
-  place = sharding.state_sharding(mesh, jax.eval_shape(init, seed_array, given))
-  target = jax.eval_shape(init, seed_array, given)
-  state = checkpoints.restore(target, place)
+  shapes = jax.eval_shape(init, seed_array, given)
+  place = sharding.state_sharding(mesh, shapes)
+  state = checkpoints.restore(shapes, place)
   if state is None:
     state = jax.jit(init, out_shardings=place)(seed_array, given)
   start = int(jax.device_get(state.step)[0])
-  jitted = jax.jit(
-    over_trials(step, trials), donate_argnums=0, out_shardings=(place, None)
-  )
+  jitted = jax.jit(step, donate_argnums=0, out_shardings=(place, None))
   with writer.progress(start, steps):
     state = loop(
       jitted,
       state,
       batches,
       put=functools.partial(sharding.put, mesh, trials=True),
+      tasks=[name for name, _ in model.heads],
       start=start,
       config=config,
       checkpoints=checkpoints,
@@ -302,6 +310,7 @@ def loop(
   batches: Sequence,
   *,
   put: Callable,
+  tasks: Sequence[str],
   start: int,
   config: ConfigDict,
   checkpoints: Checkpoints,
@@ -319,7 +328,7 @@ def loop(
     if saving or done % config.log_every == 0 or done == len(batches):
       rows = jax.device_get(pending)
       pending = []
-      check_finite(rows, done, batches, checkpoints.path)
+      check_finite(rows, done, batches, tasks, checkpoints.path)
       writer.steps(done, rows)
     if saving and done < len(batches):
       checkpoints.save(done, state)
@@ -330,7 +339,11 @@ def loop(
 
 
 def check_finite(
-  rows: Sequence[Mapping], done: int, batches: Sequence, path: Path
+  rows: Sequence[Mapping],
+  done: int,
+  batches: Sequence,
+  tasks: Sequence[str],
+  path: Path,
 ) -> None:
   """Raises NotFinite with the step, the tasks and the examples to blame.
 
@@ -338,6 +351,7 @@ def check_finite(
     rows: the last steps' sums, arrays [R, ...].
     done: the number of the last of them, counted from 1.
     batches: what they were trained on.
+    tasks: of the run, in order.
     path: the checkpoints, named in the message.
   """
   for k, row in enumerate(rows, start=done - len(rows)):
@@ -348,10 +362,10 @@ def check_finite(
     trial = int(np.flatnonzero(blamed.any(1))[0])
     # A loss that is not finite names its task; a gradient alone cannot.
     bad = np.flatnonzero(~finite[trial])
-    bad = bad if len(bad) else np.flatnonzero(blamed[trial])
+    bad = bad if len(bad) else np.flatnonzero(row["count"][trial])
     batch = batches[k]
     examples = [
-      f"{batches.names[task]} examples "
+      f"{tasks[task]} examples "
       f"{sorted(batch['index'][trial][batch['task'][trial] == task].tolist())}"
       for task in bad
     ]
