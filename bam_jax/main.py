@@ -154,7 +154,8 @@ def config_files() -> str:
   for path in sorted(CONFIGS.glob("[!_]*.py")):
     if path.name != "common.py":
       text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-      lines.append(f"  configs/{path.name:18} {text.partition(chr(10))[0]}")
+      first = text.partition("\n")[0]
+      lines.append(f"  configs/{path.name}\n      {first}")
   return "\n".join(["Experiments:", *lines]) if lines else ""
 
 

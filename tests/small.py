@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax import bert, hf, recipe
@@ -82,15 +83,24 @@ def write_encoder(folder: Path, *, seed: int = 0, **changes) -> Path:
   return folder
 
 
-def settings(glue: Path, encoder: Path, tasks: str = "cola,stsb", **changes):
-  """Returns a config; changes are {"optim.clip": 1.0} or optim__clip=1.0."""
-  c = glue_bam.get_config(tasks)
+def settings(glue: Path, encoder: Path, /, **changes) -> ConfigDict:
+  """Returns a config of CoLA and STS-B.
+
+  Args:
+    glue: from `write_glue`.
+    encoder: from `write_encoder`.
+    **changes: keys of the config, a dot written as two underscores.
+  """
+  c = glue_bam.get_config("cola,stsb")
   c.data.glue_dir, c.encoder = str(glue), str(encoder)
   c.max_length, c.max_steps, c.log_every = 32, 6, 2
   c.single.batch_size, c.multi.batch_size, c.finetune.batch_size = 8, 8, 8
-  c.eval_batch_size, c.data.row_shapes = 64, 1
-  # Steps large enough that runs differ.
-  c.single.rate = c.multi.rate = c.finetune.rate = 1e-2
+  c.eval_batch_size = 64
+  # One shape for all: its program is compiled once a session.
+  c.data.packing = False
+  # Steps large enough that runs differ, and so small that none does.
+  c.single.rate = c.multi.rate = 1e-2
+  c.finetune.rate = 1e-30
   c.update_from_flattened_dict(
     {key.replace("__", "."): value for key, value in changes.items()}
   )
