@@ -209,7 +209,8 @@ class Recipe(Experiment):
         continue
       task = get_tasks([name])[0]
       rows = self.corpus.taught(task)
-      with bar(f"{teacher.name} teaches {name}", len(rows)) as progress:
+      text = f"teaches {name}"
+      with bar(teacher.name, len(rows), text=text) as progress:
         teach.teach(
           self.model(teacher),
           self.trial_params(teacher.name, [seed]),
@@ -253,7 +254,7 @@ class Recipe(Experiment):
       for task in get_tasks(run.tasks)
       for split, rows in self.corpus.scored(task).items()
     ]
-    logits = self.forward(run, params, datasets, f"{run.name} evaluates")
+    logits = self.forward(run, params, datasets, "evaluates")
     for trial, seed in enumerate(seeds):
       entry: dict[str, Any] = {"scores": {}, "examples": {}}
       for task, split, rows in datasets:
@@ -279,7 +280,7 @@ class Recipe(Experiment):
     """Returns the logits f32[R, N, C] of every (task, split)."""
     longest = max(rows.lengths.max() for _, _, rows in datasets)
     total = sum(len(rows) for _, _, rows in datasets)
-    with bar(text, total) as progress:
+    with bar(run.name, total, text=text) as progress:
       return evaluate.evaluate(
         self.model(run),
         params,
@@ -333,7 +334,7 @@ class Recipe(Experiment):
         run,
         self.trial_params(run.name, [best]),
         datasets,
-        f"{task.name} predicts",
+        f"predicts {task.name}",
       )
       found |= {key: value[0] for key, value in logits.items()}
     if not found:

@@ -37,7 +37,7 @@ def bar(
     name: what is being done.
     total: how many of it there are.
     done: how many were done before.
-    text: shown until the first advance.
+    text: shown until an advance brings another.
   """
   if CONSOLE.is_terminal:
     with rich.progress.Progress(
@@ -56,16 +56,17 @@ def bar(
         text=text,
       )
 
-      def advance(n: int, text: str = "") -> None:
-        progress.update(shown, advance=n, text=text)
+      def advance(n: int, new: str = "") -> None:
+        progress.update(shown, advance=n, **({"text": new} if new else {}))
 
       yield advance
     return
   start = last = time.monotonic()
   count = done
 
-  def log(n: int, text: str = "") -> None:
-    nonlocal last, count
+  def log(n: int, new: str = "") -> None:
+    nonlocal last, count, text
+    text = new or text
     count += n
     now = time.monotonic()
     if now - last > LINE_EVERY:
