@@ -25,7 +25,7 @@ def get_config(arg: str = ""):
   c.optim.bias_correction = True
   # More and larger steps: in a few epochs of a few small tasks, batches of 128
   # at rates that fall with depth leave 6 layers nearly where they were.
-  c.multi.epochs = 3.0
+  c.multi.epochs = 2.0
   c.multi.batch_size = 32
   c.multi.rate = 1e-4
   c.multi.layer_decay = 1.0
