@@ -108,6 +108,30 @@ def test_stages_one_by_one_elsewhere_give_the_same_numbers(
   assert len(lines) == 1 + small.ROWS["test"]
 
 
+def test_finetuning_waits_for_a_student_that_waits(
+  small_run, tmp_path, monkeypatch, capsys
+):
+  workdir = shutil.copytree(small_run.workdir, tmp_path / "W")
+  shutil.rmtree(workdir / "runs" / STUDENT)
+  shutil.rmtree(workdir / "data" / "teachers")
+  monkeypatch.setattr(train, "train", refuse)
+  changes = dict(stage="train", methods="single->multi+finetune")
+  small.execute(changed(small_run, **changes), workdir)
+  waiting = [
+    line.partition(" waits")[0]
+    for line in capsys.readouterr().out.splitlines()
+    if "waits" in line
+  ]
+  tuned = "single-to-multi+finetune"
+  assert waiting == [STUDENT, f"{tuned}.cola", f"{tuned}.stsb"]
+
+
+def test_trials_see_their_examples_in_orders_of_their_own(two_trials):
+  batch = two_trials.batches(two_trials.runs[0], [0, 1])[0]
+  assert batch["index"].shape[0] == 2
+  assert not np.array_equal(*batch["index"])
+
+
 def test_a_task_that_the_server_does_not_know_is_left_out_of_predict(
   small_run, capsys
 ):
