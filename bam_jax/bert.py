@@ -16,7 +16,6 @@ import jax.numpy as jnp
 Array = jax.Array
 
 # What BERT's own code starts every matrix and table from.
-_INIT = nn.initializers.truncated_normal(0.02)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,6 +33,7 @@ class BertConfig:
     layer_norm_eps: added to the variance.
     hidden_dropout: rate on embeddings and on what each block adds.
     attention_dropout: rate on attention probabilities.
+    init_std: standard deviation of random kernels and tables.
     pad_id: the token that fills a row; only tokenisers and files ask for it.
 
   Raises:
@@ -51,6 +51,7 @@ class BertConfig:
   layer_norm_eps: float
   hidden_dropout: float
   attention_dropout: float
+  init_std: float
   pad_id: int
 
   def __post_init__(self):
@@ -70,6 +71,11 @@ class BertConfig:
         f"encoder width {self.width} is not a multiple of its {self.heads} "
         f"heads; try width {-(-self.width // self.heads) * self.heads}"
       )
+
+  @property
+  def init(self) -> nn.initializers.Initializer:
+    """How random kernels and tables are drawn."""
+    return nn.initializers.truncated_normal(self.init_std)
 
 
 def attention(
@@ -134,7 +140,7 @@ class _Embeddings(nn.Module):
       # f32 also where computing is bf16: the gradient of a common word is a
       # sum of thousands of terms.
       table = nn.Embed(
-        size, c.width, dtype=jnp.float32, embedding_init=_INIT, name=name
+        size, c.width, dtype=jnp.float32, embedding_init=c.init, name=name
       )
       return table(ids)
 
@@ -156,7 +162,9 @@ class _Layer(nn.Module):
     c = self.config
 
     def dense(name, features, inputs):
-      layer = nn.Dense(features, dtype=self.dtype, kernel_init=_INIT, name=name)
+      layer = nn.Dense(
+        features, dtype=self.dtype, kernel_init=c.init, name=name
+      )
       return layer(inputs)
 
     def add_and_norm(name, x, change):

@@ -18,7 +18,7 @@ import numpy as np
 from bam_jax import hf, sharding
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
-from bam_jax.data import corpus, sampling, synthetic
+from bam_jax.data import corpus, sampling, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
 from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
@@ -119,7 +119,7 @@ class Experiment:
     if c.encoder == "scratch":
       directory = self.workdir.data / "tokenizer"
       if not (directory / "tokenizer.json").exists():
-        synthetic.train_tokenizer(
+        vocabulary.train_tokenizer(
           directory,
           seed=c.data.synthetic_seed,
           vocab_size=c.scratch.vocab_size,
@@ -151,6 +151,7 @@ class Experiment:
       layer_norm_eps=1e-12,
       hidden_dropout=c.scratch.dropout,
       attention_dropout=c.scratch.dropout,
+      init_std=c.scratch.init_std,
       pad_id=pad_id,
     )
 

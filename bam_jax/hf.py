@@ -80,6 +80,7 @@ _FIELDS = (
   ("layer_norm_eps", "layer_norm_eps", 1e-12),
   ("hidden_dropout", "hidden_dropout_prob", 0.1),
   ("attention_dropout", "attention_probs_dropout_prob", 0.1),
+  ("init_std", "initializer_range", 0.02),
   ("pad_id", "pad_token_id", 0),
 )
 # What else decides the arithmetic, with the values that bert.py computes.

@@ -79,7 +79,7 @@ class MultiTask(nn.Module):
     dense = nn.Dense(
       self.config.width,
       dtype=self.dtype,
-      kernel_init=nn.initializers.normal(0.02),
+      kernel_init=self.config.init,
       name="pooler",
     )
     pooled = nn.tanh(dense(first))

@@ -50,6 +50,8 @@ def base() -> ConfigDict:
   c.scratch.mlp = 512
   c.scratch.vocab_size = 1000
   c.scratch.dropout = 0.1
+  # Standard deviation of its random weights; 0.02 is for a width of 768.
+  c.scratch.init_std = 0.08
 
   # --- data
   c.data = ConfigDict()

@@ -24,6 +24,7 @@ CONFIG = bert.BertConfig(
   layer_norm_eps=1e-12,
   hidden_dropout=0.1,
   attention_dropout=0.2,
+  init_std=0.02,
   pad_id=0,
 )
 # One layer for what compiles slowly: dropout does.

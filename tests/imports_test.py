@@ -23,7 +23,9 @@ LEAVES |= {"sharding", "checkpoint", "workdir", "writer", "stats", "plots"}
 LEAVES |= {"data.features", "data.packing", "data.sampling", "data.shards"}
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
-  "data.synthetic": frozenset({"tasks"}),
+  "data.grammar": frozenset(),
+  "data.synthetic": frozenset({"tasks", "data.grammar"}),
+  "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
   "data.sources": frozenset({"tasks", "data.synthetic"}),
   "data.soft_labels": frozenset({"tasks", "data.shards"}),
   "data.builders": DATA | {"data.shards", "data.sources"},

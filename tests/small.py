@@ -26,6 +26,7 @@ SHAPE = dict(
   layer_norm_eps=1e-12,
   hidden_dropout=0.1,
   attention_dropout=0.1,
+  init_std=0.02,
   pad_id=0,
 )
 # Rows of the train, dev and test splits.

@@ -33,6 +33,7 @@ ENCODER = BertConfig(
   layer_norm_eps=1e-12,
   hidden_dropout=0.1,
   attention_dropout=0.1,
+  init_std=0.02,
   pad_id=0,
 )
 
