@@ -24,6 +24,7 @@ from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
 from bam_jax.tasks import Task, get_tasks
 from bam_jax.workdir import Workdir, digest, flatten, shaping
+from bam_jax.writer import Bars
 
 
 @dataclasses.dataclass
@@ -174,6 +175,7 @@ class Experiment:
       max_length=self.config.max_length,
       double_unordered=data.double_unordered,
       holdout=data.holdout,
+      progress=Bars(),
     )
 
   def model(self, run: Run) -> MultiTask:

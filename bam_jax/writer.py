@@ -77,6 +77,27 @@ def bar(
   yield log
 
 
+class Bars:
+  """Shows a bar for every job that calls back with how far it is."""
+
+  def __init__(self):
+    """Shows nothing yet."""
+    self._name, self._done = "", 0
+    self._stack = contextlib.ExitStack()
+
+  def __call__(self, name: str, done: int, total: int) -> None:
+    """Moves the bar of a job; a finished one goes away."""
+    if name != self._name:
+      self._stack.close()
+      self._advance = self._stack.enter_context(bar(name, total))
+      self._name, self._done = name, 0
+    self._advance(done - self._done)
+    self._done = done
+    if done >= total:
+      self._stack.close()
+      self._name = ""
+
+
 def shorten(name: str, width: int) -> str:
   """Cuts a name that is too long for its place; at least 12 letters stay."""
   width = max(width, 12)

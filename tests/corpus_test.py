@@ -26,7 +26,12 @@ def make(tmp_path_factory, tokenizer):
   small.write_glue(root / "glue")
 
   def make(**changes):
-    settings = dict(max_length=32, double_unordered=True, holdout=0.0)
+    settings = dict(
+      max_length=32,
+      double_unordered=True,
+      holdout=0.0,
+      progress=lambda what, done, total: None,
+    )
     texts = corpus.Texts(glue_dir=str(root / "glue"), synthetic_seed=0)
     return corpus.Corpus(root, tokenizer, texts, **(settings | changes))
 

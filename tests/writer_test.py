@@ -91,3 +91,19 @@ def test_brackets_are_text_and_long_lines_stay_whole(screen):
   out = screen(width=30)
   writer.say("[bold]W[/bold] " + "x" * 50)
   assert out.getvalue() == "[bold]W[/bold] " + "x" * 50 + "\n"
+
+
+def test_jobs_that_call_back_are_shown_one_after_the_other(screen, monkeypatch):
+  monkeypatch.setattr(writer, "LINE_EVERY", -1)
+  shown = screen(width=100)
+  bars = writer.Bars()
+  for name, total in (("rte train", 7), ("rte dev", 3)):
+    bars(name, 2, total)
+    bars(name, total, total)
+  lines = [line.split("  ")[0] for line in shown.getvalue().splitlines()]
+  assert lines == [
+    "rte train 2/7",
+    "rte train 7/7",
+    "rte dev 2/3",
+    "rte dev 3/3",
+  ]

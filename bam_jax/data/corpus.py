@@ -54,6 +54,7 @@ class Corpus:
     max_length: int,
     double_unordered: bool,
     holdout: float,
+    progress: builders.Progress,
   ):
     """Reads nothing yet.
 
@@ -64,7 +65,9 @@ class Corpus:
       max_length: tokens per example.
       double_unordered: adds swapped copies to symmetric tasks' training rows.
       holdout: share of the training rows that is scored in place of dev.
+      progress: called with (what, rows done, rows in all).
     """
+    self._progress = progress
     self._path, self._tokenizer, self._length = path, tokenizer, max_length
     self._texts = texts
     self._double, self._holdout = double_unordered, holdout
@@ -78,6 +81,7 @@ class Corpus:
       max_length=self._length,
       data_dir=self._path,
       load=functools.partial(self._texts.take, task),
+      progress=self._progress,
     )
 
   def rows(self, task: Task) -> int:
