@@ -1,5 +1,7 @@
 """The pipeline: what stands in a batch, and that a batch is a function of k."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -45,9 +47,11 @@ def pool():
 
 
 def plan(pool, orders=ORDERS, **changes):
-  make = pipeline.Batches if orders.ndim == 2 else pipeline.TrialBatches
   settings = {"width": WIDTH, "packing": True, "row_shapes": 2, "multiple": 2}
-  return make(pool, orders, **settings | changes)
+  if orders.ndim == 2:
+    return pipeline.Batches(pool, orders, **settings | changes)
+  pools = pool if isinstance(pool, list) else [pool] * len(orders)
+  return pipeline.TrialBatches(pools, orders, **settings | changes)
 
 
 def equal(a, b):
@@ -216,6 +220,16 @@ def test_trials_share_shapes_and_keep_their_own_order(pool):
         else:
           np.testing.assert_array_equal(got[:rows, :room], want[:rows])
       assert not both[k]["segments"][trial, rows:].any()
+
+
+def test_each_trial_has_the_teacher_of_its_own_pool(pool):
+  other = dataclasses.replace(pool, teacher=pool.teacher + 10)
+  both = plan([pool, other], np.stack([ORDERS[0], ORDERS[0]]))
+  for k in range(9):
+    first, second = both[k]["teacher"]
+    there = both[k]["task"][0] >= 0
+    np.testing.assert_array_equal(first[there] + 10, second[there])
+    np.testing.assert_array_equal(both[k]["tokens"][0], both[k]["tokens"][1])
 
 
 def test_hosts_read_the_rows_of_one_and_the_same_batch(pool):

@@ -71,7 +71,8 @@ def test_three_trials_equal_each_of_them_alone():
 
 
 def test_dropout_differs_by_step_and_by_trial(state):
-  batch = tiny.batches()[0]
+  # Without a teacher, or lambda would tell the steps apart.
+  batch = tiny.batches(taught=False)[0]
 
   def loss(step, seed):
     key = tiny.start(INIT, (seed,)).key
@@ -242,8 +243,8 @@ def test_the_first_steps_are_as_ever(state):
     state, sums = STEP(state, tiny.batches()[k])
     found.append([*sums["loss"][0], *sums["grad_norm"], *sums["rate"]])
   want = [
-    [6.616838, 0.306227, 1.394826, 14.96955, 1e-3],
-    [5.394604, 0.0692216, 2.019640, 11.18310, 8e-4],
+    [6.627993, 0.2973222, 1.398800, 13.84074, 1e-3],
+    [5.417822, 0.07115635, 2.030116, 10.79399, 8e-4],
   ]
   np.testing.assert_allclose(
     found,
