@@ -16,9 +16,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 # Keys that may differ between two commands in one directory: they change how
-# much is done, or how fast, but no number that a finished run wrote.
+# much is done, or how fast, but no number by more than rounding. (Not so
+# accumulation: every micro-batch has a dropout key of its own.)
 FREE = (
-  "accumulation",
   "checkpoint_every",
   "eval_batch_size",
   "log_every",

@@ -41,6 +41,14 @@ def test_more_trials_methods_and_speed_are_no_other_settings(tmp_path):
   assert workdir.read_json(tmp_path / "config.json")["config"]["trials"] == 7
 
 
+def test_micro_batches_have_dropout_of_their_own_so_they_are_settings(tmp_path):
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  config.accumulation = 2
+  with pytest.raises(ValueError, match="accumulation: 1 there, 2 asked"):
+    Workdir(tmp_path).open(config)
+
+
 def test_another_trial_in_an_ensemble_makes_other_students(tmp_path):
   config = common.base()
   config.teacher.trials = "ensemble"
