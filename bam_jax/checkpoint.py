@@ -1,16 +1,113 @@
 """Checkpoints by Orbax: the state of trials in training, finished parameters.
 
-A run in training keeps its latest whole state; when it ends, each trial's
+A run in training keeps its latest whole states; when it ends, each trial's
 parameters are kept by themselves, so that they do not depend on which trials
-were trained together.
+were trained together. Every checkpoint carries a fingerprint of its arrays:
+flipped bytes come back from disk without a complaint.
 """
 
+from collections.abc import Callable, Mapping
+import hashlib
+import json
 from pathlib import Path
 import shutil
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
+
+from bam_jax import distributed
+
+# One to go on from, and one before it should that be damaged.
+KEPT = 2
+
+
+class Damaged(ValueError):
+  """A checkpoint cannot be read, or is not what was written."""
+
+
+@jax.jit
+def _words(tree: Any) -> dict[str, jax.Array]:
+  """Returns one u32 per array, which any changed word changes.
+
+  The sum of all words, each times an odd number of its own place: exact in any
+  order, so the same however the array is split over devices.
+  """
+
+  def one(x):
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+      x = jax.random.key_data(x)
+    kind = jnp.dtype(f"uint{8 * x.dtype.itemsize}")
+    words = jax.lax.bitcast_convert_type(x, kind).astype(jnp.uint32)
+    place, stride = jnp.zeros(x.shape, jnp.uint32), 1
+    for axis in reversed(range(x.ndim)):
+      place += jax.lax.broadcasted_iota(jnp.uint32, x.shape, axis) * np.uint32(
+        stride & 0xFFFFFFFF
+      )
+      stride *= x.shape[axis]
+    mixed = words * (2 * place + 1)
+    return (mixed ^ (mixed >> 15)).sum(dtype=jnp.uint32)
+
+  return {
+    jax.tree_util.keystr(path, simple=True, separator="/"): one(leaf)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+  }
+
+
+def fingerprint(tree: Any) -> dict[str, int]:
+  """Returns a number per array of a tree, by the array's path."""
+  return {k: int(v) for k, v in jax.device_get(_words(tree)).items()}
+
+
+def _items(tree: Any, meta: Mapping[str, Any]) -> ocp.args.Composite:
+  """Returns what Orbax is to write: the arrays, and `meta` with its seals."""
+  meta = {"arrays": fingerprint(tree), **meta}
+  return ocp.args.Composite(
+    state=ocp.args.StandardSave(tree),
+    meta=ocp.args.JsonSave(meta | {"seal": _seal(meta)}),
+  )
+
+
+def _seal(meta: Mapping[str, Any]) -> str:
+  text = json.dumps({k: v for k, v in meta.items() if k != "seal"})
+  return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _restore(read: Callable, shapes: Any, path: Path) -> tuple[Any, dict]:
+  """Reads and checks a checkpoint; returns the tree and its meta.
+
+  Args:
+    read: takes Orbax's args, returns its items.
+    shapes: a tree of ShapeDtypeStructs with shardings.
+    path: named in errors.
+
+  Raises:
+    Damaged: it cannot be read, or something in it has changed.
+  """
+  args = ocp.args.Composite(
+    state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore()
+  )
+  try:
+    found = read(args)
+    tree, meta = found["state"], dict(found["meta"])
+  # Orbax and what is below it raise a dozen types for a damaged file.
+  except Exception as error:
+    lines = [line for line in str(error).splitlines() if line] or [repr(error)]
+    raise Damaged(f"{path} cannot be read ({lines[0]})") from error
+  if meta.get("seal") != _seal(meta):
+    raise Damaged(f"{path}/meta was changed after it was written")
+  now, then = fingerprint(tree), meta["arrays"]
+  wrong = sorted(
+    k for k in now.keys() | then.keys() if now.get(k) != then.get(k)
+  )
+  if wrong:
+    raise Damaged(
+      f"{path} was changed after it was written: {wrong[0]}"
+      + (f" and {len(wrong) - 1} more arrays" if len(wrong) > 1 else "")
+    )
+  return tree, meta
 
 
 class Checkpoints:
@@ -24,93 +121,133 @@ class Checkpoints:
     """
     self.path = path.absolute()
     options = ocp.CheckpointManagerOptions(
-      max_to_keep=2, create=True, cleanup_tmp_directories=True
+      preservation_policy=ocp.checkpoint_managers.LatestN(KEPT),
+      create=True,
+      cleanup_tmp_directories=True,
     )
     self._manager = ocp.CheckpointManager(self.path, options=options)
 
-  def save(self, step: int, state: Any) -> None:
-    """Starts saving; training goes on meanwhile."""
-    self._manager.save(step, args=ocp.args.StandardSave(state))
+  def save(self, step: int, state: Any, meta: Mapping[str, Any]) -> None:
+    """Starts saving; training goes on meanwhile.
+
+    Args:
+      step: steps done.
+      state: a tree of arrays.
+      meta: what JSON can hold, exactly.
+    """
+    self._manager.save(step, args=_items(state, meta))
 
   def wait(self) -> None:
     """Returns when what was started is on disk."""
     self._manager.wait_until_finished()
 
-  def restore(self, target: Any, place: Any) -> Any | None:
-    """Returns the latest state, or None where there is none.
+  def restore(
+    self,
+    target: Any,
+    place: Any,
+    report: Callable[[str], None],
+    *,
+    before: int | None,
+  ) -> tuple[Any, dict[str, Any]]:
+    """Returns the latest whole state and its meta; (None, {}) = there is none.
+
+    A damaged one is set aside, and the one before it is taken.
 
     Args:
       target: a tree of ShapeDtypeStructs.
       place: the sharding of every leaf.
-
-    Raises:
-      ValueError: the checkpoint cannot be read.
+      report: is told of each damaged one in a sentence.
+      before: only states of this many steps or fewer; None = any.
     """
-    step = self._manager.latest_step()
-    if step is None:
-      return None
     shapes = jax.tree.map(
       lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
       target,
       place,
     )
-    try:
-      return self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
-    except Exception as error:
-      raise ValueError(
-        f"cannot read the checkpoint {self.path / str(step)}: "
-        f"{str(error).splitlines()[0]}; delete that directory and run the "
-        "same command again to go on from the one before"
-      ) from error
+    for step in sorted(self._manager.all_steps(), reverse=True):
+      if before is not None and step > before:
+        continue
+      path = self.path / str(step)
+      try:
+        return _restore(
+          lambda args, step=step: self._manager.restore(step, args=args),
+          shapes,
+          path,
+        )
+      except Damaged as damage:
+        aside = self.path / f"damaged-{step}"
+        report(f"{damage}; it is set aside as {aside.name}")
+        distributed.wait(f"read {path}")
+        if distributed.leader():
+          shutil.rmtree(aside, ignore_errors=True)
+          path.rename(aside)
+        distributed.wait(f"set {path} aside")
+        self._manager.reload()
+    return None, {}
 
   def discard(self) -> None:
     """Deletes them all: the run is finished."""
     self.close()
-    shutil.rmtree(self.path, ignore_errors=True)
+    distributed.wait(f"closed {self.path}")
+    if distributed.leader():
+      # Renamed first: half a directory would look like a damaged one.
+      gone = self.path.with_name("discarded")
+      shutil.rmtree(gone, ignore_errors=True)
+      self.path.rename(gone)
+      shutil.rmtree(gone, ignore_errors=True)
+    distributed.wait(f"discarded {self.path}")
 
   def close(self) -> None:
     """Waits for saves and releases the directory."""
     self._manager.close()
 
 
-def save_params(path: Path, params: Any) -> None:
-  """Writes one trial's parameters; the directory appears when it is whole."""
+def save_params(path: Path, params: Any, meta: Mapping[str, Any]) -> None:
+  """Writes one trial's parameters; the directory appears when it is whole.
+
+  Args:
+    path: W/runs/RUN/checkpoints/seed-K.
+    params: a tree of arrays.
+    meta: what JSON can hold, exactly.
+  """
   path = path.absolute()
-  if path.exists():
+  if distributed.leader() and path.exists():
     shutil.rmtree(path)
-  with ocp.StandardCheckpointer() as checkpointer:
-    checkpointer.save(path, params)
+  distributed.wait(f"room for {path}")
+  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+    checkpointer.save(path, args=_items(params, meta))
 
 
-def load_params(path: Path) -> Any:
-  """Returns one trial's parameters as numpy arrays.
+def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
+  """Returns one trial's parameters as numpy arrays, and their meta.
 
   Raises:
-    ValueError: nothing readable is there.
+    Damaged: nothing readable is there, or it was changed.
   """
   path = path.absolute()
   if not path.is_dir():
-    raise ValueError(
+    raise Damaged(
       f"no parameters in {path}; train that run first: --config.stage=train"
     )
-  with ocp.StandardCheckpointer() as checkpointer:
-    shapes = checkpointer.metadata(path)
-    try:
-      tree = getattr(shapes, "item_metadata", shapes)
-      tree = getattr(tree, "tree", tree)
-      # Numpy, whatever devices they were saved from.
-      target = jax.tree.map(
-        lambda m: jax.ShapeDtypeStruct(
-          m.shape,
-          m.dtype,
-          sharding=jax.sharding.SingleDeviceSharding(jax.devices()[0]),
-        ),
-        tree,
+  cure = (
+    f"delete {path.parents[1]} and run the same command again to train it anew"
+  )
+  # Numpy, whatever devices they were saved from.
+  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+  try:
+    with ocp.StandardCheckpointer() as checkpointer:
+      saved = checkpointer.metadata(path / "state").item_metadata.tree
+      shapes = jax.tree.map(
+        lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=device), saved
       )
-      return jax.device_get(checkpointer.restore(path, target))
-    except Exception as error:
-      raise ValueError(
-        f"cannot read the parameters in {path}: "
-        f"{str(error).splitlines()[0]}; delete {path.parents[1]} and run the "
-        "same command again to train it anew"
-      ) from error
+  # Orbax and what is below it raise a dozen types for a damaged file.
+  except Exception as error:
+    raise Damaged(f"{path} cannot be read ({error!r:.200}); {cure}") from error
+  try:
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+      tree, meta = _restore(
+        lambda args: checkpointer.restore(path, args=args), shapes, path
+      )
+  except Damaged as damage:
+    raise Damaged(f"{damage}; {cure}") from damage
+  return jax.device_get(tree), meta

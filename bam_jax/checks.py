@@ -24,6 +24,15 @@ POSITIVE = (
   "accumulation",
   "data.row_shapes",
 )
+# Keys that are numbers from 0 up.
+NATURAL = (
+  "max_steps",
+  "seed",
+  "encoder_layers",
+  "eval_every",
+  "select.patience",
+  "nonfinite.limit",
+)
 # Keys that are one of a few words.
 WORDS = {
   "stage": STAGES,
@@ -31,6 +40,7 @@ WORDS = {
   "loss.reduction": ("sum", "mean"),
   "loss.regression_output": ("sigmoid", "linear"),
   "sampling.kind": sampling.SAMPLING,
+  "nonfinite.policy": ("stop", "skip"),
 }
 
 
@@ -90,9 +100,10 @@ def settings(experiment: Experiment) -> None:
   for key in POSITIVE:
     if lookup(c, key) < 1:
       raise ValueError(f"{key} is {lookup(c, key)}; it is 1 or more")
-  for key in ("max_steps", "seed", "encoder_layers"):
-    if c[key] < 0:
-      raise ValueError(f"{key} is {c[key]}; it is 0 or more")
+  for key in NATURAL:
+    if lookup(c, key) < 0:
+      raise ValueError(f"{key} is {lookup(c, key)}; it is 0 or more")
+  selection(experiment)
   for kind in ("single", "multi", "finetune"):
     for key in ("epochs", "batch_size", "rate", "layer_decay"):
       if not c[kind][key] > 0:
@@ -131,6 +142,26 @@ def settings(experiment: Experiment) -> None:
     experiment.mixture(run, dict.fromkeys(run.tasks, 1))
 
 
+def selection(experiment: Experiment) -> None:
+  """Checks that the best step can be found where it is asked for."""
+  c = experiment.config
+  known = ["last", "average", *[t.name for t in experiment.trained_tasks]]
+  if c.select.by not in known:
+    raise ValueError(
+      f"select.by is {c.select.by!r}; it is one of {', '.join(known)}"
+    )
+  if c.select.by != "last" and not c.eval_every:
+    raise ValueError(
+      f"select.by={c.select.by} needs evaluations to choose among; set "
+      "--config.eval_every=100"
+    )
+  if c.select.patience and c.select.by == "last":
+    raise ValueError(
+      f"select.patience={c.select.patience} keeps the best step, and "
+      "select.by=last the last; set --config.select.by=average"
+    )
+
+
 def batches(experiment: Experiment) -> None:
   """Checks that batches divide over devices and micro-batches."""
   c = experiment.config
@@ -165,7 +196,7 @@ def encoder(experiment: Experiment) -> None:
   start = experiment.init_from
   if start and experiment.config.encoder != "scratch":
     for run in experiment.runs:
-      experiment.check_fit(run, load_params(start))
+      experiment.check_fit(run, load_params(start)[0])
 
 
 def text(experiment: Experiment) -> None:

@@ -68,9 +68,10 @@ def logits_of(
   logits = np.zeros((trials, len(index), classes), np.float32)
   seen = np.zeros(len(index), np.int32)
   for k in range(len(batches)):
-    batch = batches[k]
+    batch, read = batches[k], functools.partial(batches.read, k)
+    rows = int(batches.sizes[k])
     out = jax.device_get(
-      forward(params, sharding.put(mesh, batch, trials=False))
+      forward(params, sharding.put(mesh, read, rows, trials=False))
     )
     here = batch["task"] >= 0
     rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
@@ -150,6 +151,7 @@ def evaluate(
   """
   trials = len(jax.tree.leaves(params)[0])
   forward = make_forward(model, mesh, trials)
+  params = sharding.spread(params, sharding.state_sharding(mesh, params))
   names = [name for name, _ in model.heads]
   found = {}
   for task, split, features in datasets:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import hf, sharding
+from bam_jax import distributed, hf, sharding
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, vocabulary
@@ -119,12 +119,13 @@ class Experiment:
     c = self.config
     if c.encoder == "scratch":
       directory = self.workdir.data / "tokenizer"
-      if not (directory / "tokenizer.json").exists():
-        vocabulary.train_tokenizer(
-          directory,
-          seed=c.data.synthetic_seed,
-          vocab_size=c.scratch.vocab_size,
-        )
+      with distributed.leader_first("tokenizer"):
+        if not (directory / "tokenizer.json").exists():
+          vocabulary.train_tokenizer(
+            directory,
+            seed=c.data.synthetic_seed,
+            vocab_size=c.scratch.vocab_size,
+          )
       tokenizer = load_tokenizer(directory, vocab_size=None)
       bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
       return bert, {}, tokenizer
@@ -242,7 +243,7 @@ class Experiment:
       return self.own(run, self.trial_params(run.start, seeds))
     given = self.encoder[1]
     if c.init_from:
-      found = load_params(self.init_from)
+      found, _ = load_params(self.init_from)
       self.check_fit(run, found)
       given = self.own(run, found)
       if c.init_part == "encoder":
@@ -289,5 +290,5 @@ class Experiment:
 
   def trial_params(self, name: str, seeds: Sequence[int]) -> Any:
     """Returns the parameters of finished trials of a run, [R, ...]."""
-    trees = [load_params(self.workdir.params(name, s)) for s in seeds]
+    trees = [load_params(self.workdir.params(name, s))[0] for s in seeds]
     return jax.tree.map(lambda *x: np.stack(x), *trees)

@@ -11,8 +11,15 @@ with teacher annealing, evaluates them and prints the comparison.
 Any key of configs/common.py can be set by --config.KEY=VALUE. Running the same
 command again goes on where the last one stopped.
 
+Several processes, each with its own devices, run one job when all are started
+with the same command and all see the same workdir: under SLURM, on a TPU pod or
+in a Kubernetes JobSet they find each other, elsewhere by
+  --coordinator=HOST:PORT --processes=N --process=0 (to N - 1)
+
 Exit codes: 0 done, 2 something in the command or its input is wrong (one
-sentence says what), 3 stopped by a signal after saving, 1 anything else.
+sentence says what), 3 stopped by a signal (what is done is saved), 4 another
+process of the job is gone, 1 anything else. After 3 and 4 the same command goes
+on.
 """
 
 import ast
@@ -21,12 +28,13 @@ import difflib
 import os
 from pathlib import Path
 import runpy
-import signal
 import sys
 from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
+
+from bam_jax.preemption import STOPPED, Preemption
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "The experiment: a file of configs/, with :task,task,..."
@@ -34,7 +42,11 @@ _CONFIG = config_flags.DEFINE_config_file(
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Where everything is written; made if it is not there."
 )
-
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator", None, "Of several processes: HOST:PORT of process 0."
+)
+_PROCESSES = flags.DEFINE_integer("processes", None, "How many there are.")
+_PROCESS = flags.DEFINE_integer("process", None, "The number of this one.")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 EXAMPLES = {
@@ -47,6 +59,10 @@ KINDS = {
   bool: "True or False",
   str: "text",
 }
+
+
+# Exit codes; 1 is what the interpreter gives for anything else.
+WRONG, PEER_LOST = 2, 4
 
 
 class UsageError(ValueError):
@@ -78,7 +94,10 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
 def explain(error: Exception, argv: Sequence[str]) -> str:
   """Returns one sentence on a command line that could not be parsed."""
   if isinstance(error, flags.UnrecognizedFlagError):
-    return f"no flag --{error.flagname}; there are --config and --workdir"
+    return (
+      f"no flag --{error.flagname}; there are --config, --workdir, "
+      "--coordinator, --processes and --process"
+    )
   given = flags_of(argv[1:])
   file, _, arg = given.get("config", "").partition(":")
   if not Path(file).is_file():
@@ -180,7 +199,7 @@ def config_keys() -> str:
 def fail(sentence: str) -> None:
   """Says what is wrong and exits with code 2."""
   print(f"error: {sentence}", file=sys.stderr)
-  sys.exit(2)
+  sys.exit(WRONG)
 
 
 def sentence(error: Exception) -> str:
@@ -190,38 +209,44 @@ def sentence(error: Exception) -> str:
   return str(error)
 
 
-class Signals:
-  """Remembers a SIGTERM or SIGINT; the second one ends at once."""
-
-  def __init__(self):
-    self.received = False
-    for number in (signal.SIGTERM, signal.SIGINT):
-      signal.signal(number, self._receive)
-
-  def _receive(self, number, frame) -> None:
-    if self.received:
-      # A bar hides the cursor.
-      os.write(2, b"\x1b[?25h\n" if os.isatty(2) else b"")
-      os._exit(128 + number)
-    self.received = True
-    os.write(2, b"\nstopping after this step; once more stops at once\n")
-
-  def __call__(self) -> bool:
-    """Tells whether one came."""
-    return self.received
-
-
 def main(argv: Sequence[str]) -> None:
-  """Runs the stages that the config asks for."""
+  """Runs the stages that the config asks for, and says how it ended."""
   del argv
-  stop = Signals()
+  stop = Preemption()
   # Slow imports only now, so that --help and a misspelt key answer at once.
+  from bam_jax import distributed, train, writer
+
+  try:
+    run(stop)
+    code = 0
+  except train.Stopped as stopped:
+    writer.say(f"{stopped}; the same command goes on from there")
+    code = STOPPED
+  except Exception as error:
+    if "BAM_JAX_TRACEBACK" in os.environ:
+      raise
+    if distributed.lost(error):
+      code = PEER_LOST
+      said = f"another process of this job is gone ({last_line(error)}); start "
+      said += "all of them again with the same command"
+    elif isinstance(error, (ValueError, OSError, train.NotFinite)):
+      code, said = WRONG, sentence(error)
+    else:
+      raise
+    print(f"error: {said}", file=sys.stderr)
+  distributed.leave(code)
+
+
+def run(stop: Preemption) -> None:
+  """Starts jax, alone or with its peers, and runs the stages."""
+  from bam_jax import distributed
+
+  distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
-  from bam_jax import train
+  from bam_jax import writer
   from bam_jax.recipe import execute
   from bam_jax.workdir import Workdir
-  from bam_jax.writer import say
 
   # The libraries' progress is no news to who runs an experiment.
   logging.set_verbosity(logging.WARNING)
@@ -229,21 +254,16 @@ def main(argv: Sequence[str]) -> None:
   if not jax.config.jax_compilation_cache_dir:
     cache = Path(_WORKDIR.value).absolute() / "cache"
     jax.config.update("jax_compilation_cache_dir", str(cache))
-  workdir = Workdir(Path(_WORKDIR.value))
-  devices = jax.devices()
-  say(
-    f"{len(devices)} x {devices[0].device_kind}, jax {jax.__version__}, "
-    f"{_WORKDIR.value}"
+  devices, processes = jax.devices(), ""
+  if not distributed.alone():
+    stop.share(distributed.reached_stop)
+    writer.CONSOLE.quiet = not distributed.leader()
+    processes = f" of {jax.process_count()} processes"
+  writer.say(
+    f"{len(devices)} x {devices[0].device_kind}{processes}, jax "
+    f"{jax.__version__}, {_WORKDIR.value}"
   )
-  try:
-    execute(_CONFIG.value, workdir, stop)
-  except train.Stopped as stopped:
-    say(f"{stopped}; the same command goes on from there")
-    sys.exit(3)
-  except (ValueError, OSError, train.NotFinite) as error:
-    if "BAM_JAX_TRACEBACK" in os.environ:
-      raise
-    fail(sentence(error))
+  execute(_CONFIG.value, Workdir(Path(_WORKDIR.value)), stop)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,9 @@ Methods share every run that they have in common: the single-task models of
 `single` are the teachers of `single->multi`. What is finished is not redone.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import functools
-import time
 from typing import Any
 
 import jax
@@ -15,25 +14,24 @@ import numpy as np
 
 from bam_jax import (
   checks,
+  distributed,
   evaluate,
   predict,
   report,
   results,
-  sharding,
   teach,
   train,
 )
-from bam_jax.checkpoint import Checkpoints, save_params
-from bam_jax.data import pipeline, sampling
-from bam_jax.experiment import Experiment
-from bam_jax.plan import OUTSIDE, Run, scored
+from bam_jax.checkpoint import Checkpoints, load_params, save_params
+from bam_jax.lessons import Lessons
+from bam_jax.plan import Run, scored
 from bam_jax.tasks import Task, get_tasks
 from bam_jax.workdir import Workdir, write_json
 from bam_jax.writer import CONSOLE, Writer, bar, say
 
 
 @dataclasses.dataclass
-class Recipe(Experiment):
+class Recipe(Lessons):
   """The stages, over the runs of an experiment.
 
   Attributes:
@@ -51,8 +49,7 @@ class Recipe(Experiment):
     """
     waiting = []
     for run in self.runs:
-      todo = [s for s in self.seeds if not self.workdir.finished(run.name, s)]
-      for seeds in chunks(todo, self.config.trials_at_once):
+      for seeds in self.groups(run):
         if teaching:
           self.teach_for(run, seeds)
         elif self.untaught(run, seeds) or not self.startable(run, seeds):
@@ -61,84 +58,66 @@ class Recipe(Experiment):
         self.train_trials(run, seeds)
     return waiting
 
+  def groups(self, run: Run) -> list[Sequence[int]]:
+    """Returns the seeds to train, in groups that are trained together.
+
+    A group that was interrupted goes on as it was, even if some of its trials
+    were finished: alone, the others would not end in the same bits.
+    """
+    at_once = self.config.trials_at_once
+    left = [s for s in self.seeds if not self.workdir.finished(run.name, s)]
+    found: list[Sequence[int]] = []
+    for first, last in self.workdir.begun(run.name):
+      group = range(first, last + 1)
+      if len(group) <= at_once and set(group) <= set(self.seeds):
+        found.append(group)
+        left = [s for s in left if s not in group]
+    # Only neighbours are trained together: a directory is named after the ends.
+    while left:
+      size = 1
+      while size < min(at_once, len(left)) and left[size] == left[0] + size:
+        size += 1
+      found.append(left[:size])
+      left = left[size:]
+    return found
+
   def train_trials(self, run: Run, seeds: Sequence[int]) -> None:
     """Trains some trials of a run together, keeps and scores them."""
-    model, settings = self.model(run), self.config[run.kind]
     directory = self.workdir.run(run.name)
     directory.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
-    batches = self.batches(run, seeds)
-    checkpoints = Checkpoints(
-      directory / "checkpoints" / f"training-{seeds[0]}-{seeds[-1]}"
-    )
+    metrics = directory / "metrics.jsonl" if distributed.leader() else None
+    writer = Writer(metrics, run.name, run.tasks, seeds)
+    checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
     try:
-      params = train.train(
-        model,
-        batches,
+      params, steps = train.train(
+        self.model(run),
+        self.batches(run, seeds),
         seeds=seeds,
         given=self.given(run, seeds),
-        settings=settings,
+        settings=self.config[run.kind],
         config=self.config,
         mesh=self.mesh,
         checkpoints=checkpoints,
-        writer=Writer(directory / "metrics.jsonl", run.name, run.tasks, seeds),
+        writer=writer,
         stop=self.stop,
+        evaluate=functools.partial(self.headlines, run),
       )
-    except BaseException:
+    except train.NotFinite as error:
+      raise train.NotFinite(
+        f"{error}. Look at that batch: python -m bam_jax.replay "
+        f"--state={checkpoints.path} --step={error.step + 1}; then try a lower "
+        "rate or --config.dtype=float32, or mend those examples",
+        error.step,
+      ) from error
+    finally:
       checkpoints.close()
-      raise
-    params = jax.device_get(params)
+    meta = [{"step": k, "seconds": writer.seconds / len(seeds)} for k in steps]
     for trial, seed in enumerate(seeds):
-      save_params(
-        self.workdir.params(run.name, seed),
-        jax.tree.map(lambda x, trial=trial: x[trial], params),
-      )
+      mine = jax.tree.map(lambda x: x[0], take(params, trial))
+      save_params(self.workdir.params(run.name, seed), mine, meta[trial])
     checkpoints.discard()
-    self.score(run, seeds, params, time.monotonic() - started)
-
-  def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
-    """Plans the steps of some trials of a run."""
-    c, settings = self.config, self.config[run.kind]
-    tasks = get_tasks(run.tasks)
-    features = [self.corpus.train(task) for task in tasks]
-    sizes = dict(zip(run.tasks, map(len, features), strict=True))
-    copies, weights = self.mixture(run, sizes)
-    pooled = sum(sizes[name] * copies[name] for name in run.tasks)
-    steps = sampling.count_steps(
-      pooled, batch_size=settings.batch_size, epochs=settings.epochs
-    )
-    steps = min(steps, c.max_steps) if c.max_steps else steps
-    order = functools.partial(
-      sampling.train_order,
-      tuple(sizes.values()),
-      kind=c.sampling.kind,
-      exponent=c.sampling.exponent,
-      temperature=c.sampling.temperature,
-      copies=tuple(copies[name] for name in run.tasks),
-      batch_size=settings.batch_size,
-      steps=steps,
-    )
-    pools = {}
-    for seed in seeds:
-      teachers = self.teacher_seeds(seed)
-      if teachers not in pools:
-        data = [
-          pipeline.TaskData(
-            task.name, rows, task.classes, self.teacher(run, task, teachers)
-          )
-          for task, rows in zip(tasks, features, strict=True)
-        ]
-        pools[teachers] = pipeline.join(
-          data, weights=[weights[name] for name in run.tasks]
-        )
-    return pipeline.TrialBatches(
-      [pools[self.teacher_seeds(seed)] for seed in seeds],
-      np.stack([order(seed=seed) for seed in seeds]),
-      width=self.width(run),
-      packing=c.data.packing,
-      row_shapes=c.data.row_shapes,
-      multiple=sharding.row_multiple(self.mesh) * c.accumulation,
-    )
+    for trial, seed in enumerate(seeds):
+      self.score(run, seed, take(params, trial), meta[trial])
 
   def startable(self, run: Run, seeds: Sequence[int]) -> bool:
     """Tells whether the trials that a run continues are finished."""
@@ -146,45 +125,6 @@ class Recipe(Experiment):
     return not start or all(self.workdir.finished(start, s) for s in seeds)
 
   # --- teachers
-
-  def untaught(
-    self, run: Run, seeds: Sequence[int]
-  ) -> list[tuple[Run, str, int]]:
-    """Returns (teacher, task, seed) for all logits that a run lacks."""
-    by_name = {other.name: other for other in self.runs}
-    wanted = sorted({t for seed in seeds for t in self.teacher_seeds(seed)})
-    return [
-      (by_name[name], task, seed)
-      for task, name in run.teachers
-      for seed in wanted
-      if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
-    ]
-
-  def metadata(self, name: str, task: Task) -> dict[str, Any]:
-    """Returns what a teacher's logits of a task must have been made with."""
-    teacher = next(run for run in self.runs if run.name == name)
-    return teach.metadata(
-      task,
-      self.corpus.taught(task),
-      teacher=self.settings_hash(teacher),
-      tokenizer=self.encoder[2].digest,
-    )
-
-  def teacher(
-    self, run: Run, task: Task, seeds: Sequence[int]
-  ) -> np.ndarray | None:
-    """Returns the logits that teach a run one task, or None."""
-    rows = self.corpus.train(task)
-    name = dict(run.teachers).get(task.name)
-    if name is None:
-      return None
-    if name == OUTSIDE:
-      path = self.soft_files[task.name]
-      return teach.read_file(task, rows, path, rows=self.corpus.rows(task))
-    paths = [self.workdir.teacher(name, task.name, seed) for seed in seeds]
-    return teach.read(
-      task, rows, paths=paths, metadata=self.metadata(name, task)
-    )
 
   def teach(self) -> None:
     """Makes all teacher logits whose teachers are trained."""
@@ -239,58 +179,95 @@ class Recipe(Experiment):
   # --- evaluation, prediction, report
 
   def score(
-    self, run: Run, seeds: Sequence[int], params: Any, seconds: float | None
+    self, run: Run, seed: int, params: Any, meta: Mapping[str, Any]
   ) -> None:
-    """Scores trials of a run on dev and records them.
+    """Scores one trial of a run on dev and records it.
+
+    One at a time, so that the numbers do not depend on which trials were
+    trained, or were left unscored, together.
 
     Args:
       run: the run.
-      seeds: of the trials.
-      params: their parameters, [R, ...].
-      seconds: that training them took, all together; None = not known.
+      seed: of the trial.
+      params: its parameters, [1, ...].
+      meta: what was noted when they were saved.
     """
-    datasets = [
-      (task, split, rows)
-      for task in get_tasks(run.tasks)
-      for split, rows in self.corpus.scored(task).items()
-    ]
+    datasets = self.scored(run)
     logits = self.forward(run, params, datasets, "evaluates")
-    for trial, seed in enumerate(seeds):
-      entry: dict[str, Any] = {"scores": {}, "examples": {}}
-      for task, split, rows in datasets:
-        found = evaluate.scores(
-          task, logits[task.name, split][trial], rows.labels
+    entry: dict[str, Any] = {"scores": {}, "examples": {}, "warnings": []}
+    for task, split, rows in datasets:
+      mine = entry["scores"].setdefault(task.name, {})
+      answers = logits[task.name, split][0]
+      found = evaluate.scores(task, answers, rows.labels)
+      # The split that tables show has the bare names.
+      mine |= {f"{split}/{k}" if mine else k: v for k, v in found.items()}
+      entry["examples"].setdefault(task.name, len(rows))
+      if np.ptp(answers, axis=0).max() < 1e-6 and len(rows) > 1:
+        entry["warnings"].append(
+          f"{run.name} seed {seed} answers all {len(rows)} {task.name} {split} "
+          "rows alike: it has learnt nothing; try another rate or more steps"
         )
-        mine = entry["scores"].setdefault(task.name, {})
-        # The split that tables show has the bare names.
-        mine |= {f"{split}/{k}" if mine else k: v for k, v in found.items()}
-        entry["examples"].setdefault(task.name, len(rows))
-      if seconds is not None:
-        entry["seconds"] = round(seconds / len(seeds), 1)
-      self.workdir.record(run.name, seed, entry)
+    for warning in entry["warnings"]:
+      say(warning)
+    entry |= {"step": meta["step"], "seconds": round(meta["seconds"], 1)}
+    with distributed.leader_first(f"{run.name} seed {seed} scored"):
+      if distributed.leader():
+        self.workdir.record(run.name, seed, entry)
     shown = ", ".join(
       f"{task.name} {entry['scores'][task.name][task.headline]:.1f}"
       for task in get_tasks(run.tasks)
     )
-    say(f"{run.name} seed {seeds[-1]}: {shown}")
+    say(f"{run.name} seed {seed}: {shown}")
+
+  def scored(self, run: Run) -> list[tuple[Task, str, Any]]:
+    """Returns (task, split, rows) of all that a run is scored on."""
+    return [
+      (task, split, rows)
+      for task in get_tasks(run.tasks)
+      for split, rows in self.corpus.scored(task).items()
+    ]
+
+  def headlines(self, run: Run, params: Any) -> list[dict[str, float]]:
+    """Returns {task: headline score} of each trial, while it trains."""
+    datasets = {
+      task.name: (task, s, r) for task, s, r in self.scored(run)[::-1]
+    }
+    # Reversed, so that of a task's splits the one that tables show stays.
+    shown = [datasets[name] for name in run.tasks]
+    logits = self.logits(run, params, shown, progress=lambda n: None)
+    return [
+      {
+        task.name: evaluate.scores(
+          task, logits[task.name, split][trial], r.labels
+        )[task.headline]
+        for task, split, r in shown
+      }
+      for trial in range(len(jax.tree.leaves(params)[0]))
+    ]
 
   def forward(
     self, run: Run, params: Any, datasets: Sequence, text: str
   ) -> dict[tuple[str, str], np.ndarray]:
-    """Returns the logits f32[R, N, C] of every (task, split)."""
-    longest = max(rows.lengths.max() for _, _, rows in datasets)
+    """Returns the logits f32[R, N, C] of every (task, split), with a bar."""
     total = sum(len(rows) for _, _, rows in datasets)
     with bar(run.name, total, text=text) as progress:
-      return evaluate.evaluate(
-        self.model(run),
-        params,
-        datasets,
-        width=min(self.config.max_length, -(-int(longest) // 16) * 16),
-        batch_size=self.config.eval_batch_size,
-        packing=self.config.data.packing,
-        mesh=self.mesh,
-        progress=self.asking(progress),
-      )
+      return self.logits(run, params, datasets, progress=self.asking(progress))
+
+  def logits(
+    self, run: Run, params: Any, datasets: Sequence, *, progress: Callable
+  ) -> dict[tuple[str, str], np.ndarray]:
+    """Returns the logits f32[R, N, C] of every (task, split)."""
+    longest = max(rows.lengths.max() for _, _, rows in datasets)
+    return evaluate.evaluate(
+      self.model(run),
+      params,
+      datasets,
+      width=min(self.config.max_length, -(-int(longest) // 16) * 16),
+      batch_size=self.config.eval_batch_size,
+      packing=self.config.data.packing,
+      mesh=self.mesh,
+      progress=progress,
+    )
 
   def evaluate(self, *, again: bool) -> None:
     """Scores every finished trial that has no scores, or all `again`."""
@@ -299,9 +276,9 @@ class Recipe(Experiment):
       for seed in self.seeds:
         done = self.workdir.finished(run.name, seed)
         if done and (again or str(seed) not in known):
-          seconds = known.get(str(seed), {}).get("seconds")
-          params = self.trial_params(run.name, [seed])
-          self.score(run, [seed], params, seconds)
+          params, meta = load_params(self.workdir.params(run.name, seed))
+          whole = jax.tree.map(lambda x: x[None], params)
+          self.score(run, seed, whole, meta)
 
   def predict(self) -> None:
     """Writes GLUE submission files from each task's best trial by dev score.
@@ -337,15 +314,18 @@ class Recipe(Experiment):
         f"predicts {task.name}",
       )
       found |= {key: value[0] for key, value in logits.items()}
-    if not found:
+    if not found or not distributed.leader():
       return
     predict.write_submission(self.workdir.path / "submission", found, rows=rows)
     say(f"{method}: wrote {self.workdir.path / 'submission'}")
 
 
-def chunks(items: Sequence, size: int) -> list[Sequence]:
-  """Cuts a sequence into pieces of `size`, the last perhaps shorter."""
-  return [items[i : i + size] for i in range(0, len(items), size)]
+@jax.jit
+def take(params: Any, trial: int) -> Any:
+  """Returns the parameters [1, ...] of one of R trials."""
+  return jax.tree.map(
+    lambda x: jax.lax.dynamic_slice_in_dim(x, trial, 1), params
+  )
 
 
 def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
@@ -362,8 +342,16 @@ def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
   """
   recipe = Recipe(config, workdir, stop)
   checks.check(recipe)
-  workdir.open(config)
-  stage = config.stage
+  with workdir.lock():
+    run_stages(recipe)
+
+
+def run_stages(recipe: Recipe) -> None:
+  """Runs what `config.stage` asks for, in a directory that is ours."""
+  workdir, config, stage = recipe.workdir, recipe.config, recipe.config.stage
+  with distributed.leader_first("workdir"):
+    if distributed.leader():
+      workdir.open(config)
   if stage in ("all", "train"):
     waiting = recipe.train(teaching=stage == "all")
     for run in waiting:
@@ -374,7 +362,7 @@ def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
     recipe.evaluate(again=stage == "evaluate")
   if stage == "predict":
     recipe.predict()
-  if stage in ("all", "evaluate", "report"):
+  if stage in ("all", "evaluate", "report") and distributed.leader():
     found = results.gather(recipe)
     write_json(workdir.path / "results.json", found)
     report.write(found, workdir.path)

@@ -4,7 +4,7 @@ Axes: `data` splits rows, `fsdp` splits rows and parameters, `tensor` splits
 parameters within a layer. Trials, where there are several, are never split.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import re
 from typing import Any
 
@@ -29,8 +29,8 @@ RULES = (
   (r"(norm|attention_norm|mlp_norm)/(scale|bias)", P()),
   (r"pooler/kernel", P("fsdp", "tensor")),
   (r"pooler/bias", P("tensor")),
-  # Steps, keys and the optimiser's counts.
-  (r"(step|key|count)", P()),
+  # Counts, keys and scores.
+  (r"(step|key|count|bad|score|waited)", P()),
 )
 
 
@@ -114,17 +114,54 @@ def replicated(mesh: Mesh) -> NamedSharding:
   return NamedSharding(mesh, P())
 
 
-def put(mesh: Mesh, batch: Mapping[str, np.ndarray], *, trials: bool) -> dict:
-  """Sends a batch to the devices, its rows split over them.
+def put(
+  mesh: Mesh,
+  read: Callable[[slice], Mapping[str, np.ndarray]],
+  rows: int,
+  *,
+  trials: bool,
+) -> dict[str, jax.Array]:
+  """Sends a batch to the devices; each process reads only its devices' rows.
 
   Args:
     mesh: from `make_mesh`.
-    batch: all its rows, the same in every process; arrays [B, ...], or
-      [R, B, ...] with `trials`.
+    read: some of the batch's rows -> arrays [B, ...], or [R, B, ...].
+    rows: of the whole batch.
     trials: whether the arrays carry the axis of trials.
   """
-  place = NamedSharding(mesh, P(None, ROWS) if trials else P(ROWS))
-  return {
-    name: jax.make_array_from_process_local_data(place, array, array.shape)
-    for name, array in batch.items()
-  }
+  axis = 1 if trials else 0
+  place = NamedSharding(mesh, P(*[None] * axis, ROWS))
+  if place.is_fully_addressable:
+    return jax.device_put(dict(read(slice(0, rows))), place)
+  held = place.addressable_devices_indices_map((1, rows)[1 - axis :])
+  ranges = {d: index[axis].indices(rows)[:2] for d, index in held.items()}
+  parts = {each: read(slice(*each)) for each in set(ranges.values())}
+
+  def whole(name: str) -> jax.Array:
+    pieces = [jax.device_put(parts[ranges[d]][name], d) for d in held]
+    local = pieces[0].shape
+    shape = (*local[:axis], rows, *local[axis + 1 :])
+    return jax.make_array_from_single_device_arrays(shape, place, pieces)
+
+  return {name: whole(name) for name in next(iter(parts.values()))}
+
+
+def spread(tree: Any, place: Any) -> Any:
+  """Sends a tree of host arrays, the same in every process, to the devices.
+
+  Args:
+    tree: arrays; those that are on the devices already stay.
+    place: the sharding of every leaf.
+  """
+
+  def send(array, where):
+    if isinstance(array, jax.Array) and array.sharding == where:
+      return array
+    if where.is_fully_addressable:
+      return jax.device_put(array, where)
+    array = np.asarray(array)
+    return jax.make_array_from_callback(
+      array.shape, where, lambda index: array[index]
+    )
+
+  return jax.tree.map(send, tree, place)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import scipy.special
 
-from bam_jax import evaluate
+from bam_jax import distributed, evaluate
 from bam_jax.data import builders, corpus, shards, soft_labels
 from bam_jax.data.features import Features
 from bam_jax.tasks import Task
@@ -79,9 +79,11 @@ def teach(
     progress=progress,
   )[task.name, "train"]
   for path, trial in zip(paths, logits, strict=True):
-    builders.write_logits(
-      path, index=features.index, logits=trial, metadata=metadata
-    )
+    with distributed.leader_first(f"logits {path}"):
+      if distributed.leader():
+        builders.write_logits(
+          path, index=features.index, logits=trial, metadata=metadata
+        )
 
 
 def read(

@@ -4,16 +4,23 @@ Nothing is written half: files are written beside and renamed. A directory made
 with other settings is refused, with the difference shown.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
+import fcntl
 import hashlib
 import importlib.metadata
 import json
 import os
 from pathlib import Path
+import re
+import socket
 import subprocess
+import time
 from typing import Any
 
 from ml_collections import ConfigDict
+
+from bam_jax import distributed
 
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding. (Not so
@@ -101,6 +108,14 @@ def digest(value: Any) -> str:
   return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def unwritable(path: Path, error: OSError) -> ValueError:
+  """Returns what to say of a directory that cannot be written."""
+  return ValueError(
+    f"workdir {path} cannot be written ({error.strerror}); give a directory "
+    "of your own, with room: --workdir=DIR"
+  )
+
+
 class Workdir:
   """W and the places in it (design: the working directory)."""
 
@@ -124,15 +139,48 @@ class Workdir:
     try:
       write_json(self.file, made)
     except OSError as error:
-      raise ValueError(
-        f"workdir {self.path} cannot be written ({error.strerror}); give a "
-        "directory of your own: --workdir=DIR"
-      ) from error
+      raise unwritable(self.path, error) from error
 
   @property
   def file(self) -> Path:
     """W/config.json."""
     return self.path / "config.json"
+
+  @contextlib.contextmanager
+  def lock(self) -> Iterator[None]:
+    """Keeps other commands out of the directory, which is made if need be.
+
+    The system lets go when the process ends, however it does.
+
+    Raises:
+      ValueError: another command is at work there, or it cannot be written.
+    """
+    if not distributed.leader():
+      yield
+      return
+    try:
+      self.path.mkdir(parents=True, exist_ok=True)
+      file = (self.path / "lock").open("a+")
+    except OSError as error:
+      raise unwritable(self.path, error) from error
+    with file:
+      try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+      except BlockingIOError:
+        file.seek(0)
+        raise ValueError(
+          f"{self.path} is in use by {file.read() or 'another process'}; wait "
+          "for it or stop it, or take another --workdir"
+        ) from None
+      except OSError:
+        # Some network file systems have no locks; better none than no run.
+        pass
+      owner = f"process {os.getpid()} on {socket.gethostname()}"
+      file.truncate(0)
+      file.write(f"{owner} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+      file.flush()
+      yield
+      file.truncate(0)
 
   def check(self, config: ConfigDict) -> None:
     """Looks whether the directory, if it is there, was made for this config.
@@ -167,6 +215,16 @@ class Workdir:
   def params(self, run: str, seed: int) -> Path:
     """Returns where a finished trial's parameters are."""
     return self.run(run) / "checkpoints" / f"seed-{seed}"
+
+  def training(self, run: str, seeds: Sequence[int]) -> Path:
+    """Returns where neighbouring trials in training keep their state."""
+    return self.run(run) / "checkpoints" / f"training-{seeds[0]}-{seeds[-1]}"
+
+  def begun(self, run: str) -> list[tuple[int, int]]:
+    """Returns the first and the last seed of each group still in training."""
+    names = [p.name for p in (self.run(run) / "checkpoints").glob("training-*")]
+    found = [re.fullmatch(r"training-(\d+)-(\d+)", name) for name in names]
+    return sorted((int(m[1]), int(m[2])) for m in found if m)
 
   def teacher(self, run: str, task: str, seed: int) -> Path:
     """Returns where a trial's logits of a task's training rows are."""

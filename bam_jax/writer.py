@@ -10,6 +10,7 @@ import json
 import os
 from pathlib import Path
 import time
+from typing import Any
 
 import numpy as np
 import rich.console
@@ -115,15 +116,23 @@ def parse(text: str) -> list[tuple[str, dict]]:
 
 
 class Writer:
-  """The record of one group of trials of one run."""
+  """The record of one group of trials of one run.
+
+  A line is written every few steps, whatever stops the run in between: the sums
+  since the last line go into the checkpoint and come back from it.
+  """
 
   def __init__(
-    self, path: Path, name: str, tasks: Sequence[str], seeds: Sequence[int]
+    self,
+    path: Path | None,
+    name: str,
+    tasks: Sequence[str],
+    seeds: Sequence[int],
   ):
     """Opens metrics.jsonl for adding to.
 
     Args:
-      path: W/runs/RUN/metrics.jsonl.
+      path: W/runs/RUN/metrics.jsonl; None = another process writes it.
       name: of the run, shown.
       tasks: of the run, in order.
       seeds: one per trial.
@@ -131,14 +140,65 @@ class Writer:
     self._path, self._name = path, name
     self._tasks, self._seeds = tasks, seeds
     self._advance = lambda n, text="": None
-    self._clock = time.monotonic()
+    self._seconds, self._clock = 0.0, time.monotonic()
+    self._empty()
+
+  def _empty(self) -> None:
+    trials, tasks = len(self._seeds), len(self._tasks)
+    self._new, self._fresh, self._tick = 0, 0.0, time.monotonic()
+    self._sums = {
+      "loss": np.zeros((trials, tasks)),
+      "count": np.zeros((trials, tasks)),
+      "grad_norm": np.zeros(trials),
+      "steps": np.zeros(trials),
+    }
+    self._last = {}
+
+  @property
+  def seconds(self) -> float:
+    """How long the run has taken, earlier parts of it included."""
+    return self._seconds + time.monotonic() - self._clock
+
+  def window(self) -> dict[str, Any]:
+    """Returns what goes into a checkpoint, so that `progress` can go on.
+
+    Lines written until now are on disk before it is.
+    """
+    if self._path and self._path.exists():
+      with self._path.open("a") as file:
+        os.fsync(file.fileno())
+    parts = {"sums": self._sums, "last": self._last}
+    lists = {
+      name: {key: np.asarray(value).tolist() for key, value in part.items()}
+      for name, part in parts.items()
+    }
+    return lists | {"seconds": self.seconds}
 
   @contextlib.contextmanager
-  def progress(self, start: int, steps: int) -> Iterator[None]:
-    """Shows a bar from step `start` on; forgets rows of later steps.
+  def progress(
+    self, start: int, steps: int, window: Mapping[str, Any]
+  ) -> Iterator[None]:
+    """Shows a bar from step `start` on; forgets lines of later steps.
 
     A run that goes on from a checkpoint does those steps again.
+
+    Args:
+      start: steps done.
+      steps: of the whole run.
+      window: from the checkpoint; {} = none.
     """
+    if self._path:
+      self._forget(start)
+    self._empty()
+    self._seconds, self._clock = 0.0, time.monotonic()
+    if window:
+      arrays = {key: np.array(value) for key, value in window["sums"].items()}
+      self._sums, self._seconds = arrays, window["seconds"]
+      self._last = {k: np.array(v) for k, v in window["last"].items()}
+    with bar(self._name, steps, done=start, text="compiling") as self._advance:
+      yield
+
+  def _forget(self, start: int) -> None:
     there = self._path.read_text() if self._path.exists() else ""
     kept = [
       line
@@ -148,48 +208,71 @@ class Writer:
     beside = self._path.with_suffix(".tmp")
     beside.write_text("".join(f"{line}\n" for line in kept))
     os.replace(beside, self._path)
-    self._clock = time.monotonic()
-    with bar(self._name, steps, done=start, text="compiling") as self._advance:
-      yield
 
-  def steps(self, done: int, rows: Sequence[Mapping]) -> None:
-    """Writes one line per trial for the steps since the last call.
+  def add(self, rows: Sequence[Mapping]) -> None:
+    """Takes in the sums of some steps; what is not finite is not counted.
+
+    Args:
+      rows: `loss`, `count` [R, T]; `grad_norm`, `lambda`, `rate`, `bad` [R].
+    """
+    for row in rows:
+      good = np.isfinite(row["loss"]).all(1) & np.isfinite(row["grad_norm"])
+      for name in ("loss", "count"):
+        self._sums[name] += np.where(good[:, None], row[name], 0)
+      self._fresh += row["count"].sum()
+      self._sums["grad_norm"] += np.where(good, row["grad_norm"], 0)
+      self._sums["steps"] += good
+      self._last = {name: row[name] for name in ("lambda", "rate", "bad")}
+    self._new += len(rows)
+
+  def log(self, done: int) -> None:
+    """Writes one line per trial for the steps since the last line.
 
     Args:
       done: the number of the last step, counted from 1.
-      rows: the steps' sums: `loss`, `count` [R, T]; `grad_norm`, `lambda`,
-        `rate` [R].
     """
-    loss = np.sum([row["loss"] for row in rows], axis=0)
-    count = np.sum([row["count"] for row in rows], axis=0)
-    last = rows[-1]
-    with self._path.open("a") as file:
-      for trial, seed in enumerate(self._seeds):
-        total = float(loss[trial].sum() / max(count[trial].sum(), 1))
-        line = {
+    if not self._last:
+      return
+    loss, count = self._sums["loss"], self._sums["count"]
+    for trial, seed in enumerate(self._seeds):
+      seen = np.flatnonzero(count[trial])
+      tasks = [(self._tasks[t], t) for t in seen]
+      bad = int(self._last["bad"][trial])
+      self._write(
+        {
           "step": done,
           "seed": seed,
-          "loss": total,
-          "lambda": float(last["lambda"][trial]),
-          "rate": float(last["rate"][trial]),
+          "loss": float(loss[trial].sum() / max(count[trial].sum(), 1)),
+          "lambda": float(self._last["lambda"][trial]),
+          "rate": float(self._last["rate"][trial]),
           "grad_norm": float(
-            np.mean([row["grad_norm"][trial] for row in rows])
+            self._sums["grad_norm"][trial] / max(self._sums["steps"][trial], 1)
           ),
           "task_loss": {
-            task: float(loss[trial, t] / count[trial, t])
-            for t, task in enumerate(self._tasks)
-            if count[trial, t]
+            task: float(loss[trial, t] / count[trial, t]) for task, t in tasks
           },
           "task_count": {
             task: int(count[trial, t]) for t, task in enumerate(self._tasks)
           },
+          **({"skipped": bad} if bad else {}),
         }
-        file.write(json.dumps(line) + "\n")
-    now = time.monotonic()
-    speed = count.sum() / max(now - self._clock, 1e-9)
-    self._clock = now
+      )
     mean = loss.sum() / max(count.sum(), 1)
+    share = self._last["lambda"][0]
+    # Examples of this process only: what a checkpoint brought took no time now.
+    speed = self._fresh / max(time.monotonic() - self._tick, 1e-9)
     self._advance(
-      len(rows),
-      f"loss {mean:.3f} lambda {last['lambda'][0]:.2f} {speed:.0f} ex/s",
+      self._new, f"loss {mean:.3f} lambda {share:.2f} {speed:.0f} ex/s"
     )
+    self._empty()
+
+  def scores(self, done: int, scores: Sequence[Mapping[str, float]]) -> None:
+    """Writes one line per trial for an evaluation after step `done`."""
+    for seed, found in zip(self._seeds, scores, strict=True):
+      self._write({"step": done, "seed": seed, "scores": dict(found)})
+
+  def _write(self, line: Mapping[str, Any]) -> None:
+    if self._path is None:
+      return
+    with self._path.open("a") as file:
+      file.write(json.dumps(line) + "\n")

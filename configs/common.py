@@ -149,6 +149,25 @@ def base() -> ConfigDict:
   # What to take from it: encoder (heads are new) or all.
   c.init_part = "encoder"
 
+  # --- which step's model is kept
+  # Steps between evaluations on dev while a run trains (and after its last
+  # step): learning curves in metrics.jsonl. 0 = only the finished model.
+  c.eval_every = 0
+  c.select = ConfigDict()
+  # last (the paper), average (the best evaluation by the mean of the run's
+  # headline scores), or a task (by that one's; runs without it take the mean).
+  c.select.by = "last"
+  # Evaluations without a gain after which a trial ends; 0 = never.
+  c.select.patience = 0
+
+  # --- losses and gradients that are not finite
+  c.nonfinite = ConfigDict()
+  # stop: the run ends, and its state before that step is kept to be looked at.
+  # skip: that update is left out.
+  c.nonfinite.policy = "stop"
+  # Steps that a run may skip.
+  c.nonfinite.limit = 10
+
   # --- the machine
   # Devices along each axis of the mesh; -1 = all that are left.
   c.mesh = ConfigDict()

@@ -1,11 +1,24 @@
 """Checkpoints come back equal, and what cannot be read says so."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax.checkpoint import Checkpoints, load_params, save_params
+from bam_jax.checkpoint import (
+  Checkpoints,
+  Damaged,
+  fingerprint,
+  load_params,
+  save_params,
+)
+
+# When one read fails, Orbax leaves the others' futures without their loop.
+pytestmark = pytest.mark.filterwarnings(
+  "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 def state(value):
@@ -21,59 +34,150 @@ def places(tree):
   return jax.tree.map(lambda x: device, tree)
 
 
-def restored(path, like):
-  shapes = jax.eval_shape(lambda: like)
+def restored(path, like, *, before=None):
+  """Returns what comes back, and what was reported on the way."""
+  shapes, said = jax.eval_shape(lambda: like), []
   checkpoints = Checkpoints(path)
   try:
-    return checkpoints.restore(shapes, places(shapes))
+    found = checkpoints.restore(
+      shapes, places(shapes), said.append, before=before
+    )
   finally:
     checkpoints.close()
+  return *found, said
+
+
+def saved(path, *steps):
+  checkpoints = Checkpoints(path)
+  for step in steps:
+    checkpoints.save(step, state(step), {"loss": [step / 3]})
+  checkpoints.close()
+
+
+def flip(file, *, at=0.5):
+  """Changes one bit of a file."""
+  data = bytearray(file.read_bytes())
+  data[int(at * len(data))] ^= 4
+  file.write_bytes(data)
+
+
+def files_of(path):
+  return sorted(file for file in path.rglob("*") if file.is_file())
+
+
+def largest(path):
+  return max(files_of(path), key=lambda file: file.stat().st_size)
 
 
 def test_the_latest_of_the_last_two_states_comes_back_whole(tmp_path):
   path = tmp_path / "training-0-1"
-  checkpoints = Checkpoints(path)
-  for step in (3, 6, 9):
-    checkpoints.save(step, state(step))
-  checkpoints.wait()
-  checkpoints.close()
-  found = restored(path, state(0))
+  saved(path, 3, 6, 9)
+  found, meta, said = restored(path, state(0))
   assert found["step"].tolist() == [9, 9]
+  assert meta["loss"] == [3.0]
+  assert said == []
   np.testing.assert_array_equal(found["params"]["w"], np.full((2, 3, 5), 9))
   data = jax.random.key_data
   assert data(found["key"]).tolist() == data(state(9)["key"]).tolist()
   kept = {p.name for p in path.iterdir() if p.name.isdigit()}
   assert kept == {"6", "9"}
+  assert restored(path, state(0), before=8)[0]["step"].tolist() == [6, 6]
 
 
 def test_no_checkpoint_is_none(tmp_path):
-  assert restored(tmp_path / "new", state(0)) is None
+  assert restored(tmp_path / "new", state(0)) == (None, {}, [])
+
+
+def test_a_damaged_state_is_reported_and_the_one_before_it_used(tmp_path):
+  path = tmp_path / "training-0-1"
+  saved(path, 6, 9)
+  before = files_of(path / "6")
+  flip(largest(path / "9" / "state"))
+  found, _, said = restored(path, state(0))
+  assert found["step"].tolist() == [6, 6]
+  assert len(said) == 1
+  assert re.search(r"training-0-1/9 .*; it is set aside as damaged-9$", said[0])
+  assert files_of(path / "6") == before
+  # The step is trained again and must find room.
+  saved(path, 9)
+  assert restored(path, state(0))[0]["step"].tolist() == [9, 9]
+
+
+def test_when_all_are_damaged_the_run_begins_anew(tmp_path):
+  path = tmp_path / "training-0-1"
+  saved(path, 6, 9)
+  for step in ("6", "9"):
+    for file in files_of(path / step):
+      file.write_bytes(b"")
+  found, meta, said = restored(path, state(0))
+  assert (found, meta) == (None, {})
+  assert len(said) == 2
+
+
+def test_no_flipped_bit_changes_what_comes_back(tmp_path):
+  path = tmp_path / "seed-0"
+  rng = np.random.default_rng(3)
+  params = {
+    "a": rng.normal(size=(4, 5)).astype(np.float32),
+    "b": rng.integers(9, size=7).astype(np.int32),
+  }
+  save_params(path, params, {"step": 3})
+  whole = {file: file.read_bytes() for file in files_of(path)}
+  caught = 0
+  for file in whole:
+    for at in (0.1, 0.4, 0.7, 0.95):
+      flip(file, at=at) if whole[file] else None
+      try:
+        found, meta = load_params(path)
+      except Damaged:
+        caught += 1
+      else:
+        jax.tree.map(np.testing.assert_array_equal, found, params)
+        assert meta["step"] == 3
+      file.write_bytes(whole[file])
+  assert caught > 10
+
+
+@pytest.mark.parametrize(
+  "change",
+  [
+    lambda x: x.at[1, 2].add(1),
+    lambda x: x.at[1, 2].set(-x[1, 2]),
+    lambda x: x[::-1],
+    lambda x: x.T.reshape(x.shape),
+    lambda x: jnp.roll(x, 1),
+  ],
+)
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "int32", "uint8"])
+def test_the_fingerprint_sees_values_and_their_places(change, kind):
+  x = jnp.arange(1, 13).reshape(3, 4).astype(kind)
+  assert fingerprint({"x": change(x)}) != fingerprint({"x": x})
+
+
+def test_the_fingerprint_does_not_depend_on_the_devices_order_of_adding():
+  x = np.random.default_rng(0).normal(size=(6, 50)).astype(np.float32)
+  word = (
+    x.view(np.uint32)
+    * (2 * np.arange(300, dtype=np.uint32) + 1).reshape(x.shape)
+  ).astype(np.uint32)
+  want = int((word ^ (word >> 15)).sum(dtype=np.uint32))
+  assert fingerprint({"a": {"b": x}}) == {"a/b": want}
 
 
 def test_a_finished_run_leaves_no_checkpoints(tmp_path):
   checkpoints = Checkpoints(tmp_path / "training-0-0")
-  checkpoints.save(1, state(1))
+  checkpoints.save(1, state(1), {})
   checkpoints.discard()
   assert list(tmp_path.iterdir()) == []
 
 
-def test_a_broken_checkpoint_names_itself_and_the_cure(tmp_path):
-  path = tmp_path / "training-0-1"
-  checkpoints = Checkpoints(path)
-  checkpoints.save(4, state(4))
-  checkpoints.close()
-  for file in path.rglob("*"):
-    if file.is_file():
-      file.write_bytes(b"")
-  with pytest.raises(ValueError, match=r"training-0-1/4: .*delete that"):
-    restored(path, state(0))
-
-
 def test_parameters_come_back_as_numpy(tmp_path):
   params = {"bert": {"w": np.arange(6.0, dtype=np.float32).reshape(2, 3)}}
-  save_params(tmp_path / "seed-0", params)
-  save_params(tmp_path / "seed-0", params)  # once more, over what is there
-  found = load_params(tmp_path / "seed-0")
+  save_params(tmp_path / "seed-0", params, {})
+  # Once more, over what is there.
+  save_params(tmp_path / "seed-0", params, {"step": 7})
+  found, meta = load_params(tmp_path / "seed-0")
+  assert meta["step"] == 7
   assert isinstance(found["bert"]["w"], np.ndarray)
   np.testing.assert_array_equal(found["bert"]["w"], params["bert"]["w"])
   assert [path.name for path in tmp_path.iterdir()] == ["seed-0"]
@@ -86,9 +190,11 @@ def test_parameters_that_are_not_there_say_which_stage_makes_them(tmp_path):
 
 def test_broken_parameters_say_what_to_delete(tmp_path):
   path = tmp_path / "multi.rte" / "checkpoints" / "seed-0"
-  save_params(path, {"w": np.ones(7, np.float32)})
+  save_params(path, {"w": np.ones(7, np.float32)}, {})
   for file in path.rglob("*"):
     if file.is_file():
       file.write_bytes(b"")
-  with pytest.raises(ValueError, match=r"cannot read .*delete .*multi\.rte "):
+  with pytest.raises(
+    ValueError, match=r"cannot be read .*delete .*multi\.rte "
+  ):
     load_params(path)

@@ -95,6 +95,22 @@ def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
   assert sum(counts) == size
 
 
+class Twice:
+  """The first batch twice, then the second."""
+
+  def __init__(self, batches):
+    self._batches, self.sizes = batches, [*batches.sizes[:1], *batches.sizes]
+
+  def __len__(self):
+    return 3
+
+  def __getitem__(self, k):
+    return self._batches[max(k - 1, 0)]
+
+  def read(self, k, rows):
+    return self._batches.read(max(k - 1, 0), rows)
+
+
 def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
   rows = tiny.features(9, 3)
   batches = pipeline.eval_batches(
@@ -104,7 +120,7 @@ def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
     evaluate.logits_of(
       lambda params, batch: np.zeros((1, 8, 1, 3)),
       np.zeros(1),
-      [batches[0], batches[0], batches[1]],
+      Twice(batches),
       rows.index,
       mesh=mesh,
       classes=3,

@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
-LEAVES |= {"sharding", "checkpoint", "workdir", "writer", "stats", "plots"}
+LEAVES |= {"sharding", "writer", "stats", "plots", "distributed"}
+LEAVES |= {"preemption"}
 LEAVES |= {"data.features", "data.packing", "data.sampling", "data.shards"}
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
@@ -29,8 +30,10 @@ MIDDLE = {
   "data.sources": frozenset({"tasks", "data.synthetic"}),
   "data.soft_labels": frozenset({"tasks", "data.shards"}),
   "data.builders": DATA | {"data.shards", "data.sources"},
-  "data.corpus": DATA | {"data.sources", "data.builders"},
+  "data.corpus": DATA | {"data.sources", "data.builders", "distributed"},
   "data.pipeline": DATA | {"data.packing", "data.sampling"},
+  "checkpoint": frozenset({"distributed"}),
+  "workdir": frozenset({"distributed"}),
   "hf": frozenset({"bert"}),
   "multitask": frozenset({"bert"}),
 }
@@ -40,6 +43,7 @@ RECIPE = STAGE | {
   "teach",
   "predict",
   "experiment",
+  "lessons",
   "results",
   "checks",
   "report",
@@ -50,12 +54,16 @@ LAYERS = {
   "tables": frozenset({"tasks", "stats"}),
   "report": frozenset({"tasks", "stats", "tables", "plots"}),
   "evaluate": LEAVES | {"data.pipeline", "multitask"},
-  **dict.fromkeys(["train", "teach", "predict"], STAGE),
+  "state": LEAVES | {"multitask"},
+  "train": STAGE | {"state"},
+  **dict.fromkeys(["teach", "predict"], STAGE),
   "experiment": LEAVES | set(MIDDLE),
-  "results": LEAVES | {"experiment"},
+  "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
+  "results": LEAVES | {"experiment", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
+  "replay": RECIPE | {"state"},
 }
 WITHOUT_JAX = ("stats", "report")
 LINES = 400

@@ -171,7 +171,7 @@ def test_a_polite_signal_saves_exits_3_and_goes_on(
   assert "the same command goes on from there" in out
   assert "Traceback" not in err
   small.execute(config, tmp_path / "W")
-  assert outcome(tmp_path / "W")[0] == outcome(whole)[0]
+  assert outcome(tmp_path / "W") == outcome(whole)
 
 
 def test_an_unfit_task_is_code_2_and_leaves_no_workdir(tmp_path):

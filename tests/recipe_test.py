@@ -190,7 +190,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(small_run, tmp_path):
   assert not (tmp_path / "results.json").exists()
   small.execute(config, tmp_path)
   params = [
-    load_params(Workdir(place).params(MULTI, 0))
+    load_params(Workdir(place).params(MULTI, 0))[0]
     for place in (tmp_path, small_run.workdir)
   ]
   assert_equal(*params)
@@ -307,8 +307,8 @@ def test_finetuning_starts_from_the_multi_task_model(small_run, tmp_path):
   small.execute(changed(small_run, methods="multi,multi+finetune"), workdir)
   found = results_of(workdir)["methods"]
   assert found["multi+finetune"] == found["multi"]
-  start = load_params(Workdir(workdir).params(MULTI, 0))
-  end = load_params(Workdir(workdir).params("multi+finetune.cola", 0))
+  start, _ = load_params(Workdir(workdir).params(MULTI, 0))
+  end, _ = load_params(Workdir(workdir).params("multi+finetune.cola", 0))
   assert_equal(end["bert"], start["bert"])
   assert list(end["heads"]) == ["cola"]
   assert_equal(end["heads"]["cola"], start["heads"]["cola"])
@@ -326,8 +326,8 @@ def test_a_run_starts_from_another_runs_directory(small_run, tmp_path, part):
     single__rate=1e-30,
   )
   small.execute(config, tmp_path)
-  start = load_params(source / "checkpoints" / "seed-0")
-  end = load_params(Workdir(tmp_path).params("single.cola", 0))
+  start, _ = load_params(source / "checkpoints" / "seed-0")
+  end, _ = load_params(Workdir(tmp_path).params("single.cola", 0))
   assert_equal(end["bert"], start["bert"])
   assert_equal(end["pooler"], start["pooler"])
   kernels = end["heads"]["cola"]["kernel"], start["heads"]["cola"]["kernel"]

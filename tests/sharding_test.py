@@ -138,6 +138,7 @@ def test_a_width_that_does_not_divide_is_refused(leaves):
 
 # Prints, for every mesh, how far two steps on it are from those on one device.
 _ON_EIGHT_DEVICES = """
+import functools
 import json
 import sys
 
@@ -145,13 +146,14 @@ import jax
 import numpy as np
 
 from bam_jax import sharding, train
+from bam_jax import state as states
 from tests import tiny
 
 
 def two_steps(step, state, put):
   found = []
   for k in range(2):
-    state, sums = step(state, put(batches[k]))
+    state, sums = step(state, put(k))
     # Without decay of the first moment it is the gradient.
     found.append(jax.device_get((sums, state.params, state.opt_state[1].mu)))
   return found, state
@@ -162,11 +164,11 @@ c = tiny.config(**{"optim.b1": 0.0, "optim.clip": 0.0})
 for meshes, trials in json.loads(sys.argv[1]):
   batches = tiny.batches(trials=trials, multiple=8)
   init, step = (
-    train.over_trials(fn, trials)
-    for fn in train.make_run(net, steps=tiny.STEPS, settings=c.multi, config=c)
+    states.over_trials(fn, trials)
+    for fn in states.make_run(net, steps=tiny.STEPS, settings=c.multi, config=c)
   )
   first = tiny.start(jax.jit(init), range(trials))
-  want, _ = two_steps(jax.jit(step), first, lambda x: x)
+  want, _ = two_steps(jax.jit(step), first, batches.__getitem__)
   # Copies: a donated array may share its memory with what it was made of.
   data = first.replace(key=jax.random.key_data(first.key))
   data = jax.tree.map(np.array, data)
@@ -179,7 +181,8 @@ for meshes, trials in json.loads(sys.argv[1]):
     state = jax.device_put(copy.replace(key=key), place)
     kernel = state.params["bert"]["layer_0"]["query"]["kernel"]
     table = state.params["bert"]["embeddings"]["word"]["embedding"]
-    batch = sharding.put(mesh, batches[0], trials=True)
+    send = functools.partial(train.put, mesh, batches)
+    batch = send(0)
     shares = {
       "kernel": kernel.addressable_shards[0].data.size / kernel.size,
       "table": table.addressable_shards[0].data.size / table.size,
@@ -188,9 +191,7 @@ for meshes, trials in json.loads(sys.argv[1]):
         for x in batch.values()
       ],
     }
-    got, last = two_steps(
-      jitted, state, lambda x: sharding.put(mesh, x, trials=True)
-    )
+    got, last = two_steps(jitted, state, send)
     report = {
       "mesh": shape,
       "trials": trials,

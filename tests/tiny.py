@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax import train
+from bam_jax import state as states
 from bam_jax.bert import BertConfig
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features, offsets_of
@@ -122,11 +122,11 @@ def batches(
 
 def functions(net: MultiTask, c, *, trials=1):
   """Returns the jitted (init, step) of a run, over trials, on one device."""
-  made = train.make_run(net, steps=STEPS, settings=c.multi, config=c)
+  made = states.make_run(net, steps=STEPS, settings=c.multi, config=c)
   return [
     # Unoptimised: they run for a millisecond and compile for many.
     jax.jit(
-      train.over_trials(fn, trials),
+      states.over_trials(fn, trials),
       compiler_options={"xla_backend_optimization_level": 0},
     )
     for fn in made

@@ -18,6 +18,7 @@ def sums(loss, count, trials=2):
     "grad_norm": np.full(trials, 3.0),
     "lambda": np.full(trials, 0.25),
     "rate": np.full(trials, 1e-4),
+    "bad": np.zeros(trials, np.int32),
   }
 
 
@@ -28,8 +29,9 @@ def rows_of(path):
 def test_a_row_means_over_examples_not_over_steps_or_tasks(tmp_path):
   path = tmp_path / "metrics.jsonl"
   record = writer.Writer(path, "multi", ["rte", "stsb", "cola"], [4, 7])
-  with record.progress(0, 2):
-    record.steps(2, [sums([6, 1, 0], [2, 1, 0]), sums([2, 0, 0], [6, 0, 0])])
+  with record.progress(0, 2, {}):
+    record.add([sums([6, 1, 0], [2, 1, 0]), sums([2, 0, 0], [6, 0, 0])])
+    record.log(2)
   first, second = rows_of(path)
   assert (first["seed"], second["seed"]) == (4, 7)
   assert first["step"] == 2
@@ -45,9 +47,54 @@ def test_going_on_forgets_only_its_own_later_rows_and_a_torn_line(tmp_path):
   lost = [{"step": 6, "seed": 0}]
   lines = [json.dumps(row) for row in kept + lost]
   path.write_text("\n".join(lines) + '\n{"step": 8, "se')
-  with writer.Writer(path, "x", ["rte"], [0]).progress(4, 9):
+  with writer.Writer(path, "x", ["rte"], [0]).progress(4, 9, {}):
     pass
   assert rows_of(path) == kept
+
+
+def test_a_stop_between_two_lines_changes_no_byte(tmp_path):
+  steps = [sums([x / 7, x / 3, 0], [2, 1, 0]) for x in range(1, 6)]
+  path, paused = tmp_path / "whole.jsonl", tmp_path / "paused.jsonl"
+  record = writer.Writer(path, "x", ["rte", "stsb", "cola"], [4, 7])
+  with record.progress(0, 5, {}):
+    record.add(steps)
+    record.log(5)
+  first = writer.Writer(paused, "x", ["rte", "stsb", "cola"], [4, 7])
+  with first.progress(0, 5, {}):
+    first.add(steps[:3])
+    # As a checkpoint keeps it.
+    window = json.loads(json.dumps(first.window()))
+  second = writer.Writer(paused, "x", ["rte", "stsb", "cola"], [4, 7])
+  with second.progress(3, 5, window):
+    second.add(steps[3:])
+    second.log(5)
+  assert paused.read_bytes() == path.read_bytes()
+  assert second.seconds > window["seconds"] > 0
+
+
+def test_a_step_that_is_not_finite_is_not_counted(tmp_path):
+  path = tmp_path / "metrics.jsonl"
+  record = writer.Writer(path, "multi", ["rte", "cola"], [0, 1])
+  bad = sums([5.0, 3.0], [1, 1])
+  bad["loss"][1, 0] = np.nan
+  bad["bad"][1] = 1
+  with record.progress(0, 2, {}):
+    record.add([sums([2.0, 0.0], [4, 0]), bad])
+    record.log(2)
+  first, second = rows_of(path)
+  assert "skipped" not in first
+  assert first["task_count"] == {"rte": 5, "cola": 1}
+  assert second["skipped"] == 1
+  assert second["task_count"] == {"rte": 4, "cola": 0}
+  assert (second["loss"], second["grad_norm"]) == (0.5, 3.0)
+
+
+def test_scores_are_lines_of_their_own(tmp_path):
+  path = tmp_path / "metrics.jsonl"
+  record = writer.Writer(path, "multi", ["rte"], [0, 1])
+  with record.progress(0, 2, {}):
+    record.scores(2, [{"rte": 51.5}, {"rte": 60.0}])
+  assert rows_of(path)[1] == {"step": 2, "seed": 1, "scores": {"rte": 60.0}}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import zlib
 
 import numpy as np
 
+from bam_jax import distributed
 from bam_jax.data import builders, sources
 from bam_jax.data.features import Features, Tokenizer
 from bam_jax.tasks import Task
@@ -74,15 +75,16 @@ class Corpus:
     self._features = functools.cache(self._load)
 
   def _load(self, task: Task, splits: tuple[str, ...]) -> dict[str, Features]:
-    return builders.load_features(
-      task,
-      splits,
-      tokenizer=self._tokenizer,
-      max_length=self._length,
-      data_dir=self._path,
-      load=functools.partial(self._texts.take, task),
-      progress=self._progress,
-    )
+    with distributed.leader_first(f"{task.name} {', '.join(splits)}"):
+      return builders.load_features(
+        task,
+        splits,
+        tokenizer=self._tokenizer,
+        max_length=self._length,
+        data_dir=self._path,
+        load=functools.partial(self._texts.take, task),
+        progress=self._progress,
+      )
 
   def rows(self, task: Task) -> int:
     """Returns the rows of the train split, copies and held-out ones aside."""

@@ -1,0 +1,123 @@
+"""What a run trains on: its batches, with the teachers' logits in them."""
+
+from collections.abc import Sequence
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from bam_jax import sharding, teach
+from bam_jax.data import pipeline, sampling
+from bam_jax.experiment import Experiment
+from bam_jax.plan import OUTSIDE, Run
+from bam_jax.tasks import Task, get_tasks
+
+
+@dataclasses.dataclass
+class Lessons(Experiment):
+  """The batches of the runs of an experiment."""
+
+  def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
+    """Plans the steps of some trials of a run."""
+    c, settings = self.config, self.config[run.kind]
+    tasks = get_tasks(run.tasks)
+    features = [self.corpus.train(task) for task in tasks]
+    sizes = dict(zip(run.tasks, map(len, features), strict=True))
+    copies, weights = self.mixture(run, sizes)
+    pooled = sum(sizes[name] * copies[name] for name in run.tasks)
+    steps = sampling.count_steps(
+      pooled, batch_size=settings.batch_size, epochs=settings.epochs
+    )
+    steps = min(steps, c.max_steps) if c.max_steps else steps
+    order = functools.partial(
+      sampling.train_order,
+      tuple(sizes.values()),
+      kind=c.sampling.kind,
+      exponent=c.sampling.exponent,
+      temperature=c.sampling.temperature,
+      copies=tuple(copies[name] for name in run.tasks),
+      batch_size=settings.batch_size,
+      steps=steps,
+    )
+    pools = {}
+    for seed in seeds:
+      teachers = self.teacher_seeds(seed)
+      if teachers not in pools:
+        data = [
+          pipeline.TaskData(
+            task.name, rows, task.classes, self.teacher(run, task, teachers)
+          )
+          for task, rows in zip(tasks, features, strict=True)
+        ]
+        pools[teachers] = pipeline.join(
+          data, weights=[weights[name] for name in run.tasks]
+        )
+    mine = [pools[self.teacher_seeds(seed)] for seed in seeds]
+    orders = np.stack([order(seed=seed) for seed in seeds])
+    self.check_all_seen(run, mine[0].task[orders[orders >= 0]], steps)
+    return pipeline.TrialBatches(
+      mine,
+      orders,
+      width=self.width(run),
+      packing=c.data.packing,
+      row_shapes=c.data.row_shapes,
+      multiple=sharding.row_multiple(self.mesh) * c.accumulation,
+    )
+
+  def check_all_seen(self, run: Run, seen: np.ndarray, steps: int) -> None:
+    """Refuses a run that would score a head it never trained.
+
+    Args:
+      run: the run.
+      seen: i32[N] task of every example drawn.
+      steps: of the run.
+    """
+    counts = np.bincount(seen, minlength=len(run.tasks))
+    never = [n for n, count in zip(run.tasks, counts, strict=True) if not count]
+    if never:
+      key = "max_steps" if self.config.max_steps else f"{run.kind}.epochs"
+      raise ValueError(
+        f"no example of {', '.join(never)} is drawn in the {steps} steps of "
+        f"{run.name}, so its head would stay random; raise --config.{key}, or "
+        "leave the task out"
+      )
+
+  def untaught(
+    self, run: Run, seeds: Sequence[int]
+  ) -> list[tuple[Run, str, int]]:
+    """Returns (teacher, task, seed) for all logits that a run lacks."""
+    by_name = {other.name: other for other in self.runs}
+    wanted = sorted({t for seed in seeds for t in self.teacher_seeds(seed)})
+    return [
+      (by_name[name], task, seed)
+      for task, name in run.teachers
+      for seed in wanted
+      if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
+    ]
+
+  def metadata(self, name: str, task: Task) -> dict[str, Any]:
+    """Returns what a teacher's logits of a task must have been made with."""
+    teacher = next(run for run in self.runs if run.name == name)
+    return teach.metadata(
+      task,
+      self.corpus.taught(task),
+      teacher=self.settings_hash(teacher),
+      tokenizer=self.encoder[2].digest,
+    )
+
+  def teacher(
+    self, run: Run, task: Task, seeds: Sequence[int]
+  ) -> np.ndarray | None:
+    """Returns the logits that teach a run one task, or None."""
+    rows = self.corpus.train(task)
+    name = dict(run.teachers).get(task.name)
+    if name is None:
+      return None
+    if name == OUTSIDE:
+      path = self.soft_files[task.name]
+      return teach.read_file(task, rows, path, rows=self.corpus.rows(task))
+    paths = [self.workdir.teacher(name, task.name, seed) for seed in seeds]
+    return teach.read(
+      task, rows, paths=paths, metadata=self.metadata(name, task)
+    )

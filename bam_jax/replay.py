@@ -1,0 +1,222 @@
+r"""Looks at one training batch: every example's loss, every layer's gradient.
+
+  python -m bam_jax.replay --state=W/runs/RUN/checkpoints/training-0-0 --step=37
+
+The run's last whole state before that step is taken, and what lies between is
+trained again, so the batch meets the very parameters and dropout that it met.
+A run that ended because of it has kept the state right before it. Nothing in
+the working directory is changed.
+"""
+
+import argparse
+from collections.abc import Sequence
+import json
+from pathlib import Path
+import re
+import sys
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+import numpy as np
+import optax
+import rich.table
+import rich.text
+
+from bam_jax import schedules, train
+from bam_jax import state as states
+from bam_jax.checkpoint import Checkpoints
+from bam_jax.lessons import Lessons
+from bam_jax.plan import Run
+from bam_jax.tasks import get_tasks
+from bam_jax.workdir import Workdir
+from bam_jax.writer import CONSOLE, bar, say
+
+
+def opened(path: Path) -> tuple[Lessons, Run, Sequence[int]]:
+  """Returns the experiment, the run and the seeds of a training directory.
+
+  Raises:
+    ValueError: it is none.
+  """
+  found = re.fullmatch(r"training-(\d+)-(\d+)", path.name)
+  if not found or not path.is_dir():
+    raise ValueError(
+      f"{path} is no training state; give W/runs/RUN/checkpoints/training-A-B "
+      "of a run that has not ended"
+    )
+  workdir = Workdir(path.absolute().parents[3])
+  config = json.loads(workdir.file.read_text())["config"]
+  lessons = Lessons(ConfigDict(config), workdir)
+  name = path.absolute().parents[1].name
+  run = next((run for run in lessons.runs if run.name == name), None)
+  if run is None:
+    raise ValueError(
+      f"{workdir.file} has no run {name}; it has "
+      f"{', '.join(run.name for run in lessons.runs)}"
+    )
+  return lessons, run, range(int(found[1]), int(found[2]) + 1)
+
+
+def replay(path: Path, step: int) -> dict[str, Any]:
+  """Returns what happened to each example of a batch.
+
+  Args:
+    path: W/runs/RUN/checkpoints/training-FIRST-LAST.
+    step: counted from 1.
+
+  Returns:
+    `seeds`; `task` (names), `index`, `loss`, `label` of each example, one list
+    per trial; `logits`, f32[C] of each; `norms`, {layer: gradient norm} per
+    trial; `finite`, whether the parameters are.
+
+  Raises:
+    ValueError: there is no such run or step.
+  """
+  lessons, run, seeds = opened(path)
+  config, mesh = lessons.config, lessons.mesh
+  batches = lessons.batches(run, seeds)
+  if not 1 <= step <= len(batches):
+    raise ValueError(
+      f"--step is {step}; {run.name} has steps 1 to {len(batches)}"
+    )
+  model = lessons.model(run)
+  checkpoints = Checkpoints(path)
+  try:
+    advance, state, _ = train.begin(
+      model,
+      batches,
+      seeds=seeds,
+      given=lessons.given(run, seeds),
+      settings=config[run.kind],
+      config=config,
+      mesh=mesh,
+      checkpoints=checkpoints,
+      before=step - 1,
+    )
+  finally:
+    checkpoints.close()
+  start = int(jax.device_get(state.step).max())
+  with bar(run.name, step - 1, done=start, text="trains up to it") as progress:
+    for k in range(start, step - 1):
+      state, _ = advance(state, train.put(mesh, batches, k))
+      progress(1)
+  return {"seeds": list(seeds)} | look(
+    model, state, batches[step - 1], run, config, len(batches)
+  )
+
+
+def look(
+  model: Any,
+  state: states.TrainState,
+  batch: dict[str, np.ndarray],
+  run: Run,
+  config: ConfigDict,
+  steps: int,
+) -> dict[str, Any]:
+  """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
+  example_losses = states.make_losses(model)
+  lam = schedules.teacher_lambda(
+    kind=config.teacher.schedule,
+    steps=steps,
+    value=config.teacher.value,
+    options=config.teacher.options.to_dict(),
+  )
+
+  @jax.jit
+  def measure(params, key, step, batch):
+    def total(params):
+      dropout = jax.random.fold_in(key, step)
+      logits, loss = example_losses(params, batch, dropout, lam(step))
+      return (loss * batch["weight"]).sum(), (logits, loss)
+
+    gradient, (logits, loss) = jax.grad(total, has_aux=True)(params)
+    parts = dict(gradient["bert"]) | {
+      f"head of {name}": part for name, part in gradient["heads"].items()
+    }
+    norms = {name: optax.tree.norm(part) for name, part in parts.items()}
+    finite = jax.tree.reduce(
+      lambda a, x: a & jax.numpy.isfinite(x).all(), params, True
+    )
+    return logits, loss, norms, finite
+
+  found: dict[str, list] = {
+    name: []
+    for name in ("task", "index", "label", "loss", "logits", "norms", "finite")
+  }
+  for trial in range(len(state.step)):
+    mine = {name: array[trial] for name, array in batch.items()}
+    own = jax.tree.map(lambda x, t=trial: x[t], state)
+    logits, loss, norms, finite = jax.device_get(
+      measure(own.params, own.key, own.step, mine)
+    )
+    here = mine["task"] >= 0
+    found["task"].append([run.tasks[t] for t in mine["task"][here]])
+    for name, array in (("index", mine["index"]), ("label", mine["label"])):
+      found[name].append(array[here].tolist())
+    found["loss"].append(loss[here].tolist())
+    found["logits"].append(logits[here].tolist())
+    found["norms"].append({name: float(norm) for name, norm in norms.items()})
+    found["finite"].append(bool(finite))
+  return found
+
+
+def show(found: dict[str, Any], lessons: Lessons, *, rows: int) -> None:
+  """Prints the examples, the worst first, and the gradient of every layer."""
+  texts: dict[str, Any] = {}
+  for trial, seed in enumerate(found["seeds"]):
+    loss = np.array(found["loss"][trial])
+    order = np.argsort(
+      np.where(np.isfinite(loss), -loss, -np.inf), kind="stable"
+    )
+    table = rich.table.Table(title=f"seed {seed}", title_justify="left")
+    for name in ("task", "example", "label", "loss", "logits", "text"):
+      table.add_column(name)
+    for i in order[:rows]:
+      name, index = found["task"][trial][i], found["index"][trial][i]
+      task = get_tasks([name])[0]
+      if name not in texts:
+        texts[name] = lessons.texts.look(task, task.train)
+      examples = texts[name]
+      row = index % len(examples)
+      text = " | ".join(column[row] for column in examples.texts)
+      label = found["label"][trial][i]
+      named = task.labels and np.isfinite(label)
+      table.add_row(
+        name,
+        str(index),
+        task.labels[int(label)] if named else f"{label:.3f}",
+        f"{loss[i]:.4f}",
+        " ".join(f"{x:.2f}" for x in found["logits"][trial][i][: task.classes]),
+        rich.text.Text(text[:100]),
+      )
+    CONSOLE.print(table)
+    worst = ", ".join(f"{k} {v:.3g}" for k, v in found["norms"][trial].items())
+    say(f"gradient norms: {worst}")
+    say(
+      "the parameters before the step are "
+      + ("finite" if found["finite"][trial] else "not finite")
+    )
+
+
+def main(args: Sequence[str] | None = None) -> None:
+  """Prints the batch that the command line names."""
+  parser = argparse.ArgumentParser(
+    "python -m bam_jax.replay",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+  )
+  parser.add_argument("--state", type=Path, required=True)
+  parser.add_argument("--step", type=int, required=True, help="counted from 1")
+  parser.add_argument("--rows", type=int, default=10, help="examples to show")
+  given = parser.parse_args(args)
+  try:
+    found = replay(given.state, given.step)
+    show(found, opened(given.state)[0], rows=given.rows)
+  except (ValueError, OSError) as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+  main()

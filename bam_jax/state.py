@@ -1,0 +1,338 @@
+"""The state of a run, how it begins, and the step that changes it.
+
+The step is written for one trial; `over_trials` maps it over the trials that
+are trained together, whose arrays carry a leading R axis everywhere outside.
+"""
+
+from collections.abc import Callable, Mapping
+import functools
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+import numpy as np
+import optax
+
+from bam_jax import losses, optim, schedules, sharding
+from bam_jax.multitask import MultiTask, init_params
+
+
+@flax.struct.dataclass
+class Best:
+  """The best evaluation so far.
+
+  Attributes:
+    score: f32 the score.
+    step: i32 steps done then.
+    waited: i32 evaluations since.
+    params: of then.
+  """
+
+  score: jax.Array
+  step: jax.Array
+  waited: jax.Array
+  params: Any
+
+
+@flax.struct.dataclass
+class TrainState:
+  """What a step reads and writes; every leaf has a leading R axis outside.
+
+  Attributes:
+    step: i32 steps done.
+    params: parameters.
+    opt_state: the optimiser's.
+    key: of dropout.
+    bad: i32 steps whose loss or gradient was not finite.
+    best: None where the last step is kept, whatever its score.
+  """
+
+  step: jax.Array
+  params: Any
+  opt_state: Any
+  key: jax.Array
+  bad: jax.Array
+  best: Best | None
+
+
+def over_trials(fn: Callable, trials: int) -> Callable:
+  """Maps a function of one trial over R stacked ones; one costs no vmap."""
+  if trials > 1:
+    return jax.vmap(fn)
+
+  def one(*args):
+    out = fn(*jax.tree.map(lambda x: x[0], args))
+    return jax.tree.map(lambda x: x[None], out)
+
+  return one
+
+
+def make_losses(model: MultiTask) -> Callable[..., tuple[jax.Array, jax.Array]]:
+  """Returns losses(params, batch, key, share) -> (logits, loss) of one trial.
+
+  `logits` are f32[B, E, C], `loss` f32[B, E] before weights, 0 where there is
+  no example. `key` is of dropout; `share` of the gold label is lambda.
+  """
+  # A task of -1 (no example) takes the last entry: no classes, no loss.
+  classes = np.array([c for _, c in model.heads] + [0], np.int32)
+  widest = int(classes.max())
+
+  def example_losses(params, batch, key, share):
+    logits = model.apply(
+      {"params": params}, batch, train=True, rngs={"dropout": key}
+    )
+    own = jnp.asarray(classes)[batch["task"]]
+    targets = losses.soft_targets(
+      losses.gold_targets(batch["label"], own, widest),
+      losses.teacher_targets(batch["teacher"], own),
+      batch["has_teacher"],
+      share,
+    )
+    return logits, losses.example_loss(logits, targets, own)
+
+  return example_losses
+
+
+def make_train_step(
+  model: MultiTask,
+  tx: optax.GradientTransformation,
+  *,
+  lam: optax.Schedule,
+  rate: optax.Schedule,
+  normaliser: float,
+  accumulation: int,
+) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
+  """Returns step(state, batch) -> (state, sums) for one trial.
+
+  `sums` has, per task, the summed `loss` (before weights) and the `count` of
+  examples, f32[T], and the scalars `grad_norm` (before the clip), `lambda` and
+  `rate`.
+
+  Args:
+    model: the model; its heads are the run's tasks, in order.
+    tx: the optimiser.
+    lam: step -> share of the gold label (section 3.2, teacher annealing).
+    rate: step -> learning rate, for the record only.
+    normaliser: what the summed loss is divided by: 1, or the batch size.
+    accumulation: micro-batches that the rows are split into.
+  """
+  num_tasks, example_losses = len(model.heads), make_losses(model)
+
+  def loss_fn(params, batch, key, share):
+    _, loss = example_losses(params, batch, key, share)
+    task = jnp.where(batch["task"] < 0, num_tasks, batch["task"])
+    per_task = functools.partial(
+      jax.ops.segment_sum,
+      segment_ids=task.ravel(),
+      num_segments=num_tasks + 1,
+    )
+    sums = {
+      "loss": per_task(loss.ravel())[:-1],
+      "count": per_task(jnp.ones(loss.size))[:-1],
+    }
+    return (loss * batch["weight"]).sum() / normaliser, sums
+
+  gradient = jax.grad(loss_fn, has_aux=True)
+
+  def accumulated(params, batch, key, share):
+    if accumulation == 1:
+      return gradient(params, batch, key, share)
+
+    def micro(total, item):
+      part, number = item
+      grads = gradient(params, part, jax.random.fold_in(key, number), share)
+      return jax.tree.map(jnp.add, total, grads), None
+
+    # Strided, so that every device keeps the rows it has.
+    parts = jax.tree.map(
+      lambda x: jnp.swapaxes(x.reshape(-1, accumulation, *x.shape[1:]), 0, 1),
+      dict(batch),
+    )
+    shapes = jax.eval_shape(gradient, params, batch, key, share)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+    total, _ = jax.lax.scan(micro, zeros, (parts, jnp.arange(accumulation)))
+    return total
+
+  def step(state: TrainState, batch: Mapping):
+    key = jax.random.fold_in(state.key, state.step)
+    share = lam(state.step)
+    grads, sums = accumulated(state.params, batch, key, share)
+    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    sums |= {
+      "grad_norm": optax.tree.norm(grads),
+      "lambda": jnp.asarray(share, jnp.float32),
+      "rate": jnp.asarray(rate(state.step), jnp.float32),
+    }
+    params = optax.apply_updates(state.params, updates)
+    return state.replace(
+      step=state.step + 1, params=params, opt_state=opt_state
+    ), sums
+
+  return step
+
+
+def guard(step: Callable, *, skip: bool) -> Callable:
+  """Returns a step of R trials that never takes in what is not finite.
+
+  Its sums also have `bad`, i32[R], the bad steps so far.
+
+  Args:
+    step: of R trials.
+    skip: a trial with a bad step leaves that update out and goes on. Otherwise
+      all trials stay for good as they were before the first bad step, which
+      can so be looked at.
+  """
+
+  def guarded(state: TrainState, batch: Mapping):
+    new, sums = step(state, batch)
+    finite = jnp.isfinite(sums["loss"]).all(1) & jnp.isfinite(sums["grad_norm"])
+    bad = state.bad + ~finite
+    taken = finite if skip else jnp.broadcast_to((bad == 0).all(), bad.shape)
+    params, opt_state = choose(
+      taken, (new.params, new.opt_state), (state.params, state.opt_state)
+    )
+    number = new.step if skip else jnp.where(taken, new.step, state.step)
+    return state.replace(
+      step=number, params=params, opt_state=opt_state, bad=bad
+    ), sums | {"bad": bad}
+
+  return guarded
+
+
+def choose(mask: jax.Array, new: Any, old: Any) -> Any:
+  """Returns `new` where the mask bool[R] holds, else `old`; trees [R, ...]."""
+  return jax.tree.map(
+    lambda x, y: jnp.where(mask.reshape(-1, *[1] * (x.ndim - 1)), x, y),
+    new,
+    old,
+  )
+
+
+def take_in(
+  state: TrainState, scores: jax.Array, *, patience: int
+) -> TrainState:
+  """Returns the state after an evaluation, its best perhaps replaced.
+
+  Args:
+    state: of R trials.
+    scores: f32[R], the more the better.
+    patience: a trial that has waited for this many evaluations takes no more
+      in, so that it ends the same beside any others; 0 = waits for ever.
+  """
+  best = state.best
+  better = scores > best.score
+  if patience:
+    better &= best.waited < patience
+  now = Best(
+    score=scores,
+    step=state.step,
+    waited=jnp.zeros_like(best.waited),
+    params=state.params,
+  )
+  waiting = best.replace(waited=best.waited + 1)
+  return state.replace(best=choose(better, now, waiting))
+
+
+def make_init(
+  model: MultiTask, tx, *, selecting: bool
+) -> Callable[[jax.Array, Any], TrainState]:
+  """Returns init(seed, given) -> TrainState of one trial.
+
+  `given` is a part of the parameter tree (an encoder, an encoder with some
+  heads, {}); what it lacks is drawn from the seed.
+  """
+
+  def init(seed: jax.Array, given: Any) -> TrainState:
+    key = jax.random.key(seed)
+    params = merge(init_params(model, jax.random.fold_in(key, 0)), given)
+    zero = jnp.zeros((), jnp.int32)
+    best = Best(jnp.float32(-jnp.inf), zero, zero, params)
+    return TrainState(
+      step=zero,
+      params=params,
+      opt_state=tx.init(params),
+      key=jax.random.fold_in(key, 1),
+      bad=zero,
+      best=best if selecting else None,
+    )
+
+  return init
+
+
+def make_run(
+  model: MultiTask, *, steps: int, settings: ConfigDict, config: ConfigDict
+) -> tuple[Callable, Callable]:
+  """Returns (init, step) of one trial of a run, see make_init, make_train_step.
+
+  Args:
+    model: the model.
+    steps: of the run; the schedules end there.
+    settings: batch_size, rate and layer_decay of this kind of run.
+    config: the whole config.
+  """
+  rate = schedules.learning_rate(
+    peak=settings.rate,
+    steps=steps,
+    warmup=config.optim.warmup,
+    join=config.optim.warmup_join,
+  )
+  tx = optim.make_optimizer(
+    jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0)),
+    layers=model.config.layers,
+    rate_schedule=rate,
+    layer_decay=settings.layer_decay,
+    weight_decay=config.optim.weight_decay,
+    clip=config.optim.clip,
+    b1=config.optim.b1,
+    b2=config.optim.b2,
+    eps=config.optim.eps,
+    bias_correction=config.optim.bias_correction,
+  )
+  lam = schedules.teacher_lambda(
+    kind=config.teacher.schedule,
+    steps=steps,
+    value=config.teacher.value,
+    options=config.teacher.options.to_dict(),
+  )
+  mean = config.loss.reduction == "mean"
+  step = make_train_step(
+    model,
+    tx,
+    lam=lam,
+    rate=rate,
+    normaliser=settings.batch_size if mean else 1.0,
+    accumulation=config.accumulation,
+  )
+  selecting = config.select.by != "last"
+  return make_init(model, tx, selecting=selecting), step
+
+
+def merge(params: Any, given: Any) -> Any:
+  """Returns `params` with every leaf that `given` also has taken from it.
+
+  Raises:
+    ValueError: `given` has an array that `params` has not, or not in its shape;
+      left out, the encoder would silently start from random weights.
+  """
+
+  def take(path, value):
+    found = flat.pop(path, value)
+    if found.shape != value.shape:
+      raise ValueError(
+        f"the parameters to start from have {sharding.path_name(path)} "
+        f"{list(found.shape)}, the model {list(value.shape)}; start from "
+        "another run or encoder"
+      )
+    return jnp.asarray(found, value.dtype)
+
+  flat = dict(jax.tree_util.tree_leaves_with_path(given))
+  merged = jax.tree_util.tree_map_with_path(take, params)
+  if flat:
+    names = sorted(map(sharding.path_name, flat))
+    raise ValueError(
+      f"the parameters to start from have {', '.join(names)}, which the model "
+      "lacks; start from another run or encoder"
+    )
+  return merged
