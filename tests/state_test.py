@@ -268,12 +268,14 @@ def poisoned(batch, trial):
 def pair():
   """Two trials' first state, and their guarded steps: (stop, skip)."""
   init, step = tiny.functions(tiny.model(), tiny.config(), trials=2)
+  step = step.__wrapped__
   quick = {"xla_backend_optimization_level": 0}
   guarded = [
     jax.jit(states.guard(step, skip=skip), compiler_options=quick)
     for skip in (False, True)
   ]
-  return tiny.start(init, (0, 1)), step, *guarded
+  whole = jax.jit(step, compiler_options=quick)
+  return tiny.start(init, (0, 1)), whole, *guarded
 
 
 def trial_of(tree, trial):
