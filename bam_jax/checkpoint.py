@@ -235,8 +235,11 @@ def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
   # Numpy, whatever devices they were saved from.
   device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   try:
-    with ocp.StandardCheckpointer() as checkpointer:
-      saved = checkpointer.metadata(path / "state").item_metadata.tree
+    handler = ocp.CompositeCheckpointHandler(
+      state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()
+    )
+    with ocp.Checkpointer(handler) as checkpointer:
+      saved = checkpointer.metadata(path).item_metadata["state"].tree
       shapes = jax.tree.map(
         lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=device), saved
       )
