@@ -6,10 +6,12 @@ were trained together. Every checkpoint carries a fingerprint of its arrays:
 flipped bytes come back from disk without a complaint.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+import contextlib
 import hashlib
 import json
 from pathlib import Path
+import re
 import shutil
 from typing import Any
 
@@ -61,6 +63,37 @@ def fingerprint(tree: Any) -> dict[str, int]:
   return {k: int(v) for k, v in jax.device_get(_words(tree)).items()}
 
 
+class Unwritten(ValueError):
+  """A checkpoint cannot be written."""
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+  """Says in a sentence why writing fails."""
+  try:
+    yield
+  # Orbax and what is below it raise a dozen types for a full disk.
+  except Exception as error:
+    if distributed.lost(error):
+      raise
+    known = re.search(
+      r"No space left on device|Read-only file system|Permission denied"
+      r"|File too large|Disk quota exceeded",
+      str(error),
+    )
+    why = known[0] if known else first_line(error)
+    raise Unwritten(
+      f"{path} cannot be written ({why}); what was saved before is whole: make "
+      "room, or take a --workdir elsewhere, and run the same command again"
+    ) from error
+
+
+def first_line(error: Exception) -> str:
+  """Returns the first line of what an error says."""
+  lines = [line for line in str(error).splitlines() if line.strip()]
+  return lines[0] if lines else repr(error)
+
+
 def _items(tree: Any, meta: Mapping[str, Any]) -> ocp.args.Composite:
   """Returns what Orbax is to write: the arrays, and `meta` with its seals."""
   meta = {"arrays": fingerprint(tree), **meta}
@@ -94,8 +127,7 @@ def _restore(read: Callable, shapes: Any, path: Path) -> tuple[Any, dict]:
     tree, meta = found["state"], dict(found["meta"])
   # Orbax and what is below it raise a dozen types for a damaged file.
   except Exception as error:
-    lines = [line for line in str(error).splitlines() if line] or [repr(error)]
-    raise Damaged(f"{path} cannot be read ({lines[0]})") from error
+    raise Damaged(f"{path} cannot be read ({first_line(error)})") from error
   if meta.get("seal") != _seal(meta):
     raise Damaged(f"{path}/meta was changed after it was written")
   now, then = fingerprint(tree), meta["arrays"]
@@ -135,11 +167,13 @@ class Checkpoints:
       state: a tree of arrays.
       meta: what JSON can hold, exactly.
     """
-    self._manager.save(step, args=_items(state, meta))
+    with _writing(self.path / str(step)):
+      self._manager.save(step, args=_items(state, meta))
 
   def wait(self) -> None:
     """Returns when what was started is on disk."""
-    self._manager.wait_until_finished()
+    with _writing(self.path):
+      self._manager.wait_until_finished()
 
   def restore(
     self,
@@ -199,7 +233,8 @@ class Checkpoints:
 
   def close(self) -> None:
     """Waits for saves and releases the directory."""
-    self._manager.close()
+    with _writing(self.path):
+      self._manager.close()
 
 
 def save_params(path: Path, params: Any, meta: Mapping[str, Any]) -> None:
@@ -214,7 +249,10 @@ def save_params(path: Path, params: Any, meta: Mapping[str, Any]) -> None:
   if distributed.leader() and path.exists():
     shutil.rmtree(path)
   distributed.wait(f"room for {path}")
-  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+  with (
+    _writing(path),
+    ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer,
+  ):
     checkpointer.save(path, args=_items(params, meta))
 
 
@@ -245,7 +283,8 @@ def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
       )
   # Orbax and what is below it raise a dozen types for a damaged file.
   except Exception as error:
-    raise Damaged(f"{path} cannot be read ({error!r:.200}); {cure}") from error
+    why = f"{path} cannot be read ({first_line(error)}); {cure}"
+    raise Damaged(why) from error
   try:
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
       tree, meta = _restore(

@@ -237,6 +237,17 @@ def main(argv: Sequence[str]) -> None:
   distributed.leave(code)
 
 
+def hush() -> None:
+  """Keeps what libraries tell their own developers off the screen."""
+  logging.set_verbosity(logging.WARNING)
+  # What Orbax logs with a trace is also raised, and said in one sentence.
+  logging.get_absl_handler().addFilter(
+    lambda record: "orbax" not in record.pathname
+  )
+  # Of reads that were under way when another of the same files failed.
+  sys.unraisablehook = lambda unraisable: None
+
+
 def run(stop: Preemption) -> None:
   """Starts jax, alone or with its peers, and runs the stages."""
   from bam_jax import distributed
@@ -248,8 +259,7 @@ def run(stop: Preemption) -> None:
   from bam_jax.recipe import execute
   from bam_jax.workdir import Workdir
 
-  # The libraries' progress is no news to who runs an experiment.
-  logging.set_verbosity(logging.WARNING)
+  hush()
   # A run, its repetition and its next trials compile the same programs.
   if not jax.config.jax_compilation_cache_dir:
     cache = Path(_WORKDIR.value).absolute() / "cache"

@@ -65,7 +65,14 @@ def write(
   temporary = folder.parent / f"{mine}{os.getpid()}"
   temporary.mkdir()
   try:
-    _write_rows(temporary, name, columns, splits, metadata)
+    try:
+      _write_rows(temporary, name, columns, splits, metadata)
+    except RuntimeError as error:
+      # What array_record says of a full disk.
+      raise OSError(
+        f"{folder} cannot be written ({error}); make room, or take a --workdir "
+        "elsewhere, and run the same command again"
+      ) from error
     files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
     text = json.dumps({"schema": _SCHEMA, "files": files}, indent=2)
     (temporary / _DIGESTS).write_text(text + "\n", "utf-8")
