@@ -21,14 +21,17 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "stats", "plots", "distributed"}
 LEAVES |= {"preemption"}
-LEAVES |= {"data.features", "data.packing", "data.sampling", "data.shards"}
+LEAVES |= {"data.features", "data.packing", "data.parquet", "data.sampling"}
+LEAVES |= {"data.shards"}
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
   "data.grammar": frozenset(),
   "data.synthetic": frozenset({"tasks", "data.grammar"}),
   "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
-  "data.sources": frozenset({"tasks", "data.synthetic"}),
-  "data.soft_labels": frozenset({"tasks", "data.shards"}),
+  "data.examples": frozenset({"tasks"}),
+  "data.sources": frozenset({"tasks", "data.examples", "data.parquet"})
+  | {"data.synthetic"},
+  "data.soft_labels": frozenset({"tasks", "data.parquet", "data.shards"}),
   "data.builders": DATA | {"data.shards", "data.sources"},
   "data.corpus": DATA | {"data.sources", "data.builders", "distributed"},
   "data.pipeline": DATA | {"data.packing", "data.sampling"},

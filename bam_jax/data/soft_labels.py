@@ -8,14 +8,17 @@ from collections.abc import Iterator
 import json
 import math
 from pathlib import Path
+import reprlib
+from typing import Any
 
 import numpy as np
 
-from bam_jax.data import shards
+from bam_jax.data import parquet, shards
 from bam_jax.tasks import Task
 
 # Far below the probability of any label that a teacher has not ruled out.
 _FLOOR = 1e-12
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_soft_labels(
@@ -46,7 +49,8 @@ def read_soft_labels(
     index = record.get("index")
     if type(index) is not int or not 0 <= index < rows:
       raise ValueError(
-        f"{where}: index is {index!r}; {task.name} has the rows 0 to {rows - 1}"
+        f"{where}: index is {reprlib.repr(index)}; {task.name} has the rows 0 "
+        f"to {rows - 1}"
       )
     if index in seen:
       raise ValueError(f"{where}: index {index} is at {seen[index]} already")
@@ -63,30 +67,38 @@ def _records(path: Path) -> Iterator[tuple[str, dict]]:
   if not path.is_file():
     raise FileNotFoundError(f"there is no file of soft labels {path}")
   if path.suffix == ".parquet":
-    # Slow to import, and few runs need it.
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-      with parquet.ParquetFile(path) as file:
-        found = file.read().to_pylist()
-    except pa.ArrowException as error:
-      raise ValueError(f"{path} is not a Parquet file: {error}") from error
-    yield from ((f"{path} row {n}", each) for n, each in enumerate(found))
+    table = parquet.read(path)
+    ours = ("index", "probs", "logits", "value")
+    table = table.select([n for n in table.column_names if n in ours])
+    yield from (
+      (f"{path} row {n}", each) for n, each in enumerate(table.to_pylist())
+    )
   elif path.suffix == ".jsonl":
     for number, line in enumerate(path.read_bytes().splitlines(), 1):
       if not line.strip():
         continue
       where = f"{path} line {number}"
       try:
-        record = json.loads(line)
-      except ValueError as error:
+        record = json.loads(line.decode("utf-8"), object_pairs_hook=_once)
+      except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}") from error
       if not isinstance(record, dict):
-        raise ValueError(f"{where} is not a JSON object: {record!r}")
+        raise ValueError(
+          f"{where} is not a JSON object: {reprlib.repr(record)}"
+        )
       yield where, record
   else:
     raise ValueError(f"{path}: soft labels are read from .jsonl and .parquet")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  """A JSON object, each of its names given once; json takes the last."""
+  record = dict(pairs)
+  if len(record) < len(pairs):
+    names = [name for name, _ in pairs]
+    twice = next(name for name in names if names.count(name) > 1)
+    raise ValueError(f"the name {reprlib.repr(twice)} comes twice")
+  return record
 
 
 def _soft_label(record: dict, task: Task, where: str) -> list[float]:
@@ -106,18 +118,21 @@ def _soft_label(record: dict, task: Task, where: str) -> list[float]:
   if isinstance(values, dict) and task.labels:
     if set(values) != set(task.labels):
       raise ValueError(
-        f"{where}: {kind} names {', '.join(values)}; the labels of {task.name} "
-        f"are {', '.join(task.labels)}"
+        f"{where}: {kind} names {reprlib.repr(list(values))}; the labels of "
+        f"{task.name} are {', '.join(task.labels)}"
       )
     values = [values[name] for name in task.labels]
   values = values if task.labels else [values]
   if not isinstance(values, list) or len(values) != task.classes:
     raise ValueError(
-      f"{where}: {kind} is {values!r}; {task.name} needs {task.classes} "
-      f"numbers, for {', '.join(task.labels)}"
+      f"{where}: {kind} is {reprlib.repr(values)}; {task.name} needs "
+      f"{task.classes} numbers, for {', '.join(task.labels)}"
     )
-  if not all(type(v) in (int, float) and math.isfinite(v) for v in values):
-    raise ValueError(f"{where}: {kind} is {values!r}, not finite numbers")
+  # NaN fails this too.
+  if not all(type(v) in (int, float) and abs(v) <= _LARGEST for v in values):
+    raise ValueError(
+      f"{where}: {kind} is {reprlib.repr(values)}, not finite numbers"
+    )
   if kind == "logits":
     return values
   if kind == "value":
@@ -130,6 +145,7 @@ def _soft_label(record: dict, task: Task, where: str) -> list[float]:
     return [(values[0] - low) / (high - low)]
   if min(values) < 0 or abs(sum(values) - 1) > 1e-3:
     raise ValueError(
-      f"{where}: probs is {values}; probabilities are not negative and sum to 1"
+      f"{where}: probs is {reprlib.repr(values)}; probabilities are not "
+      "negative and sum to 1"
     )
   return [math.log(max(value, _FLOOR)) for value in values]

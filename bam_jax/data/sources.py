@@ -6,61 +6,19 @@ What the official files hold is read from `third_party/manifest.toml`.
 """
 
 from collections.abc import Iterator
-import dataclasses
-import functools
 import gzip
-import hashlib
 import json
-import math
+import os.path
 from pathlib import Path
-import tomllib
-from typing import Any
 import zlib
 
 from absl import logging
-import numpy as np
 
-from bam_jax.data import synthetic
+from bam_jax.data import parquet, synthetic
+from bam_jax.data.examples import Examples, check, encode, manifest, shown
 from bam_jax.tasks import Task
 
-MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Examples:
-  """The rows of one split, in file order.
-
-  Attributes:
-    task: the task's name.
-    split: the split's name, as on the hub.
-    texts: one list of N strings per text column.
-    labels: f32[N], the class number or the value scaled to [0, 1]; None where
-      the split is not labelled.
-    origin: the file or address that the rows came from.
-  """
-
-  task: str
-  split: str
-  texts: tuple[list[str], ...]
-  labels: np.ndarray | None
-  origin: str
-
-  def __len__(self) -> int:
-    return len(self.texts[0])
-
-  @functools.cached_property
-  def fingerprint(self) -> str:
-    """sha256 (hex) of texts and labels, whatever the file they came from."""
-    digest = hashlib.sha256()
-    # Every length first, so that no two ways to cut the same text agree.
-    for column in self.texts:
-      digest.update(len(column).to_bytes(8, "little"))
-      for text in column:
-        data = text.encode()
-        digest.update(len(data).to_bytes(8, "little") + data)
-    if self.labels is not None:
-      digest.update(self.labels.astype("<f4").tobytes())
-    return digest.hexdigest()
+_NUMBERS = (int, float), "numbers"
 
 
 def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
@@ -91,13 +49,6 @@ def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
   return read_hub(task, split)
 
 
-@functools.cache
-def manifest() -> dict[str, Any]:
-  """The content of `third_party/manifest.toml`."""
-  with MANIFEST.open("rb") as file:
-    return tomllib.load(file)
-
-
 def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
   """Reads a `.tsv` or `.tsv.gz` of the folder that the GLUE script writes.
 
@@ -112,11 +63,13 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
     The examples; `labels` is None where a test file has no label column.
 
   Raises:
-    ValueError: a line with a wrong number of columns or a label that the task
-      does not know, with file and line.
+    ValueError: a line that is not UTF-8, has a wrong number of columns or a
+      label that the task does not know, with file and line; no rows, or no
+      text in them.
     FileNotFoundError: the folder or the file is missing or the folder empty.
   """
-  path = _find(task, split, Path(glue_dir).expanduser())
+  # Path's own expanduser raises where there is no such user.
+  path = _find(task, split, Path(os.path.expanduser(glue_dir)))
   lines = _lines(path)
   first, head = next(lines, (1, ""))
   header = head.split("\t")
@@ -126,11 +79,17 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
   if not set(task.file_text) <= set(header):
     if not task.headerless:
       raise ValueError(
-        f"{path} line {first}: the header is {header}, but {task.name} needs"
-        f" the columns {[*task.file_text, task.file_label]}"
+        f"{path} line {first}: the header is {shown(header)}, but"
+        f" {task.name} needs the columns {[*task.file_text, task.file_label]}"
       )
     rows.insert(0, (first, header))
     header = list(task.headerless)
+  for name in (*task.file_text, task.file_label):
+    if header.count(name) > 1:
+      raise ValueError(
+        f"{path} line {first}: the header has the column {name!r} more than"
+        " once"
+      )
   rows = _whole_rows(rows, header, path, task)
   texts = tuple(
     [row[header.index(name)] for _, row in rows] for name in task.file_text
@@ -138,7 +97,7 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
   labels = None
   if task.file_label in header:
     column = header.index(task.file_label)
-    labels = _encode(
+    labels = encode(
       task,
       split,
       [row[column] for _, row in rows],
@@ -147,10 +106,11 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
     )
   elif split not in task.test:
     raise ValueError(
-      f"{path} has no column {task.file_label!r}; its columns are {header}"
+      f"{path} has no column {task.file_label!r}; its columns are"
+      f" {shown(header)}"
     )
   examples = Examples(task.name, split, texts, labels, str(path))
-  _check_rows(examples)
+  check(examples)
   return examples
 
 
@@ -193,7 +153,7 @@ def read_hub(task: Task, split: str) -> Examples:
       f" ({why}); {_how(task, split)}"
     ) from error
   examples = read_parquet(task, split, path=Path(path))
-  _check_rows(examples)
+  check(examples)
   return examples
 
 
@@ -212,47 +172,44 @@ def read_parquet(task: Task, split: str, *, path: Path) -> Examples:
     ValueError: not parquet, a missing column, or a label or label name that
       the task does not know.
   """
-  import pyarrow as pa
-  from pyarrow import parquet
-
-  try:
-    with parquet.ParquetFile(path) as file:
-      table = file.read()
-  except pa.ArrowInvalid as error:
-    # In the hub's cache the path is a link, and deleting that changes nothing.
-    raise ValueError(
-      f"{path.resolve()} is not a parquet file ({error}); delete it and run"
-      " again"
-    ) from error
+  table = parquet.read(path)
   for name in (*task.text, task.label):
     if name not in table.column_names:
       raise ValueError(
         f"{path} has no column {name!r}; {task.name} needs"
-        f" {[*task.text, task.label]} and the file has {table.column_names}"
+        f" {[*task.text, task.label]} and the file has"
+        f" {shown(table.column_names)}"
       )
     if table[name].null_count:
       row = table[name].is_null().index(True).as_py()
       raise ValueError(f"{path} row {row}: no value in column {name!r}")
-  column = table[task.label]
-  if task.labels and not pa.types.is_integer(column.type):
-    raise ValueError(
-      f"{path}: column {task.label!r} is {column.type}, not whole numbers"
-    )
+  columns = {name: table[name].to_pylist() for name in (*task.text, task.label)}
+  kinds = dict.fromkeys(task.text, (str, "text"))
+  kinds[task.label] = (int, "whole numbers") if task.labels else _NUMBERS
+  for name, (kind, words) in kinds.items():
+    # Asked of every value: a type's name says little of what it becomes.
+    if any(
+      type(value) is bool or not isinstance(value, kind)
+      for value in columns[name]
+    ):
+      raise ValueError(
+        f"{path}: column {name!r} is {table[name].type}, not {words}"
+      )
   names = _label_names(table.schema.metadata, task, path)
-  labels = _encode(
+  labels = encode(
     task,
     split,
     # A number without a name stays a number, which no task allows.
     [
       names[value] if 0 <= value < len(names) else value
-      for value in column.to_pylist()
+      for value in columns[task.label]
     ]
     if task.labels
-    else column.to_pylist(),
+    else columns[task.label],
     task.labels,
     lambda i: f"{path} row {i}",
   )
-  texts = tuple(table[name].to_pylist() for name in task.text)
+  texts = tuple(columns[name] for name in task.text)
   return Examples(task.name, split, texts, labels, str(path))
 
 
@@ -289,15 +246,22 @@ def _find(task: Task, split: str, folder: Path) -> Path:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
   """Yields (line number from 1, line), leaving out empty lines."""
   opener = gzip.open if path.suffix == ".gz" else open
+  number = 0
   try:
-    # newline="\n": a text may hold what Python takes for other line ends.
-    with opener(path, "rt", encoding="utf-8-sig", newline="\n") as file:
-      for number, line in enumerate(file, 1):
+    # Bytes: a text may hold what Python takes for other line ends.
+    with opener(path, "rb") as file:
+      for number, data in enumerate(file, 1):
+        line = data.decode("utf-8-sig" if number == 1 else "utf-8")
         if line := line.rstrip("\r\n"):
           yield number, line
-  except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
+  except UnicodeDecodeError as error:
     raise ValueError(
-      f"{path} cannot be read ({error}); fetch it again"
+      f"{path} line {number} is not UTF-8 ({error.reason} at byte"
+      f" {error.start}); fetch it again"
+    ) from error
+  except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    raise ValueError(
+      f"{path} cannot be read after line {number} ({error}); fetch it again"
     ) from error
 
 
@@ -309,31 +273,11 @@ def _whole_rows(rows, header, path: Path, task: Task):
   number, row = broken[0]
   found = f"{path} line {number}: {len(row)} columns instead of {len(header)}"
   if len(broken) > manifest()["datasets"][task.name]["broken_rows"]:
-    raise ValueError(f"{found}; the columns are {header}, separated by tabs")
+    raise ValueError(
+      f"{found}; the columns are {shown(header)}, separated by tabs"
+    )
   logging.warning("%s; dropped, as are %d more", found, len(broken) - 1)
   return [row for row in rows if len(row[1]) == len(header)]
-
-
-def _encode(task: Task, split, values, names, where) -> np.ndarray | None:
-  """f32[N] from the labels as written; None for a test split of only -1."""
-  if split in task.test and all(str(v) in ("-1", "-1.0") for v in values):
-    return None
-  numbers = {name: float(i) for i, name in enumerate(names)}
-  low, high = task.range or (0.0, 1.0)
-  labels = np.empty(len(values), np.float32)
-  for i, value in enumerate(values):
-    try:
-      number = float(value) if task.range else numbers[value]
-    except (KeyError, ValueError):
-      number = math.nan
-    # Asked this way round, NaN is refused too.
-    if not (low <= number <= high if task.range else number >= 0):
-      raise ValueError(
-        f"{where(i)}: {task.name} has no label {value!r}; it must be "
-        + (f"from {low:g} to {high:g}" if task.range else ", ".join(names))
-      )
-    labels[i] = (number - low) / (high - low)
-  return labels
 
 
 def _label_names(metadata, task: Task, path: Path) -> list[str]:
@@ -341,26 +285,16 @@ def _label_names(metadata, task: Task, path: Path) -> list[str]:
   try:
     info = json.loads((metadata or {})[b"huggingface"])["info"]
     names = info["features"][task.label]["names"]
-  except (KeyError, TypeError, ValueError):  # nothing said, or not in JSON
+  # Nothing is said, or not in JSON.
+  except (KeyError, TypeError, ValueError, RecursionError):
+    names = None
+  if not isinstance(names, list):
     names = manifest()["datasets"][task.name]["hub_labels"]
   if unknown := [name for name in names if name not in task.labels]:
     raise ValueError(
-      f"{path} has the label names {names}; {task.name} does not know"
-      f" {unknown[0]!r}, only {', '.join(task.labels)}"
+      f"{path} has the label names {shown(names)}; {task.name} does not"
+      f" know {shown(unknown[0])}, only {', '.join(task.labels)}"
     )
+  if len(set(names)) < len(names):
+    raise ValueError(f"{path} has a label name more than once: {names}")
   return names
-
-
-def _check_rows(examples: Examples) -> None:
-  """Says so where a file is not the official one."""
-  official = manifest()["datasets"][examples.task]["rows"][examples.split]
-  if len(examples) != official:
-    logging.warning(
-      "%s has %d rows; the official %s %s has %d (%+d)",
-      examples.origin,
-      len(examples),
-      examples.task,
-      examples.split,
-      official,
-      len(examples) - official,
-    )

@@ -160,7 +160,7 @@ def test_missing_columns_are_named_with_those_that_are_there(folder):
   [
     (b"", "holds no rows"),
     (RTE.encode(), "holds no rows"),
-    (RTE.encode() + b"0\t\xff\tB\tentailment\n", "cannot be read"),
+    (RTE.encode() + b"0\t\xff\tB\tentailment\n", "line 2 is not UTF-8"),
   ],
 )
 def test_an_empty_or_unreadable_file_is_refused(folder, data, says):

@@ -1,0 +1,142 @@
+"""What a split holds: texts, labels in the task's own order, and no rubbish."""
+
+from collections.abc import Callable, Sequence
+import dataclasses
+import functools
+import hashlib
+import math
+from pathlib import Path
+import reprlib
+import tomllib
+from typing import Any
+
+from absl import logging
+import numpy as np
+
+from bam_jax.tasks import Task
+
+MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"
+_repr = reprlib.Repr()
+_repr.maxlist, _repr.maxstring = 20, 60
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Examples:
+  """The rows of one split, in file order.
+
+  Attributes:
+    task: the task's name.
+    split: the split's name, as on the hub.
+    texts: one list of N strings per text column.
+    labels: f32[N], the class number or the value scaled to [0, 1]; None where
+      the split is not labelled.
+    origin: the file or address that the rows came from.
+  """
+
+  task: str
+  split: str
+  texts: tuple[list[str], ...]
+  labels: np.ndarray | None
+  origin: str
+
+  def __len__(self) -> int:
+    return len(self.texts[0])
+
+  @functools.cached_property
+  def fingerprint(self) -> str:
+    """sha256 (hex) of texts and labels, whatever the file they came from."""
+    digest = hashlib.sha256()
+    # Every length first, so that no two ways to cut the same text agree.
+    for column in self.texts:
+      digest.update(len(column).to_bytes(8, "little"))
+      for text in column:
+        data = text.encode()
+        digest.update(len(data).to_bytes(8, "little") + data)
+    if self.labels is not None:
+      digest.update(self.labels.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+@functools.cache
+def manifest() -> dict[str, Any]:
+  """The content of `third_party/manifest.toml`."""
+  with MANIFEST.open("rb") as file:
+    return tomllib.load(file)
+
+
+def shown(value: Any) -> str:
+  """Returns a value as a sentence has room for: a label may be a whole file."""
+  return _repr.repr(value)
+
+
+def encode(
+  task: Task,
+  split: str,
+  values: Sequence[str | float],
+  names: Sequence[str],
+  where: Callable[[int], str],
+) -> np.ndarray | None:
+  """Returns labels f32[N] as `Examples` has them; None where all are -1.
+
+  Args:
+    task: whose labels they are.
+    split: only a test split may be without labels.
+    values: as written.
+    names: the task's labels as the file writes them; () = regression.
+    where: says where a row stands.
+
+  Raises:
+    ValueError: a label that the task does not know, with its place.
+  """
+  if split in task.test and all(str(v) in ("-1", "-1.0") for v in values):
+    return None
+  numbers = {name: float(i) for i, name in enumerate(names)}
+  low, high = task.range or (0.0, 1.0)
+  labels = np.empty(len(values), np.float32)
+  for i, value in enumerate(values):
+    try:
+      number = _number(value) if task.range else numbers[value]
+    except (KeyError, ValueError):
+      number = math.nan
+    # Asked this way round, NaN is refused too.
+    if not (low <= number <= high if task.range else number >= 0):
+      raise ValueError(
+        f"{where(i)}: {task.name} has no label {shown(value)}; it must be "
+        + (f"from {low:g} to {high:g}" if task.range else ", ".join(names))
+      )
+    labels[i] = (number - low) / (high - low)
+  return labels
+
+
+def _number(value: str | float) -> float:
+  """The number, unless only Python takes it for one ("1_0" is its ten)."""
+  if isinstance(value, str) and ("_" in value or not value.isascii()):
+    raise ValueError(value)
+  return float(value)
+
+
+def check(examples: Examples) -> None:
+  """Refuses what nothing can be learned from; says what is not official.
+
+  Raises:
+    ValueError: no rows, or no text in any of them.
+  """
+  if not len(examples):
+    raise ValueError(f"{examples.origin} holds no rows; fetch it again")
+  for number, column in enumerate(examples.texts, 1):
+    if not any(map(str.strip, column)):
+      raise ValueError(
+        f"{examples.origin} has no text in any row, column {number} of"
+        f" {len(examples.texts)} that {examples.task} reads; fetch it again"
+      )
+  official = manifest()["datasets"][examples.task]["rows"][examples.split]
+  if len(examples) != official:
+    logging.warning(
+      "%s has %d rows; the official %s %s has %d (%+d)",
+      examples.origin,
+      len(examples),
+      examples.task,
+      examples.split,
+      official,
+      len(examples) - official,
+    )
