@@ -110,16 +110,16 @@ def load(name, home, endpoint, offline):
 def test_hub_name_fetches_what_is_needed_once(hub, tmp_path):
   from safetensors import numpy as st
 
-  from bam_jax import hf
+  from bam_jax import hf, weights
 
   (tmp_path / "config.json").write_bytes(FILES["config.json"])
-  shapes = hf._shapes(hf._read_config(tmp_path / "config.json"))
+  shapes = weights.shapes(hf._read_config(tmp_path / "config.json"))
   hub.files["model.safetensors"] = st.save(
     {
       theirs: hf.np.zeros(
         shapes[ours][::-1] if "kernel" in ours else shapes[ours], "float32"
       )
-      for ours, theirs in hf._names(1).items()
+      for ours, theirs in weights.names(1).items()
     }
   )
   endpoint = f"http://127.0.0.1:{hub.server_port}"

@@ -37,7 +37,8 @@ MIDDLE = {
   "data.pipeline": DATA | {"data.packing", "data.sampling"},
   "checkpoint": frozenset({"distributed"}),
   "workdir": frozenset({"distributed"}),
-  "hf": frozenset({"bert"}),
+  "weights": frozenset({"bert"}),
+  "hf": frozenset({"bert", "weights"}),
   "multitask": frozenset({"bert"}),
 }
 STAGE = LEAVES | set(MIDDLE) | {"evaluate"}

@@ -12,6 +12,7 @@ import hashlib
 import itertools
 import json
 from pathlib import Path
+import reprlib
 
 import numpy as np
 import tokenizers
@@ -19,6 +20,8 @@ import tokenizers
 # Enough for every core to stay busy, few enough that the library's own records
 # of a chunk (about 1 kB a sentence) stay small.
 _CHUNK = 16_384
+# A letter for private use, in no vocabulary.
+_UNKNOWN = "\ue000"
 _SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]"}
 
 
@@ -141,17 +144,36 @@ def load_tokenizer(
       f"embedding only {vocab_size} rows; take the tokenizer that belongs to "
       "the model"
     )
+  try:
+    # What it cannot do with a word that nobody knows it tells only when asked.
+    backend.encode(_UNKNOWN, add_special_tokens=False)
+  except Exception as error:  # The library raises nothing narrower.
+    raise ValueError(
+      f"the tokenizer in {directory} cannot read a sentence ({error}); take "
+      "the tokenizer that belongs to the model"
+    ) from error
   digest = hashlib.sha256(backend.to_str().encode()).hexdigest()
   return Tokenizer(backend, digest=digest, vocab_size=size, **special)
 
 
 def _read(directory: Path) -> tokenizers.Tokenizer:
-  settings = _json(directory / "tokenizer_config.json")
+  file = directory / "tokenizer_config.json"
+  settings = _json(file)
+  # What else it says, code to load among it, is not for us.
+  for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
+    if type(settings.get(name)) not in (bool, type(None)):
+      raise ValueError(
+        f"{file} says {name} {reprlib.repr(settings[name])}; it is true or "
+        "false"
+      )
   whole, vocabulary = directory / "tokenizer.json", directory / "vocab.txt"
   if whole.is_file():
     state = _json(whole)
-    normalizer = state.get("normalizer") or {}
-    if normalizer.get("type") == "BertNormalizer":
+    normalizer = state.get("normalizer")
+    if (
+      isinstance(normalizer, dict)
+      and normalizer.get("type") == "BertNormalizer"
+    ):
       lower = settings.get("do_lower_case", normalizer.get("lowercase"))
       normalizer["lowercase"] = lower
     try:
@@ -162,7 +184,12 @@ def _read(directory: Path) -> tokenizers.Tokenizer:
     raise ValueError(
       f"no tokenizer in {directory}: neither tokenizer.json nor vocab.txt"
     )
-  lines = vocabulary.read_text("utf-8").rstrip("\n").split("\n")
+  try:
+    lines = vocabulary.read_text("utf-8").rstrip("\n").split("\n")
+  except UnicodeDecodeError as error:
+    raise ValueError(
+      f"{vocabulary} is not UTF-8 ({error.reason} at byte {error.start})"
+    ) from error
   words = {word: number for number, word in enumerate(lines)}
   if "[UNK]" not in words:
     raise ValueError(f"{vocabulary} has no [UNK], which WordPiece needs")
@@ -186,9 +213,12 @@ def _json(path: Path) -> dict:
   if not path.is_file():
     return {}
   try:
-    return json.loads(path.read_text("utf-8"))
-  except ValueError as error:
+    found = json.loads(path.read_text("utf-8"))
+  except (ValueError, RecursionError) as error:
     raise ValueError(f"{path} is not JSON: {error}") from error
+  if not isinstance(found, dict):
+    raise ValueError(f"{path} is not a JSON object")
+  return found
 
 
 def truncate_pair(
