@@ -5,34 +5,69 @@ finished experiment no longer needs is not looked at, so that it can be
 reported without its data.
 """
 
+from collections.abc import Callable
 import difflib
 from typing import Any
 
 from bam_jax import schedules, sharding
 from bam_jax.checkpoint import load_params
-from bam_jax.data import corpus, sampling
+from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
+from bam_jax.plan import OUTSIDE
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
-# Keys that are numbers from 1 up.
-POSITIVE = (
-  "trials",
-  "trials_at_once",
-  "eval_batch_size",
-  "log_every",
-  "checkpoint_every",
-  "accumulation",
-  "data.row_shapes",
-)
-# Keys that are numbers from 0 up.
-NATURAL = (
-  "max_steps",
-  "seed",
-  "encoder_layers",
-  "eval_every",
-  "select.patience",
-  "nonfinite.limit",
-)
+# Whole numbers that JAX and NumPy hold on every machine are below it.
+BOUND = 2**31
+# What numbers may be, and the keys that are such; NaN is nowhere.
+RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
+  "1 or more": (
+    lambda n: 1 <= n < BOUND,
+    (
+      "trials",
+      "trials_at_once",
+      "eval_batch_size",
+      "log_every",
+      "checkpoint_every",
+      "accumulation",
+      "data.row_shapes",
+    ),
+  ),
+  "0 or more": (
+    lambda n: 0 <= n < BOUND,
+    (
+      "max_steps",
+      "seed",
+      "encoder_layers",
+      "eval_every",
+      "select.patience",
+      "nonfinite.limit",
+      "data.synthetic_seed",
+      "optim.clip",
+      "optim.weight_decay",
+    ),
+  ),
+  "above 0": (
+    lambda n: 0 < n < BOUND,
+    (
+      "optim.eps",
+      "sampling.temperature",
+      "scratch.init_std",
+      *(
+        f"{kind}.{key}"
+        for kind in ("single", "multi", "finetune")
+        for key in ("epochs", "batch_size", "rate", "layer_decay")
+      ),
+    ),
+  ),
+  "a finite number": (
+    lambda n: -BOUND < n < BOUND,
+    ("sampling.exponent", "sampling.loss_scale_exponent"),
+  ),
+  "a share, from 0 to below 1": (
+    lambda n: 0 <= n < 1,
+    ("head_dropout", "data.holdout", "optim.b1", "optim.b2"),
+  ),
+}
 # Keys that are one of a few words.
 WORDS = {
   "stage": STAGES,
@@ -97,17 +132,13 @@ def settings(experiment: Experiment) -> None:
       near = difflib.get_close_matches(got, words, n=1)
       hint = f"; did you mean {near[0]}?" if near else ""
       raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
-  for key in POSITIVE:
-    if lookup(c, key) < 1:
-      raise ValueError(f"{key} is {lookup(c, key)}; it is 1 or more")
-  for key in NATURAL:
-    if lookup(c, key) < 0:
-      raise ValueError(f"{key} is {lookup(c, key)}; it is 0 or more")
   selection(experiment)
+  for words, (allowed, keys) in RANGES.items():
+    for key in keys:
+      if not allowed(value := lookup(c, key)):
+        bound = f", and below {BOUND}" if value >= BOUND else ""
+        raise ValueError(f"{key} is {value}; it is {words}{bound}")
   for kind in ("single", "multi", "finetune"):
-    for key in ("epochs", "batch_size", "rate", "layer_decay"):
-      if not c[kind][key] > 0:
-        raise ValueError(f"{kind}.{key} is {c[kind][key]}; it is above 0")
     schedules.learning_rate(
       peak=c[kind].rate,
       steps=100,
@@ -124,15 +155,6 @@ def settings(experiment: Experiment) -> None:
   sampling.loss_scale(
     [1], kind=c.sampling.loss_scale, exponent=c.sampling.loss_scale_exponent
   )
-  if not c.sampling.temperature > 0:
-    raise ValueError(
-      f"sampling.temperature is {c.sampling.temperature}; it is above 0"
-    )
-  for key in ("head_dropout", "data.holdout"):
-    if not 0 <= lookup(c, key) < 1:
-      raise ValueError(
-        f"{key} is {lookup(c, key)}; it is a share, from 0 to below 1"
-      )
   if c.max_length < 5:
     raise ValueError(
       f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
@@ -202,9 +224,18 @@ def encoder(experiment: Experiment) -> None:
 def text(experiment: Experiment) -> None:
   """Reads the text of every split that the stage needs."""
   c = experiment.config
+  # Nothing else is looked at that no run will read.
+  soft = {
+    task: experiment.soft_files[task]
+    for run in experiment.runs
+    for task, teacher in run.teachers
+    if teacher == OUTSIDE
+  }
   for task in experiment.trained_tasks:
     rows = len(experiment.texts.look(task, task.train))
     corpus.held(task, rows, c.data.holdout)
+    if task.name in soft:
+      soft_labels.read_soft_labels(soft[task.name], task=task, rows=rows)
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
         experiment.texts.look(task, split)

@@ -93,7 +93,7 @@ def load_features(
       shards.write(
         folder, name="features", columns=_FEATURES, splits=rows, metadata=facts
       )
-    builder = shards.open_dataset(folder)
+    builder = shards.open_dataset(folder, _FEATURES)
     differs = shards.differences(builder.info.metadata, facts)
     if differs:
       raise IntegrityError(
@@ -173,7 +173,7 @@ def read_logits(
     raise FileNotFoundError(
       f"no teacher logits in {path}; run with --config.stage=teach first"
     )
-  builder = shards.open_dataset(path)
+  builder = shards.open_dataset(path, _LOGITS)
   differs = shards.differences(builder.info.metadata, expected)
   if differs:
     raise IntegrityError(

@@ -119,17 +119,31 @@ def _alive(process: str) -> bool:
   return False
 
 
-def open_dataset(folder: Path) -> tfds.core.DatasetBuilder:
+def open_dataset(
+  folder: Path, columns: Mapping[str, Any]
+) -> tfds.core.DatasetBuilder:
   """Opens a dataset after looking at every byte of it.
+
+  Args:
+    folder: the folder that `write` made.
+    columns: those it was made with; TFDS would load whatever classes the files
+      name.
 
   Raises:
     IntegrityError: a file is missing or is not what was written.
   """
-  cure = f"delete {folder} and run again"
+  cure = _cure(folder)
   try:
     written = json.loads((folder / _DIGESTS).read_text("utf-8"))
     schema, files = written["schema"], written["files"].items()
-  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+  except (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+  ) as error:
     raise IntegrityError(
       f"{folder / _DIGESTS} is missing or damaged; {cure}"
     ) from error
@@ -140,12 +154,37 @@ def open_dataset(folder: Path) -> tfds.core.DatasetBuilder:
     )
   for name, digest in files:
     path = folder / name
+    if path.parent != folder or path.is_symlink():
+      raise IntegrityError(
+        f"{folder / _DIGESTS} names {name!r}, which is no file of its folder; "
+        f"{cure}"
+      )
     found = _digest(path) if path.is_file() else "missing"
     if found != digest:
       raise IntegrityError(
         f"{path} is damaged: {digest} when written, {found} now; {cure}"
       )
-  return tfds.builder_from_directory(folder)
+  wanted = tfds.features.FeaturesDict(columns).to_json()
+  wanted = {
+    "pythonClassName": wanted["type"],
+    "featuresDict": wanted["content"],
+  }
+  try:
+    if json.loads((folder / "features.json").read_text("utf-8")) != wanted:
+      raise ValueError(f"its columns are not {', '.join(columns)}")
+    builder = tfds.builder_from_directory(folder)
+    for split in builder.info.splits.values():
+      for path in map(str, split.filepaths):
+        if path not in {str(folder / name) for name, _ in files}:
+          raise ValueError(f"it names {path}, which was not written")
+  except Exception as error:  # TFDS raises whatever its files lead it to.
+    first = str(error).partition("\n")[0]
+    raise IntegrityError(f"{folder} is damaged: {first}; {cure}") from error
+  return builder
+
+
+def _cure(folder: Path) -> str:
+  return f"delete {folder} and run again"
 
 
 def _digest(path: Path) -> str:
@@ -161,14 +200,25 @@ def rows(
 
   Several times as fast as the decoded rows of the data source, which makes an
   array of every value, only for us to join them again.
+
+  Raises:
+    IntegrityError: a row cannot be read.
   """
   source = builder.as_data_source(
     split=split, deserialize_method=tfds.decode.DeserializeMethod.RAW_BYTES
   )
   parse = tf_example_pb2.Example.FromString
   for start in range(0, len(source), CHUNK):
-    records = source.__getitems__(range(start, min(start + CHUNK, len(source))))
-    yield [parse(record).features.feature for record in records]
+    part = range(start, min(start + CHUNK, len(source)))
+    try:
+      records = source.__getitems__(part)
+      found = [parse(record).features.feature for record in records]
+    except Exception as error:  # array_record and protobuf: nothing narrower.
+      folder = Path(builder.data_dir)
+      raise IntegrityError(
+        f"{folder} is damaged in its split {split}; {_cure(folder)}"
+      ) from error
+    yield found
 
 
 def flat(values: Iterable[Iterable], dtype: Any) -> np.ndarray:
