@@ -59,6 +59,18 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       ),
     ),
   ),
+  "from 0 to 1": (lambda n: 0 <= n <= 1, ("teacher.value",)),
+  # A typing slip of a few zeros would take all memory there is.
+  "from 1 to 100000": (
+    lambda n: 1 <= n <= 100_000,
+    (
+      "max_length",
+      *(
+        f"scratch.{key}"
+        for key in ("layers", "width", "heads", "mlp", "vocab_size")
+      ),
+    ),
+  ),
   "a finite number": (
     lambda n: -BOUND < n < BOUND,
     ("sampling.exponent", "sampling.loss_scale_exponent"),
@@ -231,14 +243,32 @@ def text(experiment: Experiment) -> None:
     for task, teacher in run.teachers
     if teacher == OUTSIDE
   }
+  sizes = {}
   for task in experiment.trained_tasks:
     rows = len(experiment.texts.look(task, task.train))
+    sizes[task.name] = rows
     corpus.held(task, rows, c.data.holdout)
     if task.name in soft:
       soft_labels.read_soft_labels(soft[task.name], task=task, rows=rows)
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
         experiment.texts.look(task, split)
+  for run in experiment.runs:
+    known = {name: sizes[name] for name in run.tasks}
+    copies, _ = experiment.mixture(run, known)
+    pooled = sum(known[name] * copies[name] for name in run.tasks)
+    if pooled >= BOUND:
+      raise ValueError(
+        f"sampling.exponent={c.sampling.exponent} makes {pooled} rows of "
+        f"copies for {run.name}; the paper has 0.75"
+      )
+    if c.sampling.kind not in ("round_robin", "copies"):
+      sampling.probabilities(
+        list(known.values()),
+        kind=c.sampling.kind,
+        exponent=c.sampling.exponent,
+        temperature=c.sampling.temperature,
+      )
   if c.stage == "predict":
     for task in experiment.tasks:
       for split in task.submission:

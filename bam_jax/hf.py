@@ -199,6 +199,11 @@ def _read_config(path: Path) -> bert.BertConfig:
         f"{_BOUND}"
       )
     values[field] = value
+  if values["pad_id"] >= values["vocab_size"]:
+    raise ValueError(
+      f"{path} says pad_token_id {values['pad_id']}; its vocab_size is only "
+      f"{values['vocab_size']}"
+    )
   try:
     return bert.BertConfig(**values)
   except ValueError as error:
@@ -244,7 +249,7 @@ def _locate(name: str | Path) -> Path:
 
 def _no_weights(name: str | Path, directory: Path) -> str:
   """The sentence for a directory without model.safetensors."""
-  there = sorted(file.name for file in directory.iterdir())
+  there = sorted(file.name for file in directory.iterdir() if file.is_file())
   pickles = [each for each in there if each.endswith(_PICKLES)]
   if pickles:
     old, new = directory / pickles[0], directory / WEIGHTS

@@ -158,10 +158,11 @@ def load_tokenizer(
 
 def _read(directory: Path) -> tokenizers.Tokenizer:
   file = directory / "tokenizer_config.json"
-  settings = _json(file)
+  # null says as much as a name that is not there.
+  settings = {k: v for k, v in _json(file).items() if v is not None}
   # What else it says, code to load among it, is not for us.
   for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
-    if type(settings.get(name)) not in (bool, type(None)):
+    if type(settings.get(name, True)) is not bool:
       raise ValueError(
         f"{file} says {name} {reprlib.repr(settings[name])}; it is true or "
         "false"

@@ -52,13 +52,21 @@ def probabilities(
     temperature: of temperature; 1 is proportional, infinity uniform.
 
   Raises:
-    ValueError: no such kind, or a temperature that is not positive.
+    ValueError: no such kind, a temperature that is not positive, or chances
+      that no number can tell apart from 0.
   """
   if kind not in _SHARES:
     raise ValueError(f"sampling {kind!r}: it is one of {', '.join(_SHARES)}")
   if kind == "temperature" and not temperature > 0:
     raise ValueError(f"temperature is {temperature}; it must be above 0")
-  shares = _SHARES[kind](np.asarray(sizes, float), exponent, temperature)
+  with np.errstate(over="ignore", under="ignore"):
+    shares = _SHARES[kind](np.asarray(sizes, float), exponent, temperature)
+  if not 0 < shares.min() <= shares.sum() < np.inf:
+    raise ValueError(
+      f"sampling {kind!r} with exponent {exponent} and temperature "
+      f"{temperature} leaves a task no chance, or all of it: the tasks have "
+      f"{', '.join(map(str, sizes))} rows"
+    )
   return shares / shares.sum()
 
 
@@ -113,7 +121,13 @@ def copies_and_weights(
   n = np.array(list(sizes.values()), float)
   chosen = np.isin(list(sizes), list(over))
   largest = list(sizes).index(anchor) if anchor else int(n.argmax())
-  shares = n**exponent
+  with np.errstate(all="ignore"):
+    shares = n**exponent
+    if not 0 < shares.min() <= shares.sum() < np.inf:
+      raise ValueError(
+        f"an exponent of {exponent} leaves a task no copy, or all of them; "
+        "the paper has 0.75"
+      )
   target = shares / shares[largest] * n[largest]
   # Python rounds halves to even, and so does rint. A task so much larger than
   # the anchor that it should come less than once still comes once.

@@ -79,7 +79,7 @@ def _records(path: Path) -> Iterator[tuple[str, dict]]:
         continue
       where = f"{path} line {number}"
       try:
-        record = json.loads(line.decode("utf-8"), object_pairs_hook=_once)
+        record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
       except (ValueError, RecursionError) as error:
         raise ValueError(f"{where} is not JSON: {error}") from error
       if not isinstance(record, dict):

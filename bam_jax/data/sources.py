@@ -70,20 +70,19 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
   """
   # Path's own expanduser raises where there is no such user.
   path = _find(task, split, Path(os.path.expanduser(glue_dir)))
-  lines = _lines(path)
-  first, head = next(lines, (1, ""))
-  header = head.split("\t")
-  rows = [(number, line.split("\t")) for number, line in lines]
+  rows = [(number, line.split("\t")) for number, line in _lines(path)]
+  first, header = rows[0] if rows else (1, list(task.file_text))
+  if set(task.file_text) <= set(header):
+    rows = rows[1:]
+  elif task.headerless:
+    header = list(task.headerless)
+  else:
+    raise ValueError(
+      f"{path} line {first}: the header is {shown(header)}, but {task.name}"
+      f" needs the columns {[*task.file_text, task.file_label]}"
+    )
   if not rows:
     raise ValueError(f"{path} holds no rows; fetch it again")
-  if not set(task.file_text) <= set(header):
-    if not task.headerless:
-      raise ValueError(
-        f"{path} line {first}: the header is {shown(header)}, but"
-        f" {task.name} needs the columns {[*task.file_text, task.file_label]}"
-      )
-    rows.insert(0, (first, header))
-    header = list(task.headerless)
   for name in (*task.file_text, task.file_label):
     if header.count(name) > 1:
       raise ValueError(
