@@ -1,21 +1,31 @@
-"""The BERT encoder in Flax Linen: token ids in, one vector per token out.
+"""BERT and its kin in Flax Linen: token ids in, one vector per token out.
 
-It knows neither tasks nor meshes nor seeds and keeps no state besides its
+Where RoBERTa, ELECTRA, DistilBERT and ModernBERT differ from BERT, the
+configuration says so (families.py fills it in); no code asks for a name. The
+encoder knows neither tasks nor meshes nor seeds and keeps no state besides its
 parameters, so it goes under `jax.vmap`, `jax.jit` on any mesh and `jax.grad`
 unchanged. Parameters are f32; `dtype` is what is computed in. Layer norms and
 the softmax are f32 whatever `dtype` says.
 """
 
+from collections.abc import Sequence
 import dataclasses
+import functools
 from typing import Any
 
 from flax import linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Array = jax.Array
 
-# What BERT's own code starts every matrix and table from.
+# What the pooler's vector goes through; the erf form of gelu, as below.
+ACTIVATIONS = {
+  "tanh": nn.tanh,
+  "relu": nn.relu,
+  "gelu": functools.partial(nn.gelu, approximate=False),
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,16 +39,36 @@ class BertConfig:
     heads: H, must divide the width.
     mlp: F, width inside the feed-forward block.
     positions: the longest example that the encoder can read, in tokens.
-    types: number of sentence types (A and B: 2).
+    types: number of sentence types (A and B: 2); 0 = no table. With fewer than
+      two, all of an example is sentence A.
     layer_norm_eps: added to the variance.
     hidden_dropout: rate on embeddings and on what each block adds.
     attention_dropout: rate on attention probabilities.
     init_std: standard deviation of random kernels and tables.
     pad_id: the token that fills a row; only tokenisers and files ask for it.
+    family: whose files it came from; only files ask for it. Where the fields
+      below are left out, they are BERT's.
+    position_offset: row of the position table where examples start.
+    embedding_width: of the tables, where a dense layer leads from there to the
+      width; 0 = the width, without that layer.
+    pre_norm: norms before each block (before the first one the embeddings' own
+      does) and after the last layer, not after each sum.
+    gated: the feed-forward block multiplies its activations by a second dense
+      layer of the same inputs (GeGLU).
+    norm_bias: whether norms have a bias.
+    attention_bias: whether the dense layers of attention have one.
+    mlp_bias: whether those of the feed-forward block have one.
+    thetas: base of each layer's rotary positions, L of them; () = a table of
+      learned positions.
+    reaches: how many tokens each layer sees to either side, 0 = all of the
+      example, L of them; () = 0 everywhere.
+    pooler_activation: one of `ACTIVATIONS`.
+    pooler_bias: whether the pooler's dense layer has a bias.
+    pooler_norm: whether a norm ends the pooler.
 
   Raises:
-    ValueError: a size is not positive, a rate not in [0, 1), or the heads do
-      not divide the width.
+    ValueError: a size is not positive, a rate not in [0, 1), the heads do
+      not divide the width, or rotary positions cannot pair its columns.
   """
 
   vocab_size: int
@@ -53,10 +83,23 @@ class BertConfig:
   attention_dropout: float
   init_std: float
   pad_id: int
+  family: str = "bert"
+  position_offset: int = 0
+  embedding_width: int = 0
+  pre_norm: bool = False
+  gated: bool = False
+  norm_bias: bool = True
+  attention_bias: bool = True
+  mlp_bias: bool = True
+  thetas: tuple[float, ...] = ()
+  reaches: tuple[int, ...] = ()
+  pooler_activation: str = "tanh"
+  pooler_bias: bool = True
+  pooler_norm: bool = False
 
   def __post_init__(self):
-    sizes = ("vocab_size", "width", "layers", "heads", "mlp")
-    for name in (*sizes, "positions", "types"):
+    sizes = ("vocab_size", "width", "layers", "heads", "mlp", "positions")
+    for name in sizes:
       if getattr(self, name) < 1:
         raise ValueError(
           f"encoder {name} is {getattr(self, name)}; give at least 1"
@@ -71,6 +114,23 @@ class BertConfig:
         f"encoder width {self.width} is not a multiple of its {self.heads} "
         f"heads; try width {-(-self.width // self.heads) * self.heads}"
       )
+    if self.thetas and self.width // self.heads % 2:
+      raise ValueError(
+        f"encoder width {self.width} over {self.heads} heads gives each an odd "
+        "number of columns, which rotary positions cannot pair; try width "
+        f"{self.width + self.heads}"
+      )
+    for name in ("thetas", "reaches"):
+      assert len(getattr(self, name)) in (0, self.layers), name
+
+  def keep(self, kept: Sequence[int]) -> "BertConfig":
+    """Returns the configuration of an encoder made of some of the layers."""
+    return dataclasses.replace(
+      self,
+      layers=len(kept),
+      thetas=tuple(self.thetas[i] for i in kept if self.thetas),
+      reaches=tuple(self.reaches[i] for i in kept if self.reaches),
+    )
 
   @property
   def init(self) -> nn.initializers.Initializer:
@@ -78,12 +138,38 @@ class BertConfig:
     return nn.initializers.truncated_normal(self.init_std)
 
 
+def rotary(x: Array, positions: Array, theta: float) -> Array:
+  """Turns queries or keys by angles that grow with their position (RoPE).
+
+  Column i is paired with column i + K/2, and the pair turned by position *
+  theta^(-2i/K), so that the product of two depends on their distance alone.
+
+  Args:
+    x: dtype[B, S, H, K].
+    positions: i32[B, S].
+    theta: the base.
+
+  Returns:
+    dtype[B, S, H, K].
+  """
+  half = x.shape[-1] // 2
+  # In numpy, because XLA's power rounds otherwise than everybody else's.
+  rates = 1 / np.float32(theta) ** (np.arange(half, dtype=np.float32) / half)
+  angles = (positions[..., None] * rates)[:, :, None]
+  cos, sin = jnp.cos(angles), jnp.sin(angles)
+  a, b = x[..., :half].astype(jnp.float32), x[..., half:].astype(jnp.float32)
+  turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
+  return turned.astype(x.dtype)
+
+
 def attention(
   query: Array,
   key: Array,
   value: Array,
   segments: Array,
+  positions: Array,
   *,
+  reach: int,
   dropout: float,
   dropout_rng: Array | None,
 ) -> Array:
@@ -97,6 +183,8 @@ def attention(
     key: dtype[B, S, H, K].
     value: dtype[B, S, H, K].
     segments: i32[B, S], 0 for padding.
+    positions: i32[B, S], from 0 in every example.
+    reach: tokens of the same segment seen to either side; 0 = all of them.
     dropout: rate on the probabilities.
     dropout_rng: key for it, None to leave it out.
 
@@ -109,8 +197,11 @@ def attention(
     key,
     preferred_element_type=jnp.float32,
   )
-  same = segments[:, None, :, None] == segments[:, None, None, :]
-  logits = jnp.where(same, logits, jnp.finfo(jnp.float32).min)
+  seen = segments[:, None, :, None] == segments[:, None, None, :]
+  if reach:
+    apart = positions[:, None, :, None] - positions[:, None, None, :]
+    seen &= jnp.abs(apart) <= reach
+  logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
   if dropout_rng is not None and dropout > 0:
     keep = jax.random.bernoulli(dropout_rng, 1 - dropout, weights.shape)
@@ -118,12 +209,16 @@ def attention(
   return jnp.einsum("bhqs,bshk->bqhk", weights, value)
 
 
-class _Norm(nn.LayerNorm):
+def _norm(config: BertConfig, name: str | None) -> nn.LayerNorm:
   """Layer norm computed in f32; the caller casts what comes out."""
-
-  dtype: Any = jnp.float32
-  # E[x^2] - E[x]^2 loses digits where the mean is large, as BERT's can be.
-  use_fast_variance: bool = False
+  return nn.LayerNorm(
+    epsilon=config.layer_norm_eps,
+    use_bias=config.norm_bias,
+    dtype=jnp.float32,
+    # E[x^2] - E[x]^2 loses digits where the mean is large, as BERT's can be.
+    use_fast_variance=False,
+    name=name,
+  )
 
 
 class _Embeddings(nn.Module):
@@ -140,61 +235,97 @@ class _Embeddings(nn.Module):
       # f32 also where computing is bf16: the gradient of a common word is a
       # sum of thousands of terms.
       table = nn.Embed(
-        size, c.width, dtype=jnp.float32, embedding_init=c.init, name=name
+        size,
+        c.embedding_width or c.width,
+        dtype=jnp.float32,
+        embedding_init=c.init,
+        name=name,
       )
       return table(ids)
 
     x = rows("word", c.vocab_size, tokens)
-    x = x + rows("position", c.positions, positions)
-    x = x + rows("type", c.types, types)
-    x = _Norm(epsilon=c.layer_norm_eps, name="norm")(x).astype(self.dtype)
-    return nn.Dropout(c.hidden_dropout)(x, deterministic=not train)
+    if not c.thetas:
+      start = c.position_offset
+      x = x + rows("position", c.positions + start, positions + start)
+    if c.types:
+      x = x + rows("type", c.types, jnp.minimum(types, c.types - 1))
+    x = _norm(c, "norm")(x).astype(self.dtype)
+    x = nn.Dropout(c.hidden_dropout)(x, deterministic=not train)
+    if c.embedding_width not in (0, c.width):
+      project = nn.Dense(
+        c.width, dtype=self.dtype, kernel_init=c.init, name="project"
+      )
+      x = project(x)
+    return x
 
 
 class _Layer(nn.Module):
-  """One transformer block, norms after the residual sums as in BERT."""
+  """One transformer block: attention, then the feed-forward block."""
 
   config: BertConfig
   dtype: Any
+  number: int
 
   @nn.compact
-  def __call__(self, x, segments, train: bool):
+  def __call__(self, x, segments, positions, train: bool):
     c = self.config
+    theta = c.thetas[self.number] if c.thetas else 0
+    reach = c.reaches[self.number] if c.reaches else 0
 
-    def dense(name, features, inputs):
+    def dense(name, features, inputs, bias):
       layer = nn.Dense(
-        features, dtype=self.dtype, kernel_init=c.init, name=name
+        features,
+        use_bias=bias,
+        dtype=self.dtype,
+        kernel_init=c.init,
+        name=name,
       )
       return layer(inputs)
 
-    def add_and_norm(name, x, change):
-      change = nn.Dropout(c.hidden_dropout)(change, deterministic=not train)
-      norm = _Norm(epsilon=c.layer_norm_eps, name=name)
-      return norm(x + change).astype(self.dtype)
+    def norm(name, x):
+      return _norm(c, name)(x).astype(self.dtype)
 
-    def heads(name):
-      return dense(name, c.width, x).reshape(
-        *x.shape[:2], c.heads, c.width // c.heads
+    def attend(x):
+      def heads(name):
+        one = dense(name, c.width, x, c.attention_bias)
+        return one.reshape(*x.shape[:2], c.heads, c.width // c.heads)
+
+      query, key, value = heads("query"), heads("key"), heads("value")
+      if theta:
+        query, key = (rotary(x, positions, theta) for x in (query, key))
+      drop = train and c.attention_dropout > 0
+      context = attention(
+        query,
+        key,
+        value,
+        segments,
+        positions,
+        reach=reach,
+        dropout=c.attention_dropout,
+        dropout_rng=self.make_rng("dropout") if drop else None,
       )
+      return dense("out", c.width, context.reshape(x.shape), c.attention_bias)
 
-    drop = train and c.attention_dropout > 0
-    context = attention(
-      heads("query"),
-      heads("key"),
-      heads("value"),
-      segments,
-      dropout=c.attention_dropout,
-      dropout_rng=self.make_rng("dropout") if drop else None,
-    )
-    context = dense("out", c.width, context.reshape(x.shape))
-    x = add_and_norm("attention_norm", x, context)
-    # The erf form: BERT's weights were trained with it, tanh is 3e-3 away.
-    hidden = nn.gelu(dense("up", c.mlp, x), approximate=False)
-    return add_and_norm("mlp_norm", x, dense("down", c.width, hidden))
+    def feed_forward(x):
+      # The erf form: BERT's weights were trained with it, tanh is 3e-3 away.
+      hidden = nn.gelu(dense("up", c.mlp, x, c.mlp_bias), approximate=False)
+      if c.gated:
+        hidden = hidden * dense("gate", c.mlp, x, c.mlp_bias)
+      return dense("down", c.width, hidden, c.mlp_bias)
+
+    def add(name, x, block, normed=False):
+      before = c.pre_norm and not normed
+      change = block(norm(name, x) if before else x)
+      x = x + nn.Dropout(c.hidden_dropout)(change, deterministic=not train)
+      return x if c.pre_norm else norm(name, x)
+
+    # The embeddings have just been normed.
+    x = add("attention_norm", x, attend, normed=self.number == 0)
+    return add("mlp_norm", x, feed_forward)
 
 
 class Bert(nn.Module):
-  """BERT without its pooler; parameter names are what hf.py's table lists.
+  """An encoder without its pooler; families.py names the same parameters.
 
   Args:
     config: the encoder's shape.
@@ -229,11 +360,40 @@ class Bert(nn.Module):
     Returns:
       dtype[B, S, D]; finite but meaningless where segments is 0.
     """
-    x = _Embeddings(self.config, self.dtype, name="embeddings")(
+    c = self.config
+    x = _Embeddings(c, self.dtype, name="embeddings")(
       tokens, types, positions, train=train
     )
-    # `train` is a Python bool, not traced: argument 3 counting self.
-    layer = nn.remat(_Layer, static_argnums=(3,)) if self.remat else _Layer
-    for i in range(self.config.layers):
-      x = layer(self.config, self.dtype, name=f"layer_{i}")(x, segments, train)
-    return x
+    # `train` is a Python bool, not traced: argument 4 counting self.
+    layer = nn.remat(_Layer, static_argnums=(4,)) if self.remat else _Layer
+    for i in range(c.layers):
+      x = layer(c, self.dtype, i, name=f"layer_{i}")(
+        x, segments, positions, train
+      )
+    return _norm(c, "norm")(x).astype(self.dtype) if c.pre_norm else x
+
+
+class Pooler(nn.Module):
+  """What becomes of the vector of [CLS] before a head reads it.
+
+  The first part of the family's published head for whole sentences: a dense
+  layer, its activation and, in ModernBERT, a norm.
+  """
+
+  config: BertConfig
+  dtype: Any
+
+  def setup(self):
+    c = self.config
+    self.dense = nn.Dense(
+      c.width, use_bias=c.pooler_bias, dtype=self.dtype, kernel_init=c.init
+    )
+    # The kernel is called pooler/kernel, as everywhere.
+    nn.share_scope(self, self.dense)
+    if c.pooler_norm:
+      self.norm = _norm(c, None)
+
+  def __call__(self, first: Array) -> Array:
+    """Maps dtype[..., D] to dtype[..., D]."""
+    x = ACTIVATIONS[self.config.pooler_activation](self.dense(first))
+    return self.norm(x).astype(self.dtype) if self.config.pooler_norm else x

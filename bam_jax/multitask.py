@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bam_jax.bert import Bert, BertConfig
+from bam_jax.bert import Bert, BertConfig, Pooler
 
 # What turns a head's one output into the prediction of a regression task.
 REGRESSION_OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
@@ -76,13 +76,7 @@ class MultiTask(nn.Module):
       train=train,
     )
     first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
-    dense = nn.Dense(
-      self.config.width,
-      dtype=self.dtype,
-      kernel_init=self.config.init,
-      name="pooler",
-    )
-    pooled = nn.tanh(dense(first))
+    pooled = Pooler(self.config, self.dtype, name="pooler")(first)
     pooled = nn.Dropout(self.head_dropout, deterministic=not train)(pooled)
     heads = Heads(self.heads, self.regression_output, name="heads")
     return heads(pooled, batch["task"])

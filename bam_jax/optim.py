@@ -46,6 +46,8 @@ def depth_of(path: str, layers: int) -> int:
       number = layer.removeprefix("layer_")
       if number.isdecimal() and int(number) < layers:
         return int(number) + 1
+    case ["bert", "norm", _]:  # behind the last layer, where there is one
+      return layers
     case ["pooler", _, *_]:
       return layers + 1
     case ["heads", _, *_]:

@@ -22,8 +22,8 @@ RULES = (
   # Before all others: a task may be called anything.
   (r"heads/[^/]+/(kernel|bias)", P()),
   (r"embeddings/(word|position|type)/embedding", P(None, ("fsdp", "tensor"))),
-  (r"(query|key|value|up)/kernel", P("fsdp", "tensor")),
-  (r"(query|key|value|up)/bias", P("tensor")),
+  (r"(query|key|value|up|gate|project)/kernel", P("fsdp", "tensor")),
+  (r"(query|key|value|up|gate|project)/bias", P("tensor")),
   (r"(out|down)/kernel", P("tensor", "fsdp")),
   (r"(out|down)/bias", P()),
   (r"(norm|attention_norm|mlp_norm)/(scale|bias)", P()),

@@ -262,11 +262,11 @@ def test_attention_dropout_keeps_the_mean():
   shape = (2, 4, 3, 2)
   key, dropped = jax.random.split(jax.random.key(0))
   query, keys, value = jax.random.normal(key, (3, *shape))
-  segments = jnp.ones(shape[:2], jnp.int32)
+  rows = jnp.ones(shape[:2], jnp.int32)
 
   def attend(rng):
     return bert.attention(
-      query, keys, value, segments, dropout=0.4, dropout_rng=rng
+      query, keys, value, rows, rows, reach=0, dropout=0.4, dropout_rng=rng
     )
 
   many = jax.jit(jax.vmap(attend))(jax.random.split(dropped, 4000))
