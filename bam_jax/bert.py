@@ -209,7 +209,7 @@ def attention(
   return jnp.einsum("bhqs,bshk->bqhk", weights, value)
 
 
-def _norm(config: BertConfig, name: str | None) -> nn.LayerNorm:
+def _norm(config: BertConfig, name: str) -> nn.LayerNorm:
   """Layer norm computed in f32; the caller casts what comes out."""
   return nn.LayerNorm(
     epsilon=config.layer_norm_eps,
@@ -383,17 +383,14 @@ class Pooler(nn.Module):
   config: BertConfig
   dtype: Any
 
-  def setup(self):
+  @nn.compact
+  def __call__(self, first: Array) -> Array:
+    """Maps dtype[..., D] to dtype[..., D]."""
     c = self.config
-    self.dense = nn.Dense(
+    dense = nn.Dense(
       c.width, use_bias=c.pooler_bias, dtype=self.dtype, kernel_init=c.init
     )
     # The kernel is called pooler/kernel, as everywhere.
-    nn.share_scope(self, self.dense)
-    if c.pooler_norm:
-      self.norm = _norm(c, None)
-
-  def __call__(self, first: Array) -> Array:
-    """Maps dtype[..., D] to dtype[..., D]."""
-    x = ACTIVATIONS[self.config.pooler_activation](self.dense(first))
-    return self.norm(x).astype(self.dtype) if self.config.pooler_norm else x
+    nn.share_scope(self, dense)
+    x = ACTIVATIONS[c.pooler_activation](dense(first))
+    return _norm(c, "norm")(x).astype(self.dtype) if c.pooler_norm else x

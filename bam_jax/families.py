@@ -16,12 +16,6 @@ Raw = Mapping[str, Any]
 
 # No size of an encoder is larger, and sizes of sizes still fit 64 bits.
 _BOUND = 2**31
-# The tensors of one module: ours, theirs. A kernel is theirs transposed.
-TENSORS = {
-  "table": (("embedding", "weight"),),
-  "norm": (("scale", "weight"), ("bias", "bias")),
-  "dense": (("kernel", "weight"), ("bias", "bias")),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -250,6 +244,8 @@ _THETAS = {
 
 def _read_alternation(raw: Raw, layers: int) -> dict[str, Any]:
   """Returns each layer's base and reach, from the old keys or the new ones."""
+  if layers > 10_000:  # before lists of so many are made
+    raise ValueError(f"num_hidden_layers is {layers}; that is too many")
   every = typed(raw, "global_attn_every_n_layers", 3)
   window = typed(raw, "local_attention", 128)
   if every < 1 or window < 2:
@@ -260,23 +256,28 @@ def _read_alternation(raw: Raw, layers: int) -> dict[str, Any]:
   kinds = raw.get("layer_types") or [
     _LOCAL if i % every else _GLOBAL for i in range(layers)
   ]
-  if len(kinds) != layers or not set(kinds) <= _THETAS.keys():
+  known = isinstance(kinds, list) and all(k in tuple(_THETAS) for k in kinds)
+  if not known or len(kinds) != layers:
     raise ValueError(
       f"layer_types is {reprlib.repr(kinds)}; give {layers} words, each "
       f"{_GLOBAL} or {_LOCAL}"
     )
+  rope = raw.get("rope_parameters") or {}
   thetas = {}
   for kind, (key, default) in _THETAS.items():
-    rope = (raw.get("rope_parameters") or {}).get(kind) or {}
-    scaled = raw.get("rope_scaling") or rope.get("rope_type", "default")
+    own = isinstance(rope, dict) and (rope.get(kind) or {})
+    if not isinstance(own, dict):
+      raise ValueError(f"rope_parameters is {reprlib.repr(rope)}; mend it")
+    scaled = raw.get("rope_scaling") or own.get("rope_type", "default")
     if scaled != "default":
       raise ValueError(
         f"its rotary positions are scaled ({reprlib.repr(scaled)}); only plain "
         "ones can be read"
       )
-    thetas[kind] = typed(rope, "rope_theta", float(typed(raw, key, default)))
+    theta = float(typed(raw, key, default))
+    thetas[kind] = float(typed(own, "rope_theta", theta))
   return {
-    "thetas": tuple(float(thetas[kind]) for kind in kinds),
+    "thetas": tuple(thetas[kind] for kind in kinds),
     "reaches": tuple(window // 2 if kind == _LOCAL else 0 for kind in kinds),
   }
 

@@ -1,4 +1,4 @@
-"""Reads and writes Hugging Face's BERT directories without PyTorch.
+"""Reads and writes Hugging Face's encoder directories without PyTorch.
 
 config.json is read here and not by transformers, whose configuration module
 imports torch wherever it is installed; a test holds the two readings together.
@@ -6,7 +6,6 @@ Nothing else that a directory says is followed: no code, no other file.
 """
 
 from collections.abc import Mapping
-import dataclasses
 import json
 import os
 from pathlib import Path
@@ -22,7 +21,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bam_jax import bert, weights
+from bam_jax import bert, families, weights
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -30,35 +29,12 @@ TOKENIZER = (
   "tokenizer.json",
   "tokenizer_config.json",
   "vocab.txt",
+  "vocab.json",
+  "merges.txt",
   "special_tokens_map.json",
   "added_tokens.json",
 )
 
-# BertConfig's field, config.json's key, what it is where the key is absent.
-_FIELDS = (
-  ("vocab_size", "vocab_size", 30522),
-  ("width", "hidden_size", 768),
-  ("layers", "num_hidden_layers", 12),
-  ("heads", "num_attention_heads", 12),
-  ("mlp", "intermediate_size", 3072),
-  ("positions", "max_position_embeddings", 512),
-  ("types", "type_vocab_size", 2),
-  ("layer_norm_eps", "layer_norm_eps", 1e-12),
-  ("hidden_dropout", "hidden_dropout_prob", 0.1),
-  ("attention_dropout", "attention_probs_dropout_prob", 0.1),
-  ("init_std", "initializer_range", 0.02),
-  ("pad_id", "pad_token_id", 0),
-)
-# What else decides the arithmetic, with the values that bert.py computes.
-_FIXED = {
-  "model_type": ("bert",),
-  "hidden_act": ("gelu", "gelu_python"),
-  "position_embedding_type": ("absolute",),
-  "is_decoder": (False,),
-  "add_cross_attention": (False,),
-}
-# No size of an encoder is larger, and sizes of sizes still fit 64 bits.
-_BOUND = 2**31
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 # What torch.save and pickle.dump are told to write.
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -70,9 +46,9 @@ _CONVERT = (
 
 
 def load_encoder(
-  name: str | Path, *, layers: int | None = None
+  name: str | Path, *, layers: int | None = None, every: int = 1
 ) -> tuple[bert.BertConfig, dict[str, Any], Path]:
-  """Loads a BERT from a directory or from the Hugging Face hub.
+  """Loads an encoder from a directory or from the Hugging Face hub.
 
   The hub client obeys HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME. Only
   config.json, model.safetensors and the tokenizer's files are fetched.
@@ -80,30 +56,39 @@ def load_encoder(
   Args:
     name: a directory, or a hub name such as "google-bert/bert-base-uncased".
     layers: keep only the first so many layers; None for all.
+    every: of all layers take the first and every so-many-th after it, before
+      `layers` counts them.
 
   Returns:
-    The configuration; the parameters {"bert": ..., "pooler": {"kernel": f32[D,
-    D], "bias": f32[D]}} as numpy, without "pooler" where the file has none (the
-    caller then starts one); and the local directory, where the tokenizer is.
+    The configuration; the parameters {"bert": ..., "pooler": ...} as f32
+    numpy, without "pooler" where the file has none (the caller then starts
+    one); and the local directory, where the tokenizer is.
 
   Raises:
     ValueError: the name leads nowhere, a file is missing or broken, the model
-      is not a BERT, or its tensors are not those that config.json describes,
-      in which case the missing, unexpected and misshapen ones are named.
+      is of no known family, or its tensors are not those that config.json
+      describes, in which case those that differ are named.
   """
   directory = _locate(name)
   config = _read_config(directory / CONFIG)
-  kept = config.layers if layers is None else layers
-  if not 1 <= kept <= config.layers:
+  if not 1 <= every <= config.layers:
     raise ValueError(
-      f"layers is {layers}, but encoder {name} has {config.layers}; give 1 to "
-      f"{config.layers}"
+      f"every is {every}, but encoder {name} has {config.layers} layers; give "
+      f"1 to {config.layers}"
     )
+  there = range(0, config.layers, every)
+  if layers is not None and not 1 <= layers <= len(there):
+    some = f" when one in {every} is kept" if every > 1 else ""
+    raise ValueError(
+      f"layers is {layers}, but encoder {name} has {len(there)}{some}; give 1 "
+      f"to {len(there)}"
+    )
+  kept = there[:layers]
   if not (directory / WEIGHTS).is_file():
     raise ValueError(_no_weights(name, directory))
-  flat = weights.read(directory / WEIGHTS, config, layers=kept)
+  flat = weights.read(directory / WEIGHTS, config, kept=kept)
   params = traverse_util.unflatten_dict(flat, sep="/")
-  return dataclasses.replace(config, layers=kept), params, directory
+  return config.keep(kept), params, directory
 
 
 def save_encoder(
@@ -113,7 +98,7 @@ def save_encoder(
   *,
   tokenizer: str | Path,
 ) -> None:
-  """Writes a directory that transformers' BertModel.from_pretrained loads.
+  """Writes a directory that transformers' AutoModel.from_pretrained loads.
 
   It is written beside and renamed, so it is there whole or not at all.
 
@@ -132,7 +117,8 @@ def save_encoder(
   ):
     raise ValueError(f"{directory} exists; remove it or give another directory")
   files = [tokenizer / f for f in TOKENIZER if (tokenizer / f).is_file()]
-  if not {"tokenizer.json", "vocab.txt"} & {file.name for file in files}:
+  vocabularies = {"tokenizer.json", "vocab.txt", "vocab.json"}
+  if vocabularies.isdisjoint(file.name for file in files):
     raise ValueError(
       f"{tokenizer} has neither tokenizer.json nor vocab.txt; give the "
       "directory that the encoder was loaded from"
@@ -144,15 +130,15 @@ def save_encoder(
     f"not an encoder: {sorted(got.items() ^ shapes.items())}"
   )
   tensors = {
-    theirs: weights.turn(ours, np.asarray(flat[ours], np.float32))
-    for ours, theirs in weights.names(config.layers).items()
+    name: weights.join([np.asarray(flat[x], np.float32) for x in ours], ours[0])
+    for name, ours in weights.names(config).items()
   }
   beside = directory.parent / f".{directory.name}-{os.getpid()}"
   beside.mkdir(parents=True)
   try:
     metadata = {"format": "pt"}
     safetensors.numpy.save_file(tensors, beside / WEIGHTS, metadata=metadata)
-    text = json.dumps(_config_json(config), indent=2, sort_keys=True)
+    text = json.dumps(_write_config(config), indent=2, sort_keys=True)
     (beside / CONFIG).write_text(text + "\n", encoding="utf-8")
     for file in files:
       shutil.copyfile(file, beside / file.name)
@@ -175,46 +161,63 @@ def _read_config(path: Path) -> bert.BertConfig:
     raise ValueError(f"{path} is not JSON ({error}); mend it") from error
   if not isinstance(raw, dict):
     raise ValueError(f"{path} is not a JSON object; mend it")
-  for key, allowed in _FIXED.items():
-    # Files older than the key leave it out.
-    if (got := raw.get(key, allowed[0])) not in allowed:
-      raise ValueError(
-        f"{path} says {key} {reprlib.repr(got)}; this encoder is a BERT with "
-        f"{key} {' or '.join(map(repr, allowed))}, give a directory of one"
-      )
-  values = {}
-  for field, key, default in _FIELDS:
-    value = raw.get(key, default)
-    value = default if value is None else value
-    number = int if isinstance(default, int) else (int, float)
-    if isinstance(value, bool) or not isinstance(value, number):
-      kind = "whole number" if number is int else "number"
-      raise ValueError(
-        f"{path} says {key} {reprlib.repr(value)}; it has to be a {kind}"
-      )
-    # NaN is refused too.
-    if not 0 <= value < _BOUND:
-      raise ValueError(
-        f"{path} says {key} {reprlib.repr(value)}; it is 0 or more, and below "
-        f"{_BOUND}"
-      )
-    values[field] = value
-  if values["pad_id"] >= values["vocab_size"]:
-    raise ValueError(
-      f"{path} says pad_token_id {values['pad_id']}; its vocab_size is only "
-      f"{values['vocab_size']}"
-    )
   try:
-    return bert.BertConfig(**values)
+    # Files older than the key are BERT's.
+    name = raw.get("model_type") or "bert"
+    if name not in tuple(families.FAMILIES):
+      raise ValueError(
+        f"model_type is {reprlib.repr(name)}; the encoders that can be read "
+        f"are {', '.join(families.FAMILIES)}, give a directory of one"
+      )
+    return _parse(families.FAMILIES[name], raw)
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
 
 
-def _config_json(config: bert.BertConfig) -> dict[str, Any]:
+def _parse(family: families.Family, raw: families.Raw) -> bert.BertConfig:
+  """Returns what config.json says to bert.py."""
+  for key, allowed in family.fixed.items():
+    # Files older than the key leave it out.
+    if (got := raw.get(key, allowed[0])) not in allowed:
+      raise ValueError(
+        f"{key} is {reprlib.repr(got)}; this encoder is a {family.name} with "
+        f"{key} {' or '.join(map(repr, allowed))}, give a directory of one"
+      )
+  values: dict[str, Any] = {}
+  for field, key, default in family.fields:
+    value = families.typed(raw, key, default)
+    if values.setdefault(field, value) != value:
+      raise ValueError(
+        f"{key} is {value}, but another key for {field} says {values[field]}; "
+        "this encoder has one number for both"
+      )
+  if values["pad_id"] >= values["vocab_size"]:
+    raise ValueError(
+      f"pad_token_id is {values['pad_id']}; its vocab_size is only "
+      f"{values['vocab_size']}"
+    )
+  if family.padded:
+    values["position_offset"] = values["pad_id"] + 1
+    values["positions"] -= values["position_offset"]
+  layers = family.read_layers(raw, values["layers"])
+  return bert.BertConfig(family=family.name, **values, **family.facts, **layers)
+
+
+def _write_config(config: bert.BertConfig) -> dict[str, Any]:
   """What config.json holds, the way back."""
-  fixed = {key: allowed[0] for key, allowed in _FIXED.items()}
-  fields = {key: getattr(config, field) for field, key, _ in _FIELDS}
-  return {"architectures": ["BertModel"], "dtype": "float32"} | fixed | fields
+  family = families.FAMILIES[config.family]
+  fixed = {key: allowed[0] for key, allowed in family.fixed.items()}
+  fields = {key: getattr(config, field) for field, key, _ in family.fields}
+  if family.padded:
+    fields["max_position_embeddings"] += config.position_offset
+  return {
+    "architectures": [family.model],
+    "dtype": "float32",
+    "model_type": family.name,
+    **fixed,
+    **fields,
+    **family.write_layers(config),
+  }
 
 
 def _locate(name: str | Path) -> Path:

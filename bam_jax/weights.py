@@ -1,10 +1,11 @@
-"""The tensors of a BERT by both their names, read from a safetensors file.
+"""The tensors of an encoder by both their names, read from a safetensors file.
 
-One table of names serves both ways, and every tensor on either side has to be
-accounted for: found in the table, or named among those that are dropped.
+Each family's table of names serves both ways, and every tensor on either side
+has to be accounted for: found there, or named among those that are dropped.
 """
 
 import collections
+from collections.abc import Sequence
 import json
 from pathlib import Path
 import re
@@ -16,96 +17,100 @@ import numpy as np
 import safetensors
 
 from bam_jax import bert
+from bam_jax.families import FAMILIES
 
-# Ours, theirs, kind. `{i}` is the layer.
-_MODULES = (
-  ("bert/embeddings/word", "embeddings.word_embeddings", "table"),
-  ("bert/embeddings/position", "embeddings.position_embeddings", "table"),
-  ("bert/embeddings/type", "embeddings.token_type_embeddings", "table"),
-  ("bert/embeddings/norm", "embeddings.LayerNorm", "norm"),
-  ("bert/layer_{i}/query", "encoder.layer.{i}.attention.self.query", "dense"),
-  ("bert/layer_{i}/key", "encoder.layer.{i}.attention.self.key", "dense"),
-  ("bert/layer_{i}/value", "encoder.layer.{i}.attention.self.value", "dense"),
-  ("bert/layer_{i}/out", "encoder.layer.{i}.attention.output.dense", "dense"),
-  (
-    "bert/layer_{i}/attention_norm",
-    "encoder.layer.{i}.attention.output.LayerNorm",
-    "norm",
-  ),
-  ("bert/layer_{i}/up", "encoder.layer.{i}.intermediate.dense", "dense"),
-  ("bert/layer_{i}/down", "encoder.layer.{i}.output.dense", "dense"),
-  ("bert/layer_{i}/mlp_norm", "encoder.layer.{i}.output.LayerNorm", "norm"),
-  ("pooler", "pooler.dense", "dense"),
-)
 # The tensors of one module: ours, theirs. A kernel is theirs transposed.
 _TENSORS = {
   "table": (("embedding", "weight"),),
   "norm": (("scale", "weight"), ("bias", "bias")),
   "dense": (("kernel", "weight"), ("bias", "bias")),
 }
-# Tensors that a BERT file may hold and that we do not want.
-_DROPPED = (
-  r"embeddings\.position_ids",  # 0, 1, 2 ..., written by older versions
-  r"cls\..*",  # the masked word and next sentence heads of pre-training
-  r"(classifier|qa_outputs)\..*",  # the head of a task it was fine-tuned on
-)
 # So many tensors that do not fit are named; the others are counted.
 _MOST = 10
 
 
-def names(layers: int) -> dict[str, str]:
-  """Returns our path -> Hugging Face's name, for every parameter there is."""
-  return {
-    f"{ours.format(i=i)}/{our}": f"{theirs.format(i=i)}.{their}"
-    for ours, theirs, kind in _MODULES
-    for i in (range(layers) if "{i}" in ours else (0,))
+def names(config: bert.BertConfig) -> dict[str, tuple[str, ...]]:
+  """Returns Hugging Face's name -> our paths, for every parameter there is.
+
+  Where there are several paths, their tensors lie in one, in this order.
+  """
+  there = shapes(config)
+  table = {
+    f"{theirs.format(i=i)}.{their}": tuple(
+      f"{ours.rpartition('/')[0]}/{one}/{our}".lstrip("/").format(i=i)
+      for one in ours.rpartition("/")[2].split("+")
+    )
+    for ours, theirs, kind in FAMILIES[config.family].modules
+    for i in (range(config.layers) if "{i}" in ours else (0,))
     for our, their in _TENSORS[kind]
   }
+  named = {path for paths in table.values() for path in paths}
+  assert there.keys() <= named, f"no name for {sorted(there.keys() - named)}"
+  return {name: ours for name, ours in table.items() if ours[0] in there}
 
 
 def shapes(config: bert.BertConfig) -> dict[str, tuple[int, ...]]:
-  """Returns our path -> shape, asked of the module, so none is forgotten."""
-  module = bert.Bert(config, jnp.float32, False)
+  """Returns our path -> shape, asked of the modules, so none is forgotten."""
   ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-  variables = jax.eval_shape(
-    lambda *inputs: module.init(jax.random.key(0), *inputs, train=False),
-    *[ids] * 4,
-  )
-  pooler = {"kernel": (config.width,) * 2, "bias": (config.width,)}
-  tree = {"bert": jax.tree.map(lambda x: x.shape, variables["params"])}
-  shapes = traverse_util.flatten_dict(tree | {"pooler": pooler}, sep="/")
-  assert shapes.keys() == names(config.layers).keys(), "table is not bert.py's"
-  return shapes
+  first = jax.ShapeDtypeStruct((1, config.width), jnp.float32)
+
+  def init(*ids, first):
+    encoder = bert.Bert(config, jnp.float32, False)
+    pooler = bert.Pooler(config, jnp.float32)
+    key = jax.random.key(0)
+    return {
+      "bert": encoder.init(key, *ids, train=False)["params"],
+      "pooler": pooler.init(key, first)["params"],
+    }
+
+  tree = jax.eval_shape(init, *[ids] * 4, first=first)
+  flat = traverse_util.flatten_dict(tree, sep="/")
+  return {path: leaf.shape for path, leaf in flat.items()}
 
 
-def turn(ours: str, tensor: np.ndarray) -> np.ndarray:
-  """Returns a tensor with kernels transposed, from theirs to ours and back."""
+def join(tensors: Sequence[np.ndarray], path: str) -> np.ndarray:
+  """Returns the one tensor of a file that ours lie in, kernels transposed.
+
+  Args:
+    tensors: ours, of equal shape.
+    path: of the first of them.
+  """
+  turned = [x.T if path.endswith("/kernel") else x for x in tensors]
   # safetensors writes the buffer as it lies, so a view would come out wrong.
-  return np.ascontiguousarray(tensor.T if ours.endswith("/kernel") else tensor)
+  return np.ascontiguousarray(np.concatenate(turned))
 
 
-def _canonical(name: str) -> str:
-  """The name that BertModel itself uses today for a tensor of the file."""
-  name = name.removeprefix("bert.")
+def split(tensor: np.ndarray, paths: Sequence[str]) -> dict[str, np.ndarray]:
+  """Returns our path -> tensor of what lies in one of a file."""
+  return {
+    path: np.ascontiguousarray(x.T if path.endswith("/kernel") else x)
+    for path, x in zip(paths, np.split(tensor, len(paths)), strict=True)
+  }
+
+
+def _canonical(name: str, prefix: str) -> str:
+  """The name that the encoder itself uses today for a tensor of the file."""
+  name = name.removeprefix(prefix)
   name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
   return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
 
 
 def read(
-  path: Path, config: bert.BertConfig, *, layers: int
+  path: Path, config: bert.BertConfig, *, kept: Sequence[int]
 ) -> dict[str, np.ndarray]:
-  """Reads the first layers of an encoder: our path -> f32 tensor.
+  """Reads some layers of an encoder: our path -> f32 tensor.
 
   Args:
     path: the file.
     config: what the whole file holds.
-    layers: keep only so many.
+    kept: the layers to read; they are numbered anew, in this order.
 
   Raises:
     ValueError: it is not a safetensors file, a tensor is missing, unexpected,
       misshapen or there twice, or a number is not finite.
   """
-  cut = {f"layer_{i}" for i in range(layers, config.layers)}
+  new = {f"layer_{old}": f"layer_{i}" for i, old in enumerate(kept)}
+  cut = {f"layer_{i}" for i in range(config.layers)} - new.keys()
   try:
     # The library bounds and checks the header before anything is trusted.
     with safetensors.safe_open(path, framework="np") as file:
@@ -114,8 +119,8 @@ def read(
       if problems:
         more = f"; and {len(problems) - _MOST} more" * (len(problems) > _MOST)
         raise ValueError(
-          f"{path} is not the BERT that its config.json describes; give a "
-          "directory whose two files belong together: "
+          f"{path} is not the {config.family} encoder that its config.json "
+          "describes; give a directory whose two files belong together: "
           # A tensor's name may hold anything.
           + "; ".join(" ".join(each.split())[:200] for each in problems[:_MOST])
           + more
@@ -123,21 +128,25 @@ def read(
       # What is too large for f32 becomes infinite, and is refused below.
       with np.errstate(over="ignore"):
         tensors = {
-          ours: turn(ours, file.get_tensor(name).astype(np.float32))
-          for ours, name in known.items()
-          if cut.isdisjoint(ours.split("/"))
+          name: file.get_tensor(name).astype(np.float32)
+          for name, ours in known.items()
+          if cut.isdisjoint(ours[0].split("/"))
         }
   except (safetensors.SafetensorError, OSError) as error:
     raise ValueError(
       f"{path} is not a whole safetensors file ({error}); download it again"
     ) from error
-  for ours, tensor in tensors.items():
+  for name, tensor in tensors.items():
     if not np.isfinite(tensor).all():
       raise ValueError(
-        f"{path} has NaN or infinity in {known[ours]}; its training has "
+        f"{path} has NaN or infinity in {name}; its training has "
         "diverged or the file is damaged, take another"
       )
-  return tensors
+  return {
+    "/".join(new.get(part, part) for part in ours.split("/")): ours_alone
+    for name, tensor in tensors.items()
+    for ours, ours_alone in split(tensor, known[name]).items()
+  }
 
 
 def _twice(path: Path) -> list[str]:
@@ -150,12 +159,15 @@ def _twice(path: Path) -> list[str]:
   return sorted(name for name, count in counts.items() if count > 1)
 
 
-def _account(file, config: bert.BertConfig) -> tuple[dict[str, str], list[str]]:
-  """Matches a file's tensors to ours: our path -> its name, and what is off."""
+def _account(
+  file, config: bert.BertConfig
+) -> tuple[dict[str, tuple[str, ...]], list[str]]:
+  """Matches a file's tensors to ours: its name -> our paths, what is off."""
+  family = FAMILIES[config.family]
   found, problems = {}, []
   for name in sorted(file.keys()):
-    theirs = _canonical(name)
-    if any(re.fullmatch(pattern, theirs) for pattern in _DROPPED):
+    theirs = _canonical(name, family.prefix)
+    if any(re.fullmatch(pattern, theirs) for pattern in family.dropped):
       continue
     if theirs in found:
       problems.append(f"twice: {found[theirs]} and {name}")
@@ -165,18 +177,19 @@ def _account(file, config: bert.BertConfig) -> tuple[dict[str, str], list[str]]:
       f"config.json says {config.layers}, the file has {len(found)} tensors"
     )
     return {}, [f"layers: {said}"]
-  table = names(config.layers)
-  if not any(theirs.startswith("pooler.") for theirs in found):
-    table = {k: v for k, v in table.items() if not k.startswith("pooler/")}
-  known = set(table.values())
-  problems += [f"missing: {n}" for n in table.values() if n not in found]
-  problems += [f"unexpected: {found[n]}" for n in found if n not in known]
-  there = {k: found[v] for k, v in table.items() if v in found}
+  table = names(config)
+  head = {k for k, v in table.items() if v[0].startswith("pooler/")}
+  if head.isdisjoint(found):
+    table = {k: v for k, v in table.items() if k not in head}
+  problems += [f"missing: {name}" for name in table if name not in found]
+  problems += [f"unexpected: {found[n]}" for n in found if n not in table]
+  there = {found[k]: ours for k, ours in table.items() if k in found}
   wanted = shapes(config)
-  for ours, name in there.items():
+  for name, ours in there.items():
     piece = file.get_slice(name)
     got, kind = list(piece.get_shape()), piece.get_dtype()
-    want = list(wanted[ours])[:: -1 if ours.endswith("/kernel") else 1]
+    want = list(wanted[ours[0]])[:: -1 if ours[0].endswith("/kernel") else 1]
+    want[0] *= len(ours)
     if got != want:
       problems.append(f"shape: {name} is {got}, config.json says {want}")
     if kind not in ("F64", "F32", "F16", "BF16"):

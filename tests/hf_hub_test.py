@@ -113,13 +113,14 @@ def test_hub_name_fetches_what_is_needed_once(hub, tmp_path):
   from bam_jax import hf, weights
 
   (tmp_path / "config.json").write_bytes(FILES["config.json"])
-  shapes = weights.shapes(hf._read_config(tmp_path / "config.json"))
+  config = hf._read_config(tmp_path / "config.json")
+  shapes = weights.shapes(config)
   hub.files["model.safetensors"] = st.save(
     {
       theirs: hf.np.zeros(
         shapes[ours][::-1] if "kernel" in ours else shapes[ours], "float32"
       )
-      for ours, theirs in weights.names(1).items()
+      for theirs, (ours,) in weights.names(config).items()
     }
   )
   endpoint = f"http://127.0.0.1:{hub.server_port}"

@@ -37,8 +37,9 @@ MIDDLE = {
   "data.pipeline": DATA | {"data.packing", "data.sampling"},
   "checkpoint": frozenset({"distributed"}),
   "workdir": frozenset({"distributed"}),
-  "weights": frozenset({"bert"}),
-  "hf": frozenset({"bert", "weights"}),
+  "families": frozenset({"bert"}),
+  "weights": frozenset({"bert", "families"}),
+  "hf": frozenset({"bert", "families", "weights"}),
   "multitask": frozenset({"bert"}),
 }
 STAGE = LEAVES | set(MIDDLE) | {"evaluate"}

@@ -85,7 +85,7 @@ def test_no_rule_is_unused(leaves, monkeypatch):
 
 
 @pytest.mark.parametrize(
-  "name", ["bert/layer_0/gate/kernel", "params/adapter", "bert/xnorm/scale"]
+  "name", ["bert/layer_0/gates/kernel", "params/adapter", "bert/xnorm/scale"]
 )
 def test_an_array_that_no_rule_knows_is_refused(name):
   with pytest.raises(ValueError, match=f"no rule .*{name}"):
