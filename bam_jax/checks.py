@@ -25,6 +25,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     (
       "trials",
       "trials_at_once",
+      "encoder_every",
       "eval_batch_size",
       "log_every",
       "checkpoint_every",

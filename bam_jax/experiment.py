@@ -130,7 +130,7 @@ class Experiment:
       bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
       return bert, {}, tokenizer
     bert, params, directory = hf.load_encoder(
-      c.encoder, layers=c.encoder_layers or None
+      c.encoder, layers=c.encoder_layers or None, every=c.encoder_every
     )
     if c.max_length > bert.positions:
       raise ValueError(

@@ -169,9 +169,10 @@ def notes(results: Mapping) -> Iterator[str]:
     if not task.in_average and "average" in columns:
       yield f"{task.folder} does not count in Avg."
   settings = results.get("settings", {})
-  layers = settings.get("encoder_layers")
+  layers, every = map(settings.get, ("encoder_layers", "encoder_every"))
+  some = f", one layer in {every}" if every not in (None, 1) else ""
   cut = f", its first {layers} layers" if layers else ""
-  yield f"Encoder: {results['encoder']}{cut}"
+  yield f"Encoder: {results['encoder']}{some}{cut}"
   yield from (f"Data: {text}" for text in _data(results, known))
   for kind in ("single", "multi", "finetune"):
     if kind in settings and any(kind in m for m in results["methods"]):

@@ -29,10 +29,14 @@ def base() -> ConfigDict:
   c.max_steps = 0
 
   # --- the encoder
-  # A Hugging Face directory, a hub name, or "scratch" (see c.scratch).
+  # A Hugging Face directory, a hub name, or "scratch" (see c.scratch): a BERT,
+  # RoBERTa, ELECTRA, DistilBERT or ModernBERT.
   c.encoder = "google-bert/bert-base-uncased"
   # Keep only the first n layers of it; 0 = all.
   c.encoder_layers = 0
+  # Keep only every k-th layer of it, the first one among them; 1 = all. With
+  # encoder_layers too, the first n of those.
+  c.encoder_every = 1
   # Compute type: float32 or bfloat16. Parameters are always float32.
   c.dtype = "float32"
   # Recompute activations in the backward pass: less memory, more time.

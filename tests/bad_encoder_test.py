@@ -161,7 +161,11 @@ CASES = [
       ("terabytes", one_tensor([1 << 40], [0, 1 << 42]), "not a whole"),
       ("overflow", one_tensor([1 << 62] * 2, [0, 8]), "not a whole"),
       ("outside", one_tensor([2], [8, 16]), "not a whole safetensors file"),
-      ("name", one_tensor([2], [0, 8], name="a\nb"), "missing: embeddings.word"),
+      (
+        "name",
+        one_tensor([2], [0, 8], name="a\nb"),
+        "missing: embeddings.word",
+      ),
       ("twice", octets(twice), f"belong together: twice: {WORD}"),
       ("lacks", without("query.weight"), "missing: encoder.layer.0.attention"),
       ("more", tensors(lambda t: t | {"x\ny": np.ones(1)}), "unexpected: x y"),

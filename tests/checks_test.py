@@ -65,6 +65,7 @@ def refusal(config, workdir: Path) -> str:
     ("max_length", 2, "max_length is 2"),
     ("encoder", "/nowhere/at/all", "is not a directory"),
     ("encoder_layers", 2, "has 1; give 1 to 1"),
+    ("encoder_every", 2, "has 1 layers; give 1 to 1"),
     ("data.glue_dir", "/nowhere/glue", "there is no GLUE folder /nowhere/glue"),
     ("init_from", "/nowhere/runs/x", "holds no finished run"),
     ("init_part", "heads", "encoder or all"),

@@ -215,7 +215,9 @@ def test_every_mismatch_is_listed_in_one_error(copied):
     return tensors
 
   rewrite(copied, spoil)
-  with pytest.raises(ValueError, match="is not the bert encoder that its") as caught:
+  with pytest.raises(
+    ValueError, match="is not the bert encoder that its"
+  ) as caught:
     hf.load_encoder(copied)
   assert str(caught.value).split(": ", 1)[1].split("; ") == [
     "twice: bert.embeddings.LayerNorm.gamma and embeddings.LayerNorm.weight",

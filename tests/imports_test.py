@@ -20,11 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "stats", "plots", "distributed"}
-LEAVES |= {"preemption"}
-LEAVES |= {"data.features", "data.packing", "data.parquet", "data.sampling"}
-LEAVES |= {"data.shards"}
+LEAVES |= {"preemption", "data.tokenizer"}
+LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
+  "data.features": frozenset({"data.tokenizer"}),
   "data.grammar": frozenset(),
   "data.synthetic": frozenset({"tasks", "data.grammar"}),
   "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
@@ -58,7 +58,7 @@ LAYERS = {
   **MIDDLE,
   "tables": frozenset({"tasks", "stats"}),
   "report": frozenset({"tasks", "stats", "tables", "plots"}),
-  "evaluate": LEAVES | {"data.pipeline", "multitask"},
+  "evaluate": LEAVES | {"data.features", "data.pipeline", "multitask"},
   "state": LEAVES | {"multitask"},
   "train": STAGE | {"state"},
   **dict.fromkeys(["teach", "predict"], STAGE),

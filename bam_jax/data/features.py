@@ -1,4 +1,4 @@
-"""Turns text into token ids and sentence types, as BERT reads them.
+"""Turns text into token ids and sentence types, as its encoder reads them.
 
 Rows have very different lengths, so features are flat arrays with offsets:
 nothing is padded before `packing` has decided where every example travels.
@@ -10,19 +10,46 @@ from collections.abc import Sequence
 import dataclasses
 import hashlib
 import itertools
-import json
+import operator
 from pathlib import Path
-import reprlib
 
 import numpy as np
 import tokenizers
+
+from bam_jax.data.tokenizer import read_backend
 
 # Enough for every core to stay busy, few enough that the library's own records
 # of a chunk (about 1 kB a sentence) stay small.
 _CHUNK = 16_384
 # A letter for private use, in no vocabulary.
 _UNKNOWN = "\ue000"
-_SPECIAL = {"cls": "[CLS]", "sep": "[SEP]", "pad": "[PAD]"}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Form:
+  """How a family marks sentences, where its tokenizer does not say.
+
+  Attributes:
+    cls: the word in front.
+    sep: the word after each sentence.
+    pad: the word that fills a row.
+    between: how many `sep` stand between two sentences.
+    second: the type of the second sentence.
+  """
+
+  cls: str
+  sep: str
+  pad: str
+  between: int
+  second: int
+
+  @property
+  def words(self) -> tuple[str, ...]:
+    return self.cls, self.sep, self.pad
+
+
+_BERT = _Form("[CLS]", "[SEP]", "[PAD]", between=1, second=1)
+_ROBERTA = _Form("<s>", "</s>", "<pad>", between=2, second=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +58,8 @@ class Features:
 
   Attributes:
     tokens: i32[sum of lengths], with [CLS] and [SEP].
-    types: i8[sum of lengths], 0 for the first sentence and 1 for the second.
+    types: i8[sum of lengths], 0 for the first sentence and 1 for the second
+      (0 too where the tokenizer knows one type only).
     offsets: i64[N + 1], row `i` is `tokens[offsets[i] : offsets[i + 1]]`.
     index: i64[N], the example number in its split; the swapped copy of
       example `i` has number `N + i`.
@@ -93,18 +121,22 @@ def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Tokenizer:
-  """A tokenizer with what a BERT input needs to know of it.
+  """A tokenizer with what an encoder's input needs to know of it.
 
   Attributes:
     backend: the tokenizer itself, without truncation and padding.
-    cls: id of [CLS]; sep: id of [SEP]; pad: id of [PAD].
+    single: ids before and after one sentence: ([CLS],), ([SEP],).
+    pair: ids before, between and after two: ([CLS],), ([SEP],), ([SEP],).
+    second: type of the second sentence and of what follows it.
+    pad: id of [PAD].
     digest: sha256 hex of the tokenizer's JSON; names it in caches.
     vocab_size: one more than its largest id.
   """
 
   backend: tokenizers.Tokenizer
-  cls: int
-  sep: int
+  single: tuple[tuple[int, ...], ...]
+  pair: tuple[tuple[int, ...], ...]
+  second: int
   pad: int
   digest: str
   vocab_size: int
@@ -115,27 +147,28 @@ def load_tokenizer(
 ) -> Tokenizer:
   """Reads a tokenizer from a Hugging Face directory.
 
-  `tokenizer.json` comes first, then `vocab.txt`; where `tokenizer_config.json`
-  says `do_lower_case`, that is honoured, as transformers does.
+  Special tokens stand where the tokenizer's own post-processor puts them; where
+  it has none, as in BERT or, with RoBERTa's words for them, as in RoBERTa.
 
   Args:
     directory: where the files are.
     vocab_size: rows of the model's embedding; None skips the check.
 
   Raises:
-    ValueError: no tokenizer, a special token is missing, or ids the model has
-      no embedding for.
+    ValueError: no tokenizer (see `read_backend`), a special token is missing,
+      or ids the model has no embedding for.
   """
   directory = Path(directory)
-  backend = _read(directory)
+  backend = read_backend(directory)
   backend.no_truncation()
   backend.no_padding()
-  special = {name: backend.token_to_id(text) for name, text in _SPECIAL.items()}
-  if None in special.values():
-    lacking = [_SPECIAL[name] for name, got in special.items() if got is None]
+  forms = (_BERT, _ROBERTA)
+  known = [f for f in forms if None not in map(backend.token_to_id, f.words)]
+  if not known:
+    lacking = [w for w in _BERT.words if backend.token_to_id(w) is None]
     raise ValueError(
-      f"the tokenizer in {directory} has no {', '.join(lacking)}; a BERT "
-      f"vocabulary needs {', '.join(_SPECIAL.values())}"
+      f"the tokenizer in {directory} has no {', '.join(lacking)}; a vocabulary "
+      f"needs {', '.join(_BERT.words)}, or {', '.join(_ROBERTA.words)}"
     )
   size = 1 + max(backend.get_vocab(with_added_tokens=True).values())
   if vocab_size is not None and size > vocab_size:
@@ -153,73 +186,25 @@ def load_tokenizer(
       "the tokenizer that belongs to the model"
     ) from error
   digest = hashlib.sha256(backend.to_str().encode()).hexdigest()
-  return Tokenizer(backend, digest=digest, vocab_size=size, **special)
+  form = known[0]
+  cls, sep, pad = map(backend.token_to_id, form.words)
+  # Any text will do to see what the post-processor adds.
+  one, two = backend.encode(form.pad), backend.encode(form.pad, form.pad)
+  single, pair, second = _added(one), _added(two), max(two.type_ids)
+  if (len(single), len(pair)) != (2, 3):
+    between, second = (sep,) * form.between, form.second
+    single, pair = ((cls,), (sep,)), ((cls,), between, (sep,))
+  return Tokenizer(backend, single, pair, second, pad, digest, size)
 
 
-def _read(directory: Path) -> tokenizers.Tokenizer:
-  file = directory / "tokenizer_config.json"
-  # null says as much as a name that is not there.
-  settings = {k: v for k, v in _json(file).items() if v is not None}
-  # What else it says, code to load among it, is not for us.
-  for name in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
-    if type(settings.get(name, True)) is not bool:
-      raise ValueError(
-        f"{file} says {name} {reprlib.repr(settings[name])}; it is true or "
-        "false"
-      )
-  whole, vocabulary = directory / "tokenizer.json", directory / "vocab.txt"
-  if whole.is_file():
-    state = _json(whole)
-    normalizer = state.get("normalizer")
-    if (
-      isinstance(normalizer, dict)
-      and normalizer.get("type") == "BertNormalizer"
-    ):
-      lower = settings.get("do_lower_case", normalizer.get("lowercase"))
-      normalizer["lowercase"] = lower
-    try:
-      return tokenizers.Tokenizer.from_str(json.dumps(state))
-    except Exception as error:  # The library raises nothing narrower.
-      raise ValueError(f"{whole} is not a tokenizer: {error}") from error
-  if not vocabulary.is_file():
-    raise ValueError(
-      f"no tokenizer in {directory}: neither tokenizer.json nor vocab.txt"
-    )
-  try:
-    lines = vocabulary.read_text("utf-8").rstrip("\n").split("\n")
-  except UnicodeDecodeError as error:
-    raise ValueError(
-      f"{vocabulary} is not UTF-8 ({error.reason} at byte {error.start})"
-    ) from error
-  words = {word: number for number, word in enumerate(lines)}
-  if "[UNK]" not in words:
-    raise ValueError(f"{vocabulary} has no [UNK], which WordPiece needs")
-  backend = tokenizers.Tokenizer(
-    tokenizers.models.WordPiece(words, unk_token="[UNK]")
+def _added(found: tokenizers.Encoding) -> tuple[tuple[int, ...], ...]:
+  """Returns the runs of ids that belong to no sentence."""
+  owned = zip(found.sequence_ids, found.ids, strict=True)
+  return tuple(
+    tuple(number for _, number in run)
+    for owner, run in itertools.groupby(owned, key=operator.itemgetter(0))
+    if owner is None
   )
-  backend.normalizer = tokenizers.normalizers.BertNormalizer(
-    lowercase=settings.get("do_lower_case", True),
-    strip_accents=settings.get("strip_accents"),
-    handle_chinese_chars=settings.get("tokenize_chinese_chars", True),
-  )
-  backend.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-  # So that these words, written in a text, are not cut into pieces.
-  backend.add_special_tokens(
-    [word for word in (*_SPECIAL.values(), "[UNK]", "[MASK]") if word in words]
-  )
-  return backend
-
-
-def _json(path: Path) -> dict:
-  if not path.is_file():
-    return {}
-  try:
-    found = json.loads(path.read_text("utf-8"))
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f"{path} is not JSON: {error}") from error
-  if not isinstance(found, dict):
-    raise ValueError(f"{path} is not a JSON object")
-  return found
 
 
 def truncate_pair(
@@ -252,6 +237,8 @@ def featurise(
 ) -> Features:
   """Turns one or two columns of text into `[CLS] a [SEP]` or `.. b [SEP]`.
 
+  The special tokens are the tokenizer's: RoBERTa's say `<s> a </s></s> b </s>`.
+
   Args:
     tokenizer: see `load_tokenizer`.
     texts: one or two columns of N sentences each.
@@ -262,11 +249,13 @@ def featurise(
   Raises:
     ValueError: `max_length` leaves no room for text.
   """
-  special = 1 + len(texts)
+  special = sum(
+    map(len, tokenizer.pair if len(texts) > 1 else tokenizer.single)
+  )
   if max_length < special + len(texts):
     raise ValueError(
       f"max_length is {max_length}; a row of {len(texts)} sentence(s) needs "
-      f"at least {special + len(texts)}, {special} of them for [CLS] and [SEP]"
+      f"at least {special + len(texts)}, {special} of them special tokens"
     )
   rows = len(texts[0])
   assert len(texts) in (1, 2) and not (swap and len(texts) == 1)
@@ -299,22 +288,28 @@ def _chunk(
     *(_encode(tokenizer, column) for column in columns), strict=True
   )
   starts = [offsets_of(lengths)[:-1] for lengths in found]
-  budget = max_length - 1 - len(columns)
+  pieces = tokenizer.pair if len(columns) > 1 else tokenizer.single
+  special = sum(map(len, pieces))
+  budget = max_length - special
   if len(columns) == 1:
     kept = (np.minimum(found[0], budget),)
   else:
     kept = truncate_pair(*found, budget)
-  lengths = 1 + sum(kept) + len(columns)
-  tokens = np.full(lengths.sum(), tokenizer.sep, np.int32)
+  lengths = special + sum(kept)
+  tokens = np.empty(lengths.sum(), np.int32)
   types = np.zeros(len(tokens), np.int8)
   at = offsets_of(lengths)[:-1]
-  tokens[at] = tokenizer.cls
-  at = at + 1
-  for number, length in enumerate(kept):
+  for word in pieces[0]:
+    tokens[at] = word
+    at = at + 1
+  for number, (length, after) in enumerate(zip(kept, pieces[1:], strict=True)):
     where = spans(starts[number], length)
     tokens[spans(at, length)] = ids[number][where]
-    types[spans(at, length + 1)] = number
-    at = at + length + 1
+    types[spans(at, length + len(after))] = number * tokenizer.second
+    at = at + length
+    for word in after:
+      tokens[at] = word
+      at = at + 1
   return tokens, types, lengths.astype(np.int32)
 
 

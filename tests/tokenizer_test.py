@@ -1,0 +1,195 @@
+"""Every family's tokenizer: the ids have to be transformers' own."""
+
+import itertools
+import json
+import shutil
+
+import pytest
+import tokenizers
+from tokenizers import models, pre_tokenizers, processors, trainers
+import transformers
+
+from bam_jax import tasks
+from bam_jax.data import features, sources, tokenizer
+
+ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
+TEXTS = (
+  ["a dog  barked", "", " Café <s> it", "x" * 9],
+  ["no", "it's  2", "中国\nok", "the dog barked"],
+)
+
+
+def byte_pairs(text, special):
+  """A byte-level BPE of our own, trained on some text."""
+  backend = tokenizers.Tokenizer(models.BPE())
+  backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+  trainer = trainers.BpeTrainer(
+    vocab_size=700,
+    special_tokens=special,
+    initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+    show_progress=False,
+  )
+  backend.train_from_iterator(text, trainer)
+  return backend
+
+
+def as_roberta(backend, folder):
+  """RoBERTa's files: vocab.json and merges.txt."""
+  folder.mkdir()
+  backend.model.save(str(folder))
+  return transformers.RobertaTokenizer.from_pretrained(folder)
+
+
+def as_modernbert(backend, folder):
+  """ModernBERT's files: tokenizer.json, BERT's words, another normaliser."""
+  backend.normalizer = tokenizers.normalizers.NFC()
+  backend.post_processor = processors.TemplateProcessing(
+    single="[CLS] $A [SEP]",
+    pair="[CLS] $A [SEP] $B [SEP]",
+    special_tokens=[(w, backend.token_to_id(w)) for w in MODERN[1:3]],
+  )
+  theirs = transformers.PreTrainedTokenizerFast(
+    tokenizer_object=backend,
+    cls_token="[CLS]",
+    sep_token="[SEP]",
+    pad_token="[PAD]",
+    unk_token="[UNK]",
+    mask_token="[MASK]",
+  )
+  theirs.save_pretrained(folder)
+  return theirs
+
+
+def assert_same(folder, theirs, texts, *, types=True):
+  """Compares ids (and sentence types) of single sentences and of pairs."""
+  ours = features.load_tokenizer(folder, vocab_size=None)
+  for columns in (texts[:1], texts):
+    found = features.featurise(ours, columns, None, max_length=512)
+    want = theirs(*columns, return_token_type_ids=True)
+    assert max(map(len, want["input_ids"])) <= 512, "cutting is ours"
+    assert found.tokens.tolist() == [*itertools.chain(*want["input_ids"])]
+    assert not types or found.types.tolist() == [
+      *itertools.chain(*want["token_type_ids"])
+    ]
+
+
+@pytest.fixture(scope="module")
+def pairs(glue_dir):
+  """Two thousand real pairs."""
+  (mrpc,) = tasks.get_tasks(["mrpc"])
+  examples = sources.load(mrpc, "train", glue_dir=str(glue_dir), seed=0)
+  return tuple(column[:2000] for column in examples.texts)
+
+
+@pytest.mark.parametrize(
+  "name", ["BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"]
+)
+def test_word_pieces_on_real_pairs(minilm, pairs, name):
+  assert_same(
+    minilm, getattr(transformers, name).from_pretrained(minilm), pairs
+  )
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_robertas_byte_pairs_on_real_pairs(pairs, tmp_path, saved):
+  backend = byte_pairs(itertools.chain(*pairs), ROBERTA)
+  theirs = as_roberta(backend, tmp_path / "files")
+  folder = tmp_path / "files"
+  if saved:
+    folder = tmp_path / "one"
+    theirs.save_pretrained(folder)
+    assert not (folder / "merges.txt").exists()
+  assert_same(folder, theirs, pairs)
+  ours = features.load_tokenizer(folder, vocab_size=700)
+  assert (ours.single, ours.pair) == (((0,), (2,)), ((0,), (2, 2), (2,)))
+  assert (ours.second, ours.pad) == (0, 1)
+
+
+def test_modernberts_byte_pairs_on_real_pairs(pairs, tmp_path):
+  backend = byte_pairs(itertools.chain(*pairs), MODERN)
+  theirs = as_modernbert(backend, tmp_path)
+  assert_same(tmp_path, theirs, pairs)
+
+
+def test_words_of_the_vocabulary_in_a_text_and_odd_characters(tmp_path):
+  backend = byte_pairs(itertools.chain(*TEXTS), ROBERTA)
+  assert_same(tmp_path / "a", as_roberta(backend, tmp_path / "a"), TEXTS)
+  backend = byte_pairs(itertools.chain(*TEXTS), MODERN)
+  assert_same(tmp_path / "b", as_modernbert(backend, tmp_path / "b"), TEXTS)
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "vocab.json"])
+def test_add_prefix_space_is_honoured(tmp_path, file):
+  theirs = as_roberta(byte_pairs(TEXTS[1], ROBERTA), tmp_path / "a")
+  if file == "tokenizer.json":
+    theirs.save_pretrained(tmp_path / "a")
+    (tmp_path / "a/vocab.json").unlink()
+  settings = tmp_path / "a/tokenizer_config.json"
+  settings.write_text(json.dumps({"add_prefix_space": True}))
+  theirs = transformers.RobertaTokenizer.from_pretrained(tmp_path / "a")
+  assert theirs("dog") == theirs(" dog")  # not so without the prefix
+  assert_same(tmp_path / "a", theirs, TEXTS)
+
+
+def test_the_post_processor_decides_where_special_tokens_stand(tmp_path):
+  backend = byte_pairs(TEXTS[0], MODERN)
+  as_modernbert(backend, tmp_path / "a")
+  cls, sep = map(backend.token_to_id, MODERN[1:3])
+  backend.post_processor = processors.TemplateProcessing(
+    single="[CLS] [CLS] $A [SEP]",
+    pair="[CLS] $A [SEP] [CLS] $B:1 [SEP]:1",
+    special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+  )
+  (tmp_path / "b").mkdir()
+  (tmp_path / "b/tokenizer.json").write_text(backend.to_str())
+  ours = features.load_tokenizer(tmp_path / "b", vocab_size=None)
+  assert ours.single == ((cls, cls), (sep,))
+  assert ours.pair == ((cls,), (sep, cls), (sep,))
+  found = features.featurise(ours, TEXTS, None, max_length=512)
+  want = [
+    each
+    for pair in zip(*TEXTS, strict=True)
+    for each in zip(
+      backend.encode(*pair).ids, backend.encode(*pair).type_ids, strict=True
+    )
+  ]
+  assert list(zip(found.tokens, found.types, strict=True)) == want
+  other = features.load_tokenizer(tmp_path / "a", vocab_size=None)
+  assert other.digest != ours.digest  # their rows differ, so do their caches
+
+
+@pytest.mark.parametrize("words", [ROBERTA, MODERN])
+def test_without_a_post_processor_the_words_tell(tmp_path, words):
+  backend = byte_pairs(TEXTS[0], words)
+  (tmp_path / "tokenizer.json").write_text(backend.to_str())
+  ours = features.load_tokenizer(tmp_path, vocab_size=None)
+  names = {v: k for k, v in backend.get_vocab().items()}
+  found = [[names[i] for i in ids] for ids in ours.pair]
+  cls, sep, between = (
+    ("<s>", "</s>", 2) if words is ROBERTA else (*words[1:3], 1)
+  )
+  assert found == [[cls], [sep] * between, [sep]]
+  assert ours.second == (words is MODERN)
+
+
+def test_the_longer_mark_between_sentences_counts_in_the_length(tmp_path):
+  as_roberta(byte_pairs(TEXTS[0], ROBERTA), tmp_path / "a")
+  ours = features.load_tokenizer(tmp_path / "a", vocab_size=None)
+  texts = (["a dog barked on and on"], ["the dog"])
+  found = features.featurise(ours, texts, None, max_length=9)
+  assert found.lengths.tolist() == [9]
+  assert found.tokens[[0, -1]].tolist() == [0, 2]
+  assert (found.tokens == 2).sum() == 3
+  with pytest.raises(ValueError, match=r"max_length is 5.*at least 6, 4 of"):
+    features.featurise(ours, texts, None, max_length=5)
+
+
+def test_files_that_are_no_tokenizer_are_refused(tmp_path):
+  as_roberta(byte_pairs(TEXTS[0], ROBERTA), tmp_path / "a")
+  (tmp_path / "a/merges.txt").write_text("a b c d\n")
+  with pytest.raises(ValueError, match=r"merges\.txt are not a tokenizer"):
+    tokenizer.read_backend(tmp_path / "a")
+  shutil.move(tmp_path / "a/merges.txt", tmp_path / "a/gone")
+  with pytest.raises(ValueError, match=r"nor vocab\.json with merges\.txt"):
+    tokenizer.read_backend(tmp_path / "a")
