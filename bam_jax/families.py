@@ -13,6 +13,7 @@ from typing import Any
 from bam_jax.bert import BertConfig
 
 Raw = Mapping[str, Any]
+Fields = tuple[tuple[str, str, Any], ...]
 
 # No size of an encoder is larger, and sizes of sizes still fit 64 bits.
 _BOUND = 2**31
@@ -47,7 +48,7 @@ class Family:
   prefix: str
   modules: tuple[tuple[str, str, str], ...]
   dropped: tuple[str, ...]
-  fields: tuple[tuple[str, str, Any], ...]
+  fields: Fields
   fixed: Mapping[str, tuple]
   facts: Mapping[str, Any]
   padded: bool = False
@@ -81,6 +82,11 @@ def typed(raw: Raw, key: str, default: Any) -> Any:
       f"{key} is {reprlib.repr(value)}; it is 0 or more, and below {_BOUND}"
     )
   return value
+
+
+def _defaults(fields: Fields, **others: Any) -> Fields:
+  """Returns fields with other values where the key is absent."""
+  return tuple((f, key, others.get(f, default)) for f, key, default in fields)
 
 
 # --- BERT, and what has its tensors
@@ -153,7 +159,7 @@ ROBERTA = Family(
     r"lm_head\..*",
     r"(classifier|qa_outputs)\..*",
   ),
-  fields=(*_BERT_FIELDS[:-1], ("pad_id", "pad_token_id", 1)),
+  fields=_defaults(_BERT_FIELDS, vocab_size=50265, pad_id=1),
   fixed=_BERT_FIXED,
   facts={},
   padded=True,
@@ -177,10 +183,7 @@ ELECTRA = Family(
   ),
   fields=(
     ("embedding_width", "embedding_size", 128),
-    *(
-      (field, key, {"width": 256, "heads": 4, "mlp": 1024}.get(field, default))
-      for field, key, default in _BERT_FIELDS
-    ),
+    *_defaults(_BERT_FIELDS, width=256, heads=4, mlp=1024),
   ),
   fixed=_BERT_FIXED,
   facts={"pooler_activation": "gelu"},
