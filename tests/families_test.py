@@ -364,3 +364,17 @@ def test_what_the_encoder_does_not_compute_is_refused(
 ):
   with pytest.raises(ValueError, match=rf"config\.json: .*{sentence}"):
     hf._read_config(written(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("name", ["roberta", "distilbert"])
+def test_an_encoder_of_one_type_reads_all_as_the_first_sentence(
+  directories, name
+):
+  config, params, _ = hf.load_encoder(directories(name), layers=1)
+  tokens, types, *places = rows_of.lay_out([random_examples(config)[:1]], 6)
+  one, other = (
+    rows_of.apply(params["bert"], (tokens, each, *places), config)
+    for each in (types, types + 1)
+  )
+  np.testing.assert_array_equal(one, other)
+  assert np.isfinite(one).all()
