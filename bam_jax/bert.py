@@ -248,7 +248,8 @@ class _Embeddings(nn.Module):
       start = c.position_offset
       x = x + rows("position", c.positions + start, positions + start)
     if c.types:
-      x = x + rows("type", c.types, jnp.minimum(types, c.types - 1))
+      # A table of one row is added everywhere, whatever the types say.
+      x = x + rows("type", c.types, types)
     x = _norm(c, "norm")(x).astype(self.dtype)
     x = nn.Dropout(c.hidden_dropout)(x, deterministic=not train)
     if c.embedding_width not in (0, c.width):
