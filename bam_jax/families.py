@@ -75,11 +75,11 @@ def typed(raw: Raw, key: str, default: Any) -> Any:
   }[type(default)]
   # JSON's true is Python's 1, so isinstance would not do.
   if type(value) not in kind:
-    raise ValueError(f"{key} is {reprlib.repr(value)}; it has to be {words}")
+    raise ValueError(f"says {key} {reprlib.repr(value)}; it has to be {words}")
   # NaN is refused too.
   if not 0 <= value < _BOUND:
     raise ValueError(
-      f"{key} is {reprlib.repr(value)}; it is 0 or more, and below {_BOUND}"
+      f"says {key} {reprlib.repr(value)}; it is 0 or more, and below {_BOUND}"
     )
   return value
 
@@ -248,12 +248,12 @@ _THETAS = {
 def _read_alternation(raw: Raw, layers: int) -> dict[str, Any]:
   """Returns each layer's base and reach, from the old keys or the new ones."""
   if layers > 10_000:  # before lists of so many are made
-    raise ValueError(f"num_hidden_layers is {layers}; that is too many")
+    raise ValueError(f"says num_hidden_layers {layers}; that is too many")
   every = typed(raw, "global_attn_every_n_layers", 3)
   window = typed(raw, "local_attention", 128)
   if every < 1 or window < 2:
     raise ValueError(
-      f"global_attn_every_n_layers is {every} and local_attention {window}; "
+      f"says global_attn_every_n_layers {every} and local_attention {window}; "
       "give at least 1 and 2"
     )
   kinds = raw.get("layer_types") or [
@@ -262,7 +262,7 @@ def _read_alternation(raw: Raw, layers: int) -> dict[str, Any]:
   known = isinstance(kinds, list) and all(k in tuple(_THETAS) for k in kinds)
   if not known or len(kinds) != layers:
     raise ValueError(
-      f"layer_types is {reprlib.repr(kinds)}; give {layers} words, each "
+      f"says layer_types {reprlib.repr(kinds)}; give {layers} words, each "
       f"{_GLOBAL} or {_LOCAL}"
     )
   rope = raw.get("rope_parameters") or {}
@@ -270,15 +270,17 @@ def _read_alternation(raw: Raw, layers: int) -> dict[str, Any]:
   for kind, (key, default) in _THETAS.items():
     own = isinstance(rope, dict) and (rope.get(kind) or {})
     if not isinstance(own, dict):
-      raise ValueError(f"rope_parameters is {reprlib.repr(rope)}; mend it")
+      raise ValueError(f"says rope_parameters {reprlib.repr(rope)}; mend it")
     scaled = raw.get("rope_scaling") or own.get("rope_type", "default")
     if scaled != "default":
       raise ValueError(
-        f"its rotary positions are scaled ({reprlib.repr(scaled)}); only plain "
-        "ones can be read"
+        f"says that rotary positions are scaled ({reprlib.repr(scaled)}); only "
+        "plain ones can be read"
       )
     theta = float(typed(raw, key, default))
     thetas[kind] = float(typed(own, "rope_theta", theta))
+    if not thetas[kind]:
+      raise ValueError("says rope_theta 0; it has to be above")
   return {
     "thetas": tuple(thetas[kind] for kind in kinds),
     "reaches": tuple(window // 2 if kind == _LOCAL else 0 for kind in kinds),

@@ -162,45 +162,50 @@ def _read_config(path: Path) -> bert.BertConfig:
   if not isinstance(raw, dict):
     raise ValueError(f"{path} is not a JSON object; mend it")
   try:
-    # Files older than the key are BERT's.
-    name = raw.get("model_type") or "bert"
-    if name not in tuple(families.FAMILIES):
-      raise ValueError(
-        f"model_type is {reprlib.repr(name)}; the encoders that can be read "
-        f"are {', '.join(families.FAMILIES)}, give a directory of one"
-      )
-    return _parse(families.FAMILIES[name], raw)
+    values = _parse(raw)
+  except ValueError as error:
+    raise ValueError(f"{path} {error}") from error
+  try:
+    return bert.BertConfig(**values)
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
 
 
-def _parse(family: families.Family, raw: families.Raw) -> bert.BertConfig:
-  """Returns what config.json says to bert.py."""
+def _parse(raw: families.Raw) -> dict[str, Any]:
+  """Returns what config.json says to BertConfig."""
+  # Files older than the key are BERT's.
+  name = raw.get("model_type", "bert")
+  if name not in tuple(families.FAMILIES):
+    raise ValueError(
+      f"says model_type {reprlib.repr(name)}; this encoder is one of "
+      f"{', '.join(families.FAMILIES)}, give a directory of one"
+    )
+  family = families.FAMILIES[name]
   for key, allowed in family.fixed.items():
     # Files older than the key leave it out.
     if (got := raw.get(key, allowed[0])) not in allowed:
       raise ValueError(
-        f"{key} is {reprlib.repr(got)}; this encoder is a {family.name} with "
-        f"{key} {' or '.join(map(repr, allowed))}, give a directory of one"
+        f"says {key} {reprlib.repr(got)}; this encoder is a {name} with {key} "
+        f"{' or '.join(map(repr, allowed))}, give a directory of one"
       )
   values: dict[str, Any] = {}
   for field, key, default in family.fields:
     value = families.typed(raw, key, default)
     if values.setdefault(field, value) != value:
       raise ValueError(
-        f"{key} is {value}, but another key for {field} says {values[field]}; "
-        "this encoder has one number for both"
+        f"says {key} {value}, but {values[field]} for another {field}; this "
+        "encoder has one number for both"
       )
   if values["pad_id"] >= values["vocab_size"]:
     raise ValueError(
-      f"pad_token_id is {values['pad_id']}; its vocab_size is only "
+      f"says pad_token_id {values['pad_id']}; its vocab_size is only "
       f"{values['vocab_size']}"
     )
   if family.padded:
     values["position_offset"] = values["pad_id"] + 1
     values["positions"] -= values["position_offset"]
   layers = family.read_layers(raw, values["layers"])
-  return bert.BertConfig(family=family.name, **values, **family.facts, **layers)
+  return {"family": name, **values, **family.facts, **layers}
 
 
 def _write_config(config: bert.BertConfig) -> dict[str, Any]:

@@ -109,8 +109,6 @@ def read(
     ValueError: it is not a safetensors file, a tensor is missing, unexpected,
       misshapen or there twice, or a number is not finite.
   """
-  new = {f"layer_{old}": f"layer_{i}" for i, old in enumerate(kept)}
-  cut = {f"layer_{i}" for i in range(config.layers)} - new.keys()
   try:
     # The library bounds and checks the header before anything is trusted.
     with safetensors.safe_open(path, framework="np") as file:
@@ -125,6 +123,8 @@ def read(
           + "; ".join(" ".join(each.split())[:200] for each in problems[:_MOST])
           + more
         )
+      new = {f"layer_{old}": f"layer_{i}" for i, old in enumerate(kept)}
+      cut = {f"layer_{i}" for i in range(config.layers)} - new.keys()
       # What is too large for f32 becomes infinite, and is refused below.
       with np.errstate(over="ignore"):
         tensors = {

@@ -117,10 +117,10 @@ CASES = [
     Case(f"config-{key}-{i}", said, files={CONFIG: keys(**{key: value})})
     for i, (key, value, said) in enumerate(
       (
-        ("model_type", "gpt2", "says model_type 'gpt2'; this encoder is a BE"),
+        ("model_type", "gpt2", "says model_type 'gpt2'; this encoder is one"),
         ("model_type", ["bert"], "says model_type ['bert']; this encoder is"),
         ("hidden_act", "relu", "'gelu' or 'gelu_python', give a directory"),
-        ("is_decoder", True, "says is_decoder True; this encoder is a BERT"),
+        ("is_decoder", True, "says is_decoder True; this encoder is a bert"),
         ("hidden_size", "16", "says hidden_size '16'; it has to be a whole"),
         ("hidden_size", True, "says hidden_size True; it has to be a whole"),
         ("hidden_size", 18, "shape: embeddings.LayerNorm.bias is [16], con"),
@@ -194,7 +194,7 @@ CASES = [
       ("folder", VOCAB, directory, "neither tokenizer.json nor vocab.txt"),
       ("empty", VOCAB, "", "vocab.txt has no [UNK], which WordPiece needs"),
       ("bytes", VOCAB, b"[UNK]\n\xff\n", "vocab.txt is not UTF-8"),
-      ("special", VOCAB, "[UNK]\n[SEP]\n", "has no [CLS], [PAD]; a BERT voc"),
+      ("special", VOCAB, "[UNK]\n[SEP]\n", "has no [CLS], [PAD]; a vocabul"),
       (
         "longer",
         VOCAB,

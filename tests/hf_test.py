@@ -263,7 +263,7 @@ def lie_about_header(directory):
     (lie_about_header, "not a whole safetensors file"),
     (
       lambda d: set_config(d, model_type="albert"),
-      "model_type is 'albert'; the encoders .* bert, roberta",
+      "says model_type 'albert'; .* one of bert, roberta",
     ),
     (lambda d: set_config(d, hidden_act="relu"), "'gelu' or 'gelu_python'"),
     (lambda d: set_config(d, hidden_size="12"), "it has to be a whole number"),
