@@ -250,7 +250,11 @@ def text(experiment: Experiment) -> None:
     sizes[task.name] = rows
     corpus.held(task, rows, c.data.holdout)
     if task.name in soft:
-      soft_labels.read_soft_labels(soft[task.name], task=task, rows=rows)
+      seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
+      for path in experiment.soft_paths(task.name, sorted(seeds)):
+        soft_labels.read_soft_labels(
+          path, task=task, rows=rows, shared=experiment.shared(task)
+        )
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
         experiment.texts.look(task, split)

@@ -91,7 +91,7 @@ class Experiment:
 
   @functools.cached_property
   def soft_files(self) -> dict[str, Path]:
-    """Soft labels made elsewhere: task -> file."""
+    """Soft labels made elsewhere: task -> file, or directory of a run."""
     found = {}
     for entry in names(self.config.teacher.files):
       task, _, path = entry.partition("=")
@@ -101,12 +101,30 @@ class Experiment:
           f"{self.config.tasks}"
         )
       found[task] = Path(path)
-      if not found[task].is_file():
+      if (
+        not found[task].is_file() and not logits_of(found[task], task).is_dir()
+      ):
         raise ValueError(
           f"teacher.files names {path}, which is not there; give a .jsonl or "
-          ".parquet file"
+          f".parquet file, or a run W/runs/NAME that has taught {task} (by "
+          "--workdir=W --config.methods=single-\\>single --config.stage=teach)"
         )
     return found
+
+  def soft_paths(self, task: str, seeds: Sequence[int]) -> list[Path]:
+    """Returns the soft labels made elsewhere for trials with these seeds."""
+    path = self.soft_files[task]
+    if path.is_file():
+      return [path]
+    return [logits_of(path, task) / f"seed-{seed}" for seed in seeds]
+
+  def shared(self, task: Task) -> dict[str, Any]:
+    """Returns what teacher and student share in any two directories."""
+    return {
+      "labels": list(task.labels),
+      "text": self.texts.fingerprint(task, task.train),
+      "holdout": self.config.data.holdout,
+    }
 
   @functools.cached_property
   def mesh(self) -> jax.sharding.Mesh:
@@ -292,3 +310,9 @@ class Experiment:
     """Returns the parameters of finished trials of a run, [R, ...]."""
     trees = [load_params(self.workdir.params(name, s))[0] for s in seeds]
     return jax.tree.map(lambda *x: np.stack(x), *trees)
+
+
+def logits_of(run: Path, task: str) -> Path:
+  """Returns where the logits of a task are that a run, W/runs/NAME, made."""
+  run = run.absolute()
+  return Workdir(run.parent.parent).teacher(run.name, task, 0).parent

@@ -100,10 +100,10 @@ class Lessons(Experiment):
     """Returns what a teacher's logits of a task must have been made with."""
     teacher = next(run for run in self.runs if run.name == name)
     return teach.metadata(
-      task,
       self.corpus.taught(task),
       teacher=self.settings_hash(teacher),
       tokenizer=self.encoder[2].digest,
+      shared=self.shared(task),
     )
 
   def teacher(
@@ -115,8 +115,13 @@ class Lessons(Experiment):
     if name is None:
       return None
     if name == OUTSIDE:
-      path = self.soft_files[task.name]
-      return teach.read_file(task, rows, path, rows=self.corpus.rows(task))
+      return teach.read_elsewhere(
+        task,
+        rows,
+        paths=self.soft_paths(task.name, seeds),
+        rows=self.corpus.rows(task),
+        shared=self.shared(task),
+      )
     paths = [self.workdir.teacher(name, task.name, seed) for seed in seeds]
     return teach.read(
       task, rows, paths=paths, metadata=self.metadata(name, task)

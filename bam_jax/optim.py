@@ -33,8 +33,8 @@ def depth_of(path: str, layers: int) -> int:
     layers: L, the number of layers of the encoder.
 
   Returns:
-    0 for the embeddings, i + 1 for layer i, L + 1 for the pooler and L + 2 for
-    everything that belongs to a task.
+    0 for the embeddings, i + 1 for layer i, L for a norm behind the last layer,
+    L + 1 for the pooler and L + 2 for everything that belongs to a task.
 
   Raises:
     ValueError: no depth is known for the path.
@@ -46,7 +46,7 @@ def depth_of(path: str, layers: int) -> int:
       number = layer.removeprefix("layer_")
       if number.isdecimal() and int(number) < layers:
         return int(number) + 1
-    case ["bert", "norm", _]:  # behind the last layer, where there is one
+    case ["bert", "norm", _]:
       return layers
     case ["pooler", _, *_]:
       return layers + 1

@@ -4,7 +4,7 @@ A student asks for the logits of exactly the rows it trains on; what was made
 for other rows, another tokenizer or another label order is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,27 @@ from bam_jax.tasks import Task
 
 
 def metadata(
-  task: Task, taught: Features, *, teacher: str, tokenizer: str
+  taught: Features,
+  *,
+  teacher: str,
+  tokenizer: str,
+  shared: Mapping[str, Any],
 ) -> dict[str, Any]:
   """Returns what teacher logits and student must agree on.
 
   Args:
-    task: the task.
-    taught: all its training rows.
+    taught: all training rows of a task.
     teacher: hash of the settings that made the teacher.
     tokenizer: digest of the tokenizer.
+    shared: what a student in another working directory has to share too: the
+      fingerprint of the text, the label names and the holdout.
   """
   return {
     "teacher": teacher,
     "tokenizer": tokenizer,
     "source": corpus.fingerprint(taught),
     "rows": len(taught),
-    "labels": list(task.labels),
+    **shared,
   }
 
 
@@ -112,24 +117,38 @@ def read(
   return average(found, task)
 
 
-def read_file(
-  task: Task, features: Features, path: Path, *, rows: int
+def read_elsewhere(
+  task: Task,
+  features: Features,
+  *,
+  paths: Sequence[Path],
+  rows: int,
+  shared: Mapping[str, Any],
 ) -> np.ndarray:
   """Returns soft labels made elsewhere as logits f32[N, C] of these rows.
 
   Args:
     task: the task.
     features: the student's training rows. A swapped copy is taught what its
-      original is.
-    path: a .jsonl or .parquet file, see `soft_labels.read_soft_labels`.
+      original is, unless the teacher has seen copies too.
+    paths: files or datasets, see `soft_labels.read_soft_labels`; several are
+      averaged.
     rows: of the task's train split, without copies.
+    shared: see there.
 
   Raises:
-    ValueError: the file does not fit the task.
+    ValueError: a file or dataset does not fit the task.
   """
-  index, logits = soft_labels.read_soft_labels(path, task=task, rows=rows)
-  original = dataclasses.replace(features, index=features.index % rows)
-  return align(index, logits, original, path)
+  found = []
+  for path in paths:
+    index, logits = soft_labels.read_soft_labels(
+      path, task=task, rows=rows, shared=shared
+    )
+    wanted = features
+    if len(index) == rows:
+      wanted = dataclasses.replace(features, index=features.index % rows)
+    found.append(align(index, logits, wanted, path))
+  return average(found, task)
 
 
 def align(

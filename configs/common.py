@@ -110,7 +110,8 @@ def base() -> ConfigDict:
   # k), or ensemble (their mean probability).
   c.teacher.trials = "first"
   # Soft labels made elsewhere, in place of trained teachers:
-  # "rte=soft.jsonl,mrpc=soft.parquet".
+  # "rte=soft.jsonl,mrpc=soft.parquet", or a run of another working directory,
+  # with any encoder, whose logits are made: "rte=W/runs/single.rte".
   c.teacher.files = ""
 
   # --- the optimiser: BERT's Adam

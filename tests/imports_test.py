@@ -31,7 +31,8 @@ MIDDLE = {
   "data.examples": frozenset({"tasks"}),
   "data.sources": frozenset({"tasks", "data.examples", "data.parquet"})
   | {"data.synthetic"},
-  "data.soft_labels": frozenset({"tasks", "data.parquet", "data.shards"}),
+  "data.soft_labels": frozenset({"tasks", "data.parquet", "data.shards"})
+  | {"data.builders"},
   "data.builders": DATA | {"data.shards", "data.sources"},
   "data.corpus": DATA | {"data.sources", "data.builders", "distributed"},
   "data.pipeline": DATA | {"data.packing", "data.sampling"},

@@ -186,6 +186,7 @@ def test_notes_say_how_the_numbers_came_about():
       "single": {"epochs": 3.0, "rate": 5e-05},
       "multi": {"epochs": 6.0},
       "encoder_layers": 2,
+      "encoder_every": 3,
       "max_steps": 40,
       "data": {"glue_dir": "glue"},
     },
@@ -195,7 +196,7 @@ def test_notes_say_how_the_numbers_came_about():
   for line in (
     "Metrics: accuracy for WNLI; matthews for CoLA",
     "WNLI does not count in Avg.",
-    "Encoder: some/encoder, its first 2 layers",
+    "Encoder: some/encoder, one layer in 3, its first 2 layers",
     "Data: GLUE from glue",
     "Single: epochs 3.0, rate 5e-05",
     "Every run was capped at 40 steps.",

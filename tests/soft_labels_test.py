@@ -45,7 +45,9 @@ def test_rows_come_in_order_of_index_and_of_the_labels(
       value = dict(sorted(pairs, reverse=True))
     rows.append({"index": index, kind: value, "text": "is not read"})
   path = _write(tmp_path / f"soft{suffix}", rows)
-  index, logits = soft_labels.read_soft_labels(path, task=_MNLI, rows=4)
+  index, logits = soft_labels.read_soft_labels(
+    path, task=_MNLI, rows=4, shared={}
+  )
   np.testing.assert_array_equal(index, np.arange(4), strict=True)
   assert logits.dtype == np.float32 and np.isfinite(logits).all()
   np.testing.assert_allclose(_softmax(logits), want, atol=1e-5)
@@ -55,7 +57,7 @@ def test_rows_come_in_order_of_index_and_of_the_labels(
 def test_regression_values_are_scaled_from_the_tasks_range(tmp_path, suffix):
   rows = [{"index": 1, "value": 5.0}, {"index": 0, "value": 1.25}]
   path = _write(tmp_path / f"soft{suffix}", rows)
-  _, logits = soft_labels.read_soft_labels(path, task=_STSB, rows=2)
+  _, logits = soft_labels.read_soft_labels(path, task=_STSB, rows=2, shared={})
   np.testing.assert_allclose(logits, [[0.25], [1.0]])
 
 
@@ -94,21 +96,21 @@ def test_wrong_row_is_named_with_file_and_line(tmp_path, row, words):
   # The empty line counts as one.
   path = _write(tmp_path / "soft.jsonl", [_GOOD, "", row])
   with pytest.raises(ValueError, match=words) as caught:
-    soft_labels.read_soft_labels(path, task=_RTE, rows=2)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=2, shared={})
   assert str(caught.value).startswith(f"{path} line 3")
 
 
 def test_probabilities_may_be_rounded_but_no_more(tmp_path):
   rows = [_GOOD, {"index": 0, "probs": [0.5, 0.4991]}]
   path = _write(tmp_path / "soft.jsonl", rows)
-  soft_labels.read_soft_labels(path, task=_RTE, rows=2)
+  soft_labels.read_soft_labels(path, task=_RTE, rows=2, shared={})
 
 
 def test_wrong_parquet_row_is_named(tmp_path):
   rows = [_GOOD, {"index": 0, "probs": [0.5, 0.6]}]
   path = _write(tmp_path / "soft.parquet", rows)
   with pytest.raises(ValueError, match=r"soft\.parquet row 1: probs is"):
-    soft_labels.read_soft_labels(path, task=_RTE, rows=2)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=2, shared={})
 
 
 @pytest.mark.parametrize(
@@ -123,26 +125,26 @@ def test_wrong_parquet_row_is_named(tmp_path):
 def test_wrong_regression_row_is_named(tmp_path, row, words):
   path = _write(tmp_path / "soft.jsonl", [row])
   with pytest.raises(ValueError, match=words):
-    soft_labels.read_soft_labels(path, task=_STSB, rows=1)
+    soft_labels.read_soft_labels(path, task=_STSB, rows=1, shared={})
 
 
 def test_examples_without_a_row_are_named(tmp_path):
   path = _write(tmp_path / "soft.jsonl", [_GOOD])
   with pytest.raises(ValueError, match=r"soft\.jsonl lack rows: 0, 2 of 3"):
-    soft_labels.read_soft_labels(path, task=_RTE, rows=3)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=3, shared={})
 
 
 def test_file_that_is_not_what_its_name_says_is_refused(tmp_path):
   path = tmp_path / "soft.parquet"
   with pytest.raises(FileNotFoundError, match="no file of soft labels"):
-    soft_labels.read_soft_labels(path, task=_RTE, rows=1)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=1, shared={})
   path.write_text("{}")
   with pytest.raises(ValueError, match="is not a whole Parquet file"):
-    soft_labels.read_soft_labels(path, task=_RTE, rows=1)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=1, shared={})
   path = path.rename(tmp_path / "soft.csv")
   with pytest.raises(ValueError, match=r"from \.jsonl and \.parquet"):
-    soft_labels.read_soft_labels(path, task=_RTE, rows=1)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=1, shared={})
   path = path.rename(tmp_path / "soft.jsonl")
   path.write_bytes(b'{"index": 0, "text": "\xff"}')
   with pytest.raises(ValueError, match="line 1 is not JSON"):
-    soft_labels.read_soft_labels(path, task=_RTE, rows=1)
+    soft_labels.read_soft_labels(path, task=_RTE, rows=1, shared={})

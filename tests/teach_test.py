@@ -68,13 +68,18 @@ def test_a_row_without_logits_is_named(tmp_path):
 META = dict(teacher="t0", tokenizer="k0")
 
 
+def metadata(task, features, **changes):
+  shared = {"labels": list(task.labels), "text": "x0", "holdout": 0.0}
+  shared = {key: changes.pop(key, shared[key]) for key in shared}
+  return teach.metadata(features, shared=shared, **META | changes)
+
+
 def written(path, features, task=RTE, **changes):
-  metadata = teach.metadata(task, features, **(META | changes))
   builders.write_logits(
     path,
     index=features.index,
     logits=np.arange(len(features) * 2, dtype=np.float32).reshape(-1, 2),
-    metadata=metadata,
+    metadata=metadata(task, features, **changes),
   )
   return path
 
@@ -86,7 +91,7 @@ def test_a_subset_of_rows_may_be_read(tmp_path):
     RTE,
     everything.take(np.array([4, 1])),
     paths=[path],
-    metadata=teach.metadata(RTE, everything, **META),
+    metadata=metadata(RTE, everything),
   )
   assert found.tolist() == [[8, 9], [2, 3]]
 
@@ -97,6 +102,8 @@ def test_a_subset_of_rows_may_be_read(tmp_path):
     (RTE, rows(range(6)), {"teacher": "t1"}, "teacher is 't0' there and 't1'"),
     (RTE, rows(range(6)), {"tokenizer": "k1"}, "tokenizer is 'k0' there"),
     (RTE, rows(range(5)), {}, "rows is 6 there and 5 here"),
+    (RTE, rows(range(6)), {"text": "x1"}, "text is 'x0' there and 'x1' here"),
+    (RTE, rows(range(6)), {"holdout": 0.1}, "holdout is 0.0 there and 0.1"),
     (RTE, rows(range(6), np.ones(6, np.float32)), {}, "source is"),
     (
       get_tasks(["wnli"])[0],
@@ -116,7 +123,7 @@ def test_logits_of_something_else_are_refused_naming_both_sides(
       task,
       features,
       paths=[path],
-      metadata=teach.metadata(task, features, **(META | changes)),
+      metadata=metadata(task, features, **changes),
     )
   assert said in str(error.value)
   assert "delete" in str(error.value)
@@ -134,7 +141,7 @@ def test_a_damaged_shard_is_refused_with_file_and_cure(tmp_path):
       RTE,
       features,
       paths=[path],
-      metadata=teach.metadata(RTE, features, **META),
+      metadata=metadata(RTE, features),
     )
   assert shard.name in str(error.value)
   assert f"delete {path}" in str(error.value)
@@ -148,5 +155,54 @@ def test_a_swapped_copy_is_taught_what_its_original_is(tmp_path):
     )
   )
   # Rows 3, 4, 5 are the copies of 0, 1, 2.
-  found = teach.read_file(STSB, rows([0, 2, 4, 5]), file, rows=3)
+  found = teach.read_elsewhere(
+    STSB, rows([0, 2, 4, 5]), paths=[file], rows=3, shared={}
+  )
   np.testing.assert_allclose(found.ravel(), [0, 0.4, 0.2, 0.4], 1e-6)
+
+
+SHARED = dict(labels=list(RTE.labels), text="x0", holdout=0.0)
+
+
+def elsewhere(paths, index, rows_there, shared=SHARED):
+  """Logits of other tokens than the teacher's, from other directories."""
+  own = rows(index)
+  return teach.read_elsewhere(
+    RTE, own, paths=paths, rows=rows_there, shared=shared
+  )
+
+
+def test_another_tokenizers_student_joins_by_example(tmp_path):
+  # The teacher's tokens, tokenizer and settings are its own affair.
+  path = written(tmp_path / "seed-0", rows([2, 0, 1]), tokenizer="other")
+  found = elsewhere([path], [1, 2], 3)
+  assert found.tolist() == [[4, 5], [0, 1]]
+
+
+def test_a_copys_logits_are_its_own_if_the_teacher_saw_it(tmp_path):
+  with_copies = written(tmp_path / "a", rows([0, 1, 2, 3]))
+  assert elsewhere([with_copies], [3, 0], 2).tolist() == [[6, 7], [0, 1]]
+  without = written(tmp_path / "b", rows([0, 1]))
+  assert elsewhere([without], [3, 0], 2).tolist() == [[2, 3], [0, 1]]
+
+
+def test_teachers_elsewhere_are_averaged(tmp_path):
+  one, other = (
+    written(tmp_path / name, rows(index))
+    for name, index in (("a", [0, 1]), ("b", [1, 0]))
+  )
+  want = teach.average(
+    [np.float32([[0, 1], [2, 3]]), np.float32([[2, 3], [0, 1]])], RTE
+  )
+  np.testing.assert_array_equal(elsewhere([one, other], [0, 1], 2), want)
+
+
+@pytest.mark.parametrize("key", ["labels", "text", "holdout"])
+def test_another_text_label_order_or_holdout_elsewhere_is_refused(
+  tmp_path, key
+):
+  path = written(tmp_path / "seed-0", rows([0, 1]))
+  with pytest.raises(shards.IntegrityError, match=f"fit this run: {key} is"):
+    elsewhere([path], [0, 1], 2, SHARED | {key: ["other"]})
+  with pytest.raises(FileNotFoundError, match="no teacher logits"):
+    elsewhere([tmp_path / "seed-1"], [0, 1], 2)

@@ -27,6 +27,7 @@ class Texts:
       sources.load, glue_dir=glue_dir, seed=synthetic_seed
     )
     self._seen: dict[tuple[str, str], sources.Examples] = {}
+    self._fingerprints: dict[tuple[str, str], str] = {}
 
   def look(self, task: Task, split: str) -> sources.Examples:
     """Reads a split ahead, so that what is wrong with it shows early.
@@ -35,12 +36,23 @@ class Texts:
       ValueError: a file does not hold what the task allows.
       OSError: a file is missing or the hub cannot be reached.
     """
-    self._seen[task.name, split] = examples = self._read(task, split)
+    self._seen[task.name, split] = examples = self._load(task, split)
     return examples
 
   def take(self, task: Task, split: str) -> sources.Examples:
     """Returns a split, and forgets it: what is made of it is kept."""
-    return self._seen.pop((task.name, split), None) or self._read(task, split)
+    return self._seen.pop((task.name, split), None) or self._load(task, split)
+
+  def fingerprint(self, task: Task, split: str) -> str:
+    """Returns the hash of a split's text and labels, whatever tokenises it."""
+    if (task.name, split) not in self._fingerprints:
+      self.look(task, split)
+    return self._fingerprints[task.name, split]
+
+  def _load(self, task: Task, split: str) -> sources.Examples:
+    examples = self._read(task, split)
+    self._fingerprints[task.name, split] = examples.fingerprint
+    return examples
 
 
 class Corpus:

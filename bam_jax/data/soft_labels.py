@@ -4,7 +4,7 @@ They come out as a teacher's logits do, so that nothing after this knows where
 a teacher ran.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import json
 import math
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import parquet, shards
+from bam_jax.data import builders, parquet, shards
 from bam_jax.tasks import Task
 
 # Far below the probability of any label that a teacher has not ruled out.
@@ -22,28 +22,34 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_soft_labels(
-  path: Path, *, task: Task, rows: int
+  path: Path, *, task: Task, rows: int, shared: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
   """Reads one soft label for every example of a split.
 
   A row has "index", the example number, and one of "probs" or "logits" (a list
   in the order of `task.labels`, or an object by label name), or for a
   regression task "value" in the task's own range. Other entries are not read.
+  A folder holds the logits that a run of another working directory has made,
+  perhaps with another encoder and another tokenizer.
 
   Args:
-    path: JSON lines (.jsonl) or Parquet (.parquet).
+    path: JSON lines (.jsonl), Parquet (.parquet), or a folder.
     task: whose labels they are.
     rows: examples there are; each needs a row.
+    shared: what the metadata of a folder has to agree on: the text, the labels
+      and the holdout.
 
   Returns:
     index i64[rows] = 0 .. rows-1, and logits f32[rows, C], as
-    `builders.read_logits` does.
+    `builders.read_logits` does; a folder may have swapped copies behind them.
 
   Raises:
     FileNotFoundError: there is no such file.
     ValueError: a row is not as above; says which.
   """
   path = Path(path)
+  if not path.suffix and not path.is_file():
+    return builders.read_logits(path, expected=shared)
   logits, seen = np.empty((rows, task.classes), np.float32), {}
   for where, record in _records(path):
     index = record.get("index")
