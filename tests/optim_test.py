@@ -153,6 +153,7 @@ def test_layer_table_of_bert(layers, golden):
     "bert/embeddings/position/embedding": 0,
     "bert/layer_0/query/kernel": 1,
     f"bert/layer_{layers - 1}/mlp_norm/scale": layers,
+    "bert/norm/scale": layers,
     "pooler/kernel": layers + 1,
     "heads/cola/bias": layers + 2,
   }

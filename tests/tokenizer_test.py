@@ -159,6 +159,20 @@ def test_the_post_processor_decides_where_special_tokens_stand(tmp_path):
   assert other.digest != ours.digest  # their rows differ, so do their caches
 
 
+def test_special_tokens_without_an_embedding_are_refused(tmp_path):
+  backend = byte_pairs(TEXTS[0], MODERN)
+  cls, size = backend.token_to_id("[CLS]"), backend.get_vocab_size()
+  backend.post_processor = processors.TemplateProcessing(
+    single="[CLS] $A [END]",
+    pair="[CLS] $A [END] $B [END]",
+    special_tokens=[("[CLS]", cls), ("[END]", size + 4)],
+  )
+  (tmp_path / "tokenizer.json").write_text(backend.to_str())
+  features.load_tokenizer(tmp_path, vocab_size=size + 5)
+  with pytest.raises(ValueError, match=f"has ids up to {size + 4}"):
+    features.load_tokenizer(tmp_path, vocab_size=size)
+
+
 @pytest.mark.parametrize("words", [ROBERTA, MODERN])
 def test_without_a_post_processor_the_words_tell(tmp_path, words):
   backend = byte_pairs(TEXTS[0], words)

@@ -170,13 +170,6 @@ def load_tokenizer(
       f"the tokenizer in {directory} has no {', '.join(lacking)}; a vocabulary "
       f"needs {', '.join(_BERT.words)}, or {', '.join(_ROBERTA.words)}"
     )
-  size = 1 + max(backend.get_vocab(with_added_tokens=True).values())
-  if vocab_size is not None and size > vocab_size:
-    raise ValueError(
-      f"the tokenizer in {directory} has ids up to {size - 1}, the model's "
-      f"embedding only {vocab_size} rows; take the tokenizer that belongs to "
-      "the model"
-    )
   try:
     # What it cannot do with a word that nobody knows it tells only when asked.
     backend.encode(_UNKNOWN, add_special_tokens=False)
@@ -185,7 +178,6 @@ def load_tokenizer(
       f"the tokenizer in {directory} cannot read a sentence ({error}); take "
       "the tokenizer that belongs to the model"
     ) from error
-  digest = hashlib.sha256(backend.to_str().encode()).hexdigest()
   form = known[0]
   cls, sep, pad = map(backend.token_to_id, form.words)
   # Any text will do to see what the post-processor adds.
@@ -194,6 +186,16 @@ def load_tokenizer(
   if (len(single), len(pair)) != (2, 3):
     between, second = (sep,) * form.between, form.second
     single, pair = ((cls,), (sep,)), ((cls,), between, (sep,))
+  numbers = backend.get_vocab(with_added_tokens=True).values()
+  # A post-processor may add numbers of its own.
+  size = 1 + max(*numbers, *itertools.chain(*single, *pair))
+  if vocab_size is not None and size > vocab_size:
+    raise ValueError(
+      f"the tokenizer in {directory} has ids up to {size - 1}, the model's "
+      f"embedding only {vocab_size} rows; take the tokenizer that belongs to "
+      "the model"
+    )
+  digest = hashlib.sha256(backend.to_str().encode()).hexdigest()
   return Tokenizer(backend, single, pair, second, pad, digest, size)
 
 
