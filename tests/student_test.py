@@ -49,15 +49,15 @@ def roberta(tmp_path_factory):
   return write_roberta(tmp_path_factory.mktemp("student") / "roberta")
 
 
-def taught(small_run, encoder, teacher, **changes):
+def taught(small_run, encoder, teacher, tasks=("cola", "stsb"), **changes):
   """The config of a student of the finished small runs."""
   return small.settings(
     small_run.glue,
     encoder,
-    tasks="cola,stsb",
+    tasks=",".join(tasks),
     methods="single->single",
     teacher__files=",".join(
-      f"{task}={teacher}/runs/single.{task}" for task in ("cola", "stsb")
+      f"{task}={teacher}/runs/single.{task}" for task in tasks
     ),
     **changes,
   )
@@ -87,11 +87,12 @@ def test_its_teachers_logits_are_those_of_the_same_examples(
 
 def test_it_is_trained_with_every_other_layer(small_run, roberta, tmp_path):
   workdir = tmp_path / "W"
-  config = taught(small_run, roberta, small_run.workdir, encoder_every=2)
+  teacher = small_run.workdir
+  config = taught(small_run, roberta, teacher, ("cola",), encoder_every=2)
   small.execute(config, workdir)
   scores = json.loads((workdir / "results.json").read_text())["methods"]
   assert list(scores) == ["single->single"]
-  assert set(scores["single->single"]) == {"cola", "stsb"}
+  assert set(scores["single->single"]) == {"cola"}
   found = Lessons(config, Workdir(workdir)).trial_params(
     "single-to-single.cola", [0]
   )
