@@ -30,7 +30,7 @@ setuptools.setup(
   install_requires=read_requirements(),
   extras_require={
     "test": [
-      "hypothesis>=6.100",  # packing and truncation over many lengths
+      "hypothesis>=6.100",  # packing over many lengths, readers over any bytes
       "pytest>=8.3",
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
       "torch==2.13.0",  # the peer that encoder and optimiser are held against

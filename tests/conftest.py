@@ -10,11 +10,16 @@ import importlib.util
 import os
 from pathlib import Path
 import re
+import tempfile
 from types import SimpleNamespace
 
 import pytest
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Else what Hypothesis keeps lies in the checkout.
+os.environ.setdefault(
+  "HYPOTHESIS_STORAGE_DIRECTORY", f"{tempfile.gettempdir()}/hypothesis"
+)
 # An accelerator is taken only when asked for, JAX_PLATFORMS=cuda pytest; its
 # default products are too coarse to compare at 1e-5.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+import reprlib
 import shutil
 import socket
 from typing import Any
@@ -149,20 +150,21 @@ def open_dataset(
     ) from error
   if schema != _SCHEMA:
     raise IntegrityError(
-      f"{folder / _DIGESTS} has schema {schema}, this program reads {_SCHEMA};"
-      f" {cure}"
+      f"{folder / _DIGESTS} has schema {reprlib.repr(schema)}, this program "
+      f"reads {_SCHEMA}; {cure}"
     )
   for name, digest in files:
     path = folder / name
     if path.parent != folder or path.is_symlink():
       raise IntegrityError(
-        f"{folder / _DIGESTS} names {name!r}, which is no file of its folder; "
-        f"{cure}"
+        f"{folder / _DIGESTS} names {reprlib.repr(name)}, which is no file of "
+        f"its folder; {cure}"
       )
     found = _digest(path) if path.is_file() else "missing"
     if found != digest:
+      was = " ".join(str(digest).split())[:100]
       raise IntegrityError(
-        f"{path} is damaged: {digest} when written, {found} now; {cure}"
+        f"{path} is damaged: {was} when written, {found} now; {cure}"
       )
   wanted = tfds.features.FeaturesDict(columns).to_json()
   wanted = {
@@ -173,6 +175,8 @@ def open_dataset(
     if json.loads((folder / "features.json").read_text("utf-8")) != wanted:
       raise ValueError(f"its columns are not {', '.join(columns)}")
     builder = tfds.builder_from_directory(folder)
+    if not isinstance(builder.info.metadata, Mapping):
+      raise ValueError("it does not say what it was made from")
     for split in builder.info.splits.values():
       for path in map(str, split.filepaths):
         if path not in {str(folder / name) for name, _ in files}:
