@@ -22,6 +22,7 @@ import safetensors
 import safetensors.numpy
 
 from bam_jax import bert, families, weights
+from bam_jax.data import hub
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -248,10 +249,10 @@ def _locate(name: str | Path) -> Path:
   # The client raises its own, its HTTP library's and the system's errors; all
   # of them mean that this name could not be had.
   except Exception as error:
-    reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+    reason = hub.plain(str(error)) or type(error).__name__
     raise ValueError(
       f"encoder {name} is no directory here and could not be fetched from the "
-      f"Hugging Face hub ({reason[0]}); {needs}"
+      f"Hugging Face hub ({reason}); {needs}"
     ) from error
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "stats", "plots", "distributed"}
-LEAVES |= {"preemption", "data.tokenizer"}
+LEAVES |= {"preemption", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
@@ -29,7 +29,9 @@ MIDDLE = {
   "data.synthetic": frozenset({"tasks", "data.grammar"}),
   "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
   "data.examples": frozenset({"tasks"}),
-  "data.sources": frozenset({"tasks", "data.examples", "data.parquet"})
+  "data.sources": frozenset(
+    {"tasks", "data.examples", "data.hub", "data.parquet"}
+  )
   | {"data.synthetic"},
   "data.soft_labels": frozenset({"tasks", "data.parquet", "data.shards"})
   | {"data.builders"},

@@ -14,7 +14,7 @@ import zlib
 
 from absl import logging
 
-from bam_jax.data import parquet, synthetic
+from bam_jax.data import hub, parquet, synthetic
 from bam_jax.data.examples import Examples, check, encode, manifest, shown
 from bam_jax.tasks import Task
 
@@ -133,11 +133,14 @@ def read_hub(task: Task, split: str) -> Examples:
   # Slow to import, and a run on a GLUE folder never needs it.
   import huggingface_hub
 
-  hub = manifest()["hub"]
+  listed = manifest()["hub"]
   name = f"{task.name}/{split}-00000-of-00001.parquet"
   try:
     path = huggingface_hub.hf_hub_download(
-      hub["repository"], name, repo_type="dataset", revision=hub["revision"]
+      listed["repository"],
+      name,
+      repo_type="dataset",
+      revision=listed["revision"],
     )
   # Its errors come from several HTTP libraries and have no common base.
   except Exception as error:
@@ -145,10 +148,10 @@ def read_hub(task: Task, split: str) -> Examples:
     why = "HF_HUB_OFFLINE is set and the cache has no copy"
     if not constants.HF_HUB_OFFLINE:
       cause = error.__cause__ or error
-      first = str(cause).strip().partition("\n")[0]
-      why = f"{type(cause).__name__}: {first}"
+      why = f"{type(cause).__name__}: {hub.plain(str(cause))}"
     raise ConnectionError(
-      f"cannot get {hub['repository']} {name} from {constants.ENDPOINT}"
+      f"cannot get {listed['repository']} {name} from"
+      f" {hub.plain(constants.ENDPOINT)}"
       f" ({why}); {_how(task, split)}"
     ) from error
   examples = read_parquet(task, split, path=Path(path))
