@@ -18,6 +18,9 @@ import warnings
 
 from absl import flags, logging
 from absl.testing import flagsaver
+
+# It defines flags when first imported, which flagsaver would take away again.
+from array_record.python import array_record_data_source  # noqa: F401
 import huggingface_hub
 from safetensors import numpy as st
 

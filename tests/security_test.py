@@ -48,6 +48,7 @@ seen.clear()
 from pathlib import Path
 from absl import flags
 from absl.testing import flagsaver
+from array_record.python import array_record_data_source
 from bam_jax import main
 from bam_jax.data import soft_labels, sources
 from bam_jax.tasks import TASKS
