@@ -246,3 +246,32 @@ def test_a_damaged_file_is_named_where_it_really_lies(tmp_path):
   ) as error:
     sources.read_parquet(TASKS["rte"], "train", path=tmp_path / "link.parquet")
   assert "delete it and run again" in str(error.value)
+
+
+@pytest.mark.parametrize("checksum", [False, True])
+@pytest.mark.parametrize(
+  ("new", "text"), [(b"xyz", True), (b"\xff" * 3, False)]
+)
+def test_a_changed_text_is_refused_where_a_checksum_or_utf8_shows_it(
+  tmp_path, checksum, new, text
+):
+  columns = {"sentence1": ["the"], "sentence2": ["cat"], "label": [0]}
+  path = tmp_path / "x.parquet"
+  parquet.write_table(
+    pa.table(columns),
+    path,
+    compression="none",
+    use_dictionary=False,
+    write_statistics=False,
+    write_page_checksum=checksum,
+  )
+  data = path.read_bytes()
+  assert data.count(b"the") == 1
+  path.write_bytes(data.replace(b"the", new))
+  if text and not checksum:
+    # Nothing in the file tells that it was another word.
+    found = sources.read_parquet(TASKS["rte"], "train", path=path)
+    assert found.texts == (["xyz"], ["cat"])
+  else:
+    with pytest.raises(ValueError, match=r"x\.parquet is not a whole Parquet"):
+      sources.read_parquet(TASKS["rte"], "train", path=path)
