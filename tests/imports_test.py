@@ -29,10 +29,8 @@ MIDDLE = {
   "data.synthetic": frozenset({"tasks", "data.grammar"}),
   "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
   "data.examples": frozenset({"tasks"}),
-  "data.sources": frozenset(
-    {"tasks", "data.examples", "data.hub", "data.parquet"}
-  )
-  | {"data.synthetic"},
+  "data.sources": frozenset({"tasks", "data.examples", "data.hub"})
+  | {"data.parquet", "data.synthetic"},
   "data.soft_labels": frozenset({"tasks", "data.parquet", "data.shards"})
   | {"data.builders"},
   "data.builders": DATA | {"data.shards", "data.sources"},
@@ -42,7 +40,7 @@ MIDDLE = {
   "workdir": frozenset({"distributed"}),
   "families": frozenset({"bert"}),
   "weights": frozenset({"bert", "families"}),
-  "hf": frozenset({"bert", "families", "weights"}),
+  "hf": frozenset({"bert", "families", "weights", "data.hub"}),
   "multitask": frozenset({"bert"}),
 }
 STAGE = LEAVES | set(MIDDLE) | {"evaluate"}
