@@ -266,7 +266,7 @@ CASES = [
         "rubbish",
         "R",
         {"R/checkpoints/seed-0/x": "x"},
-        "cannot read the parameters in {root}/R/checkpoints/seed-0",
+        "{root}/R/checkpoints/seed-0 cannot be read",
       ),
     )
   ),

@@ -12,11 +12,10 @@ import io
 import json
 from pathlib import Path
 import shutil
-import signal
 import sys
 import warnings
 
-from absl import flags, logging
+from absl import flags
 from absl.testing import flagsaver
 
 # It defines flags when first imported, which flagsaver would take away again.
@@ -105,8 +104,9 @@ def command(args: list[str], patch) -> tuple[int, str, str]:
   argv = ["bam_jax", *args]
   # ml_collections looks for overrides there.
   patch.setattr(sys, "argv", argv)
-  kept = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
-  verbosity = logging.get_verbosity()
+  # What is the process's, and pytest's here: its signals, logs and hooks.
+  patch.setattr(main, "Preemption", lambda: lambda: False)
+  patch.setattr(main, "hush", lambda: None)
   out, err, code = io.StringIO(), io.StringIO(), 0
   flags.FLAGS.unparse_flags()
   try:
@@ -122,10 +122,6 @@ def command(args: list[str], patch) -> tuple[int, str, str]:
       main.main(rest)
   except SystemExit as stopped:
     code = stopped.code
-  finally:
-    logging.set_verbosity(verbosity)
-    for number, handler in kept.items():
-      signal.signal(number, handler)
   return code, out.getvalue(), err.getvalue()
 
 

@@ -58,8 +58,11 @@ sources.read_parquet(TASKS["cola"], "train", path=table)
 for stage in ("all", "evaluate"):
   sys.argv = ["bam_jax", *given, f"--config.stage={stage}"]
   flags.FLAGS.unparse_flags()
-  with flagsaver.flagsaver():
-    main.main(main.parse_flags(sys.argv))
+  try:
+    with flagsaver.flagsaver():
+      main.main(main.parse_flags(sys.argv))
+  except SystemExit as end:
+    assert not end.code, end.code
 print("PICKLES", seen)
 """
 
