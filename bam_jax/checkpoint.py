@@ -256,6 +256,47 @@ def save_params(path: Path, params: Any, meta: Mapping[str, Any]) -> None:
     checkpointer.save(path, args=_items(params, meta))
 
 
+def _read(path: Path, device: jax.Device) -> tuple[Any, dict[str, Any]]:
+  """Reads and checks a checkpoint of any shape; see `_restore`."""
+  # One device, whatever devices it was saved from.
+  device = jax.sharding.SingleDeviceSharding(device)
+  try:
+    handler = ocp.CompositeCheckpointHandler(
+      state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()
+    )
+    with ocp.Checkpointer(handler) as checkpointer:
+      saved = checkpointer.metadata(path).item_metadata["state"].tree
+      shapes = jax.tree.map(
+        lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=device), saved
+      )
+  # Orbax and what is below it raise a dozen types for a damaged file.
+  except Exception as error:
+    raise Damaged(f"{path} cannot be read ({first_line(error)})") from error
+  with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+    return _restore(
+      lambda args: checkpointer.restore(path, args=args), shapes, path
+    )
+
+
+def verify(path: Path) -> None:
+  """Reads a checkpoint and holds it against its fingerprint and its seal.
+
+  Nothing need be known of what it holds, and nothing on disk is changed.
+
+  Args:
+    path: of one state, training-FIRST-LAST/STEP, or of parameters, seed-K.
+
+  Raises:
+    Damaged: it cannot be read, or something in it has changed.
+  """
+  try:
+    # A state of many trials may not fit beside a run that is at work.
+    device = jax.local_devices(backend="cpu")[0]
+  except RuntimeError:  # JAX_PLATFORMS leaves it out
+    device = jax.local_devices()[0]
+  _read(path.absolute(), device)
+
+
 def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
   """Returns one trial's parameters as numpy arrays, and their meta.
 
@@ -270,26 +311,8 @@ def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
   cure = (
     f"delete {path.parents[1]} and run the same command again to train it anew"
   )
-  # Numpy, whatever devices they were saved from.
-  device = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
   try:
-    handler = ocp.CompositeCheckpointHandler(
-      state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()
-    )
-    with ocp.Checkpointer(handler) as checkpointer:
-      saved = checkpointer.metadata(path).item_metadata["state"].tree
-      shapes = jax.tree.map(
-        lambda m: jax.ShapeDtypeStruct(m.shape, m.dtype, sharding=device), saved
-      )
-  # Orbax and what is below it raise a dozen types for a damaged file.
-  except Exception as error:
-    why = f"{path} cannot be read ({first_line(error)}); {cure}"
-    raise Damaged(why) from error
-  try:
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-      tree, meta = _restore(
-        lambda args: checkpointer.restore(path, args=args), shapes, path
-      )
+    tree, meta = _read(path, jax.local_devices()[0])
   except Damaged as damage:
     raise Damaged(f"{damage}; {cure}") from damage
   return jax.device_get(tree), meta

@@ -182,6 +182,25 @@ class Workdir:
       yield
       file.truncate(0)
 
+  def holder(self) -> str:
+    """Returns whose command is at work in the directory; "" = nobody's.
+
+    Nothing is written; only a command that starts in this very moment would
+    find the directory in use.
+    """
+    try:
+      file = (self.path / "lock").open()
+    except FileNotFoundError:
+      return ""
+    with file:
+      try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+      except BlockingIOError:
+        return file.read() or "another process"
+      except OSError:  # a file system without locks, as above
+        pass
+    return ""
+
   def check(self, config: ConfigDict) -> None:
     """Looks whether the directory, if it is there, was made for this config.
 
