@@ -1,11 +1,12 @@
-"""What the doctor finds: a level in words, a name, and a sentence."""
+"""What the doctor finds: a level in words, a name, and a sentence.
 
+Needs nothing but Python, so that a missing package can be told.
+"""
+
+from collections.abc import Callable, Generator, Iterator
 import dataclasses
 import enum
-
-import rich.text
-
-from bam_jax.writer import CONSOLE
+import os
 
 
 class Level(enum.StrEnum):
@@ -15,14 +16,6 @@ class Level(enum.StrEnum):
   SKIPPED = "skipped"
   WARNING = "warning"
   PROBLEM = "problem"
-
-
-_STYLES = {
-  Level.OK: "green",
-  Level.SKIPPED: "dim",
-  Level.WARNING: "yellow",
-  Level.PROBLEM: "bold red",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,20 +33,40 @@ class Finding:
   text: str
 
 
-def show(finding: Finding) -> None:
-  """Prints a finding as one line."""
-  CONSOLE.print(
-    rich.text.Text.assemble(
-      (f"{finding.level:8}", _STYLES[finding.level]),
-      (finding.name, "bold"),
-      f": {finding.text}",
-    ),
-    soft_wrap=True,
-  )
-
-
 def one_line(error: BaseException) -> str:
   """Returns what an error says, without line breaks."""
   if isinstance(error, OSError) and error.strerror and error.filename:
     return f"{error.filename}: {error.strerror}"
   return " ".join(str(error).split()) or repr(error)
+
+
+def guarded(
+  name: str, look: Callable[[], Iterator[Finding]]
+) -> Generator[Finding, None, bool]:
+  """Yields what a check finds; returns whether there was no problem.
+
+  A check that breaks is a problem, not the end. $BAM_JAX_TRACEBACK lets its
+  error through.
+
+  Args:
+    name: of the check.
+    look: the check.
+  """
+  well = True
+  try:
+    for finding in look():
+      well &= finding.level is not Level.PROBLEM
+      yield finding
+  # A check meets whatever is broken, in every library there is.
+  except Exception as error:
+    if "BAM_JAX_TRACEBACK" in os.environ:
+      raise
+    text = f"{type(error).__name__}: {one_line(error)}"
+    yield Finding(
+      Level.PROBLEM,
+      name,
+      f"this check cannot be made ({text}); to see where, type: "
+      "export BAM_JAX_TRACEBACK=1",
+    )
+    return False
+  return well

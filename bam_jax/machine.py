@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 import shutil
 import time
+import urllib.parse
 
-import huggingface_hub
+from huggingface_hub import constants
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -130,7 +131,8 @@ def product_error(kind: str) -> float:
   """
   rng = np.random.default_rng(0)
   a, b = (
-    jnp.asarray(rng.normal(size=shape), kind) for shape in [(67, 129), (129, 31)]
+    jnp.asarray(rng.normal(size=shape), kind)
+    for shape in [(67, 129), (129, 31)]
   )
   want = np.asarray(a, np.float64) @ np.asarray(b, np.float64)
   found = jax.device_get(jax.jit(product)(a, b))
@@ -209,7 +211,9 @@ def cache(workdir: Path | None) -> Iterator[Finding]:
   """Yields whether compiled programs can be kept, without writing one."""
   name, asked = "compile cache", jax.config.jax_compilation_cache_dir
   if not (asked or workdir):
-    yield Finding(Level.SKIPPED, name, "it is in the workdir; type: --workdir=W")
+    yield Finding(
+      Level.SKIPPED, name, "it is in the workdir; type: --workdir=W"
+    )
     return
   path = Path(asked) if asked else workdir / "cache"
   place = existing(path)
@@ -219,14 +223,13 @@ def cache(workdir: Path | None) -> Iterator[Finding]:
   cure = (
     "JAX_COMPILATION_CACHE_DIR=DIR" if asked else "another --workdir, with room"
   )
-  yield Finding(
-    Level.PROBLEM, name, f"{path} cannot be written; give {cure}"
-  )
+  yield Finding(Level.PROBLEM, name, f"{path} cannot be written; give {cure}")
 
 
 def hub() -> Iterator[Finding]:
   """Yields how the Hugging Face hub would be asked; no secret is shown."""
-  constants = huggingface_hub.constants
+  # An address may hold a password.
+  host = urllib.parse.urlsplit(constants.ENDPOINT).hostname
   token = (
     "HF_TOKEN is set (not shown)"
     if os.environ.get("HF_TOKEN")
@@ -237,9 +240,7 @@ def hub() -> Iterator[Finding]:
     if constants.HF_HUB_OFFLINE
     else ""
   )
-  yield Finding(
-    Level.OK, "hub", f"{constants.ENDPOINT}; {token}{offline}"
-  )
+  yield Finding(Level.OK, "hub", f"{host}; {token}{offline}")
 
 
 def _size(count: float) -> str:
@@ -248,5 +249,7 @@ def _size(count: float) -> str:
 
 def _rate(rate: float) -> str:
   return (
-    f"{rate / 1e12:.1f} TFLOP/s" if rate >= 1e12 else f"{rate / 1e9:.1f} GFLOP/s"
+    f"{rate / 1e12:.1f} TFLOP/s"
+    if rate >= 1e12
+    else f"{rate / 1e9:.1f} GFLOP/s"
   )

@@ -67,9 +67,7 @@ def look() -> Iterator[Finding]:
     try:
       here = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-      yield Finding(
-        Level.PROBLEM, name, f"it is not installed; type: {wanted}"
-      )
+      yield Finding(Level.PROBLEM, name, f"it is not installed; type: {wanted}")
       continue
     if not range_.contains(here, prereleases=True):
       text = f"version {here} is here, {range_} is needed; type: {wanted}"

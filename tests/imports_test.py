@@ -22,6 +22,8 @@ LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "stats", "plots", "distributed"}
 LEAVES |= {"preemption", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
+DOCTOR = frozenset({"findings", "writer"})
+RECORDS = frozenset({"experiment", "results", "report", "records"})
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
   "data.features": frozenset({"data.tokenizer"}),
@@ -70,6 +72,12 @@ LAYERS = {
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
   "replay": RECIPE | {"state"},
+  "findings": frozenset(),
+  "versions": frozenset({"findings"}),
+  "records": frozenset({"findings", "plan", "tasks", "workdir"}),
+  "machine": DOCTOR | {"sharding"},
+  "integrity": DOCTOR | STAGE | RECORDS,
+  "doctor": DOCTOR | RECIPE | {"versions", "machine", "integrity"},
 }
 WITHOUT_JAX = ("stats", "report")
 LINES = 400
