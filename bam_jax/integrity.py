@@ -204,8 +204,9 @@ def data(workdir: Workdir, experiment: Experiment | None) -> Iterator[Finding]:
       advance(1)
   counts = {"features": (whole, folders), "teacher logits": (taught, logits)}
   for name, (good, there) in counts.items():
-    level = Level.OK if good == len(there) else Level.PROBLEM
-    yield Finding(level, name, f"{good} of {len(there)} datasets are whole")
+    if there:
+      level = Level.OK if good == len(there) else Level.PROBLEM
+      yield Finding(level, name, f"{good} of {len(there)} datasets are whole")
   tokenizer = workdir.data / "tokenizer"
   if tokenizer.is_dir():
     try:

@@ -5,6 +5,7 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from bam_jax.checkpoint import (
@@ -13,7 +14,9 @@ from bam_jax.checkpoint import (
   fingerprint,
   load_params,
   save_params,
+  verify,
 )
+from bam_jax.state import TrainState
 
 # When one read fails, Orbax leaves the others' futures without their loop.
 pytestmark = pytest.mark.filterwarnings(
@@ -101,6 +104,26 @@ def test_a_damaged_state_is_reported_and_the_one_before_it_used(tmp_path):
   # The step is trained again and must find room.
   saved(path, 9)
   assert restored(path, state(0))[0]["step"].tolist() == [9, 9]
+
+
+def test_a_state_is_verified_by_itself_and_left_as_it_is(tmp_path):
+  path = tmp_path / "training-0-1"
+  # What holds the leaves is not written down: a tuple, a named one, a class.
+  whole = state(3) | {
+    "opt_state": optax.adam(0.1).init({"w": jnp.ones((3, 5), jnp.bfloat16)}),
+    "train": TrainState(*range(5), best=None),
+  }
+  checkpoints = Checkpoints(path)
+  checkpoints.save(3, jax.tree.map(jnp.asarray, whole), {})
+  checkpoints.close()
+  before = {file: file.read_bytes() for file in files_of(path)}
+  verify(path / "3")
+  assert {file: file.read_bytes() for file in files_of(path)} == before
+  flip(largest(path / "3" / "state"))
+  with pytest.raises(Damaged, match="training-0-1/3 "):
+    verify(path / "3")
+  with pytest.raises(Damaged, match=r"training-0-1/4 cannot be read"):
+    verify(path / "4")
 
 
 def test_when_all_are_damaged_the_run_begins_anew(tmp_path):

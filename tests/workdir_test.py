@@ -1,6 +1,7 @@
 """The working directory: whose it is, what is refused, nothing half."""
 
 import json
+import os
 
 import pytest
 
@@ -22,6 +23,19 @@ def test_a_directory_made_with_other_settings_is_refused(tmp_path):
   assert "tasks: 'cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte' there" in said
   assert "warmup" not in said
   assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_the_lock_tells_its_holder_and_is_not_changed_by_asking(tmp_path):
+  place = Workdir(tmp_path)
+  assert place.holder() == ""
+  assert list(tmp_path.iterdir()) == []
+  with place.lock():
+    before = (tmp_path / "lock").read_bytes()
+    assert place.holder().startswith(f"process {os.getpid()} on ")
+    assert (tmp_path / "lock").read_bytes() == before
+    # Asking has not let go of it.
+    assert place.holder()
+  assert place.holder() == ""
 
 
 def test_a_key_that_one_version_lacks_is_a_difference(tmp_path):
