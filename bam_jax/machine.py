@@ -215,6 +215,10 @@ def cache(workdir: Path | None) -> Iterator[Finding]:
       Level.SKIPPED, name, "it is in the workdir; type: --workdir=W"
     )
     return
+  if "://" in (asked or ""):
+    text = f"{asked} is on another machine: not tried"
+    yield Finding(Level.SKIPPED, name, text)
+    return
   path = Path(asked) if asked else workdir / "cache"
   place = existing(path)
   if place.is_dir() and os.access(place, os.W_OK | os.X_OK):

@@ -97,11 +97,14 @@ def test_a_full_disk_and_a_cache_that_cannot_be_written_are_told(
   try:
     (finding,) = machine.cache(tmp_path / "not" / "yet")
     assert finding.level is Level.OK
-    (tmp_path / "file").touch()
+    (tmp_path / "file").touch(0o755)
     (finding,) = machine.cache(tmp_path / "file")
     assert finding.level is Level.PROBLEM
     (finding,) = machine.cache(None)
     assert finding.level is Level.SKIPPED
+    jax.config.update("jax_compilation_cache_dir", "gs://bucket/cache")
+    (finding,) = machine.cache(None)
+    assert finding.text.startswith("gs://bucket/cache is on another machine")
   finally:
     jax.config.update("jax_compilation_cache_dir", asked)
   assert not (tmp_path / "not").exists()
