@@ -1,6 +1,8 @@
 """Versions and the machine: what is right, what is wrong, what is told."""
 
 import importlib.metadata
+import itertools
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -64,6 +66,15 @@ def test_a_product_that_is_off_by_more_than_rounding_is_a_problem(
     (finding,) = machine.matmul()
     assert finding.level is Level.PROBLEM
     assert "computes wrong" in finding.text
+
+
+@pytest.mark.parametrize("kind", ["float32", "bfloat16"])
+def test_the_rate_counts_every_product_that_was_timed(monkeypatch, kind):
+  # Whatever is timed takes a second: 4 products, then as many as asked for.
+  clock = itertools.count()
+  seconds = SimpleNamespace(perf_counter=lambda: next(clock))
+  monkeypatch.setattr(machine, "time", seconds)
+  assert machine.flops(kind, 8, 3.0) == 2 * 8**3 * 12
 
 
 def nothing(a, b):
