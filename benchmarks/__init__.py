@@ -1,0 +1,1 @@
+"""Measurements of bam_jax: each prints what it measured and on what."""
