@@ -42,14 +42,21 @@ def damage(dice: np.random.Generator, path: Path) -> str:
 
 
 def files(workdir: Path, part: str) -> list[Path]:
-  """Returns the files of a part that hold anything, as paths in `workdir`."""
-  found = [path.relative_to(workdir) for path in sorted(workdir.rglob("*"))]
+  """Returns the files of a part that hold anything, as paths in `workdir`.
+
+  Of states only the newest whole one is damaged: it is read first.
+  """
+  places = [workdir]
+  if part == "states":
+    places = sorted(study.states(workdir), key=lambda p: int(p.name))[-1:]
   return [
-    path
-    for path in found
-    if fuse.part(path) == part
-    and (workdir / path).is_file()
-    and (workdir / path).stat().st_size
+    path.relative_to(workdir)
+    for place in places
+    for path in sorted(place.rglob("*"))
+    if fuse.part(path.relative_to(workdir)) == part
+    and "-tmp" not in str(path.relative_to(workdir))
+    and path.is_file()
+    and path.stat().st_size
   ]
 
 
