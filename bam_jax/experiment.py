@@ -18,7 +18,7 @@ import numpy as np
 from bam_jax import distributed, hf, sharding
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
-from bam_jax.data import corpus, sampling, vocabulary
+from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
 from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
@@ -138,12 +138,15 @@ class Experiment:
     if c.encoder == "scratch":
       directory = self.workdir.data / "tokenizer"
       with distributed.leader_first("tokenizer"):
-        if not (directory / "tokenizer.json").exists():
-          vocabulary.train_tokenizer(
-            directory,
-            seed=c.data.synthetic_seed,
-            vocab_size=c.scratch.vocab_size,
-          )
+        if not directory.exists():
+          with shards.beside(directory) as made:
+            vocabulary.train_tokenizer(
+              made,
+              seed=c.data.synthetic_seed,
+              vocab_size=c.scratch.vocab_size,
+            )
+        # One letter changed in it would quietly change every number.
+        shards.verify(directory)
       tokenizer = load_tokenizer(directory, vocab_size=None)
       bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
       return bert, {}, tokenizer

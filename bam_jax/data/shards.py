@@ -58,14 +58,7 @@ def write(
     splits: chunks of rows of each split, in order.
     metadata: JSON values that say what the rows were made from.
   """
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  mine = f".{folder.name}.{socket.gethostname()}."
-  for left in folder.parent.iterdir():
-    if left.name.startswith(mine) and not _alive(left.name[len(mine) :]):
-      shutil.rmtree(left, ignore_errors=True)
-  temporary = folder.parent / f"{mine}{os.getpid()}"
-  temporary.mkdir()
-  try:
+  with beside(folder) as temporary:
     try:
       _write_rows(temporary, name, columns, splits, metadata)
     except RuntimeError as error:
@@ -74,6 +67,23 @@ def write(
         f"{folder} cannot be written ({error}); make room, or take a --workdir "
         "elsewhere, and run the same command again"
       ) from error
+
+
+@contextlib.contextmanager
+def beside(folder: Path) -> Iterator[Path]:
+  """Yields a folder to fill; then seals it and gives it its name.
+
+  Where another process has made the folder in the meantime, its files stay.
+  """
+  folder.parent.mkdir(parents=True, exist_ok=True)
+  mine = f".{folder.name}.{socket.gethostname()}."
+  for left in folder.parent.iterdir():
+    if left.name.startswith(mine) and not _alive(left.name[len(mine) :]):
+      shutil.rmtree(left, ignore_errors=True)
+  temporary = folder.parent / f"{mine}{os.getpid()}"
+  temporary.mkdir()
+  try:
+    yield temporary
     files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
     text = json.dumps({"schema": _SCHEMA, "files": files}, indent=2)
     (temporary / _DIGESTS).write_text(text + "\n", "utf-8")
@@ -120,15 +130,11 @@ def _alive(process: str) -> bool:
   return False
 
 
-def open_dataset(
-  folder: Path, columns: Mapping[str, Any]
-) -> tfds.core.DatasetBuilder:
-  """Opens a dataset after looking at every byte of it.
+def verify(folder: Path) -> frozenset[str]:
+  """Looks at every byte of a folder that `beside` has sealed.
 
-  Args:
-    folder: the folder that `write` made.
-    columns: those it was made with; TFDS would load whatever classes the files
-      name.
+  Returns:
+    The names of its files.
 
   Raises:
     IntegrityError: a file is missing or is not what was written.
@@ -166,6 +172,23 @@ def open_dataset(
       raise IntegrityError(
         f"{path} is damaged: {was} when written, {found} now; {cure}"
       )
+  return frozenset(written["files"])
+
+
+def open_dataset(
+  folder: Path, columns: Mapping[str, Any]
+) -> tfds.core.DatasetBuilder:
+  """Opens a dataset after looking at every byte of it.
+
+  Args:
+    folder: the folder that `write` made.
+    columns: those it was made with; TFDS would load whatever classes the files
+      name.
+
+  Raises:
+    IntegrityError: a file is missing or is not what was written.
+  """
+  cure, names = _cure(folder), verify(folder)
   wanted = tfds.features.FeaturesDict(columns).to_json()
   wanted = {
     "pythonClassName": wanted["type"],
@@ -179,7 +202,7 @@ def open_dataset(
       raise ValueError("it does not say what it was made from")
     for split in builder.info.splits.values():
       for path in map(str, split.filepaths):
-        if path not in {str(folder / name) for name, _ in files}:
+        if path not in {str(folder / name) for name in names}:
           raise ValueError(f"it names {path}, which was not written")
   except Exception as error:  # TFDS raises whatever its files lead it to.
     first = str(error).partition("\n")[0]

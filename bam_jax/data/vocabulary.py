@@ -61,9 +61,7 @@ def train_tokenizer(
     "tokenizer_config.json": json.dumps(settings, indent=2) + "\n",
   }
   for name, content in files.items():
-    part = path / f".{name}.{os.getpid()}"
-    part.write_text(content, encoding="utf-8")
-    part.replace(path / name)
+    (path / name).write_text(content, encoding="utf-8")
 
 
 def _tokenizer(vocab: dict[str, int]) -> tokenizers.Tokenizer:
