@@ -75,6 +75,7 @@ class Bench:
     log: Path | None = None,
     cache: str = "cache",
     fuse: Sequence[str] = (),
+    flags: str = "",
   ) -> subprocess.Popen:
     """Starts a study; see study.start.
 
@@ -83,9 +84,15 @@ class Bench:
       log: None = the case's.
       cache: name of the directory of compiled programs.
       fuse: flags of benchmarks.fuse.
+      flags: of XLA.
     """
-    place = self.out / cache
-    return study.start(args, log=log or self.log, cache=place, fuse=fuse)
+    return study.start(
+      args,
+      log=log or self.log,
+      cache=self.out / cache,
+      fuse=fuse,
+      flags=flags,
+    )
 
   def run(self, args: Sequence[str], **changes: Any) -> int:
     """Runs a study to its end; returns its exit code."""

@@ -63,7 +63,8 @@ def start(
   *,
   log: Path,
   cache: Path,
-  fuse: Sequence[str] = (),
+  fuse: Sequence[str],
+  flags: str,
 ) -> subprocess.Popen:
   """Starts bam_jax.main in a process of its own.
 
@@ -71,7 +72,8 @@ def start(
     args: of bam_jax.main.
     log: what it says is added to this file.
     cache: of compiled programs.
-    fuse: flags of benchmarks.fuse, to run it under that.
+    fuse: flags of benchmarks.fuse, to run it under that; () = not.
+    flags: of XLA.
   """
   module = ["benchmarks.fuse", *fuse, "--"] if fuse else ["bam_jax.main"]
   environment = os.environ | {
@@ -79,9 +81,8 @@ def start(
     "JAX_COMPILATION_CACHE_DIR": str(cache),
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     "PYTHONPATH": str(ROOT),
+    "XLA_FLAGS": flags,
   }
-  # One device a process, whatever the caller has.
-  environment.pop("XLA_FLAGS", None)
   with log.open("a") as file:
     return subprocess.Popen(
       [sys.executable, "-m", *module, *args],

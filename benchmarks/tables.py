@@ -28,9 +28,9 @@ def processor() -> str:
 
 
 def counted(values) -> str:
-  """Returns "3 a, 1 b", the most frequent first."""
+  """Returns "3 × a, 1 × b", the most frequent first."""
   counts = collections.Counter(values).most_common()
-  return ", ".join(f"{count} {value}" for value, count in counts)
+  return ", ".join(f"{count} × {value}" for value, count in counts)
 
 
 def kills(lines: Sequence[Mapping]) -> str:
@@ -62,10 +62,11 @@ def processes(lines: Sequence[Mapping]) -> str:
   others = [other for line in lines for other in line["others"]]
   return (
     f"{counted(str(x['processes']) + ' processes' for x in lines)}; "
-    f"the others ended by code {counted(x['code'] for x in others)}, the last "
-    f"after {max((x['seconds'] for x in others), default=0):.1f} s; gone on "
-    f"with {counted(x['again'] for x in lines)} processes; largest difference "
-    "of a loss on another number "
+    f"{sum(not x['victim'] for x in lines)} times the first was killed; the "
+    f"others ended: {counted('code ' + str(x['code']) for x in others)}, the "
+    f"last after {max((x['seconds'] for x in others), default=0):.1f} s; "
+    f"{sum(x['again'] != x['processes'] for x in lines)} went on with another "
+    "number, largest difference of a loss "
     f"{max((x['gap'] for x in lines), default=0):.1e}"
   )
 
