@@ -13,6 +13,7 @@ import json
 import os
 from pathlib import Path
 import re
+import shutil
 import socket
 import subprocess
 import time
@@ -125,7 +126,7 @@ class Workdir:
     self.data = path / "data"
 
   def open(self, config: ConfigDict) -> None:
-    """Makes the directory for this config.
+    """Makes the directory for this config; clears what was half deleted.
 
     Raises:
       ValueError: it was made with other settings, or cannot be written.
@@ -140,6 +141,9 @@ class Workdir:
       write_json(self.file, made)
     except OSError as error:
       raise unwritable(self.path, error) from error
+    # A command that was killed while it deleted states does not come by again.
+    for gone in self.path.glob("runs/*/checkpoints/discarded"):
+      shutil.rmtree(gone, ignore_errors=True)
 
   @property
   def file(self) -> Path:

@@ -125,3 +125,14 @@ def test_names_of_groups_of_keys():
 def test_equal_settings_have_equal_hashes_in_any_order():
   assert workdir.digest({"a": 1, "b": 2}) == workdir.digest({"b": 2, "a": 1})
   assert workdir.digest({"a": 1}) != workdir.digest({"a": 2})
+
+
+def test_opening_clears_only_what_a_killed_command_had_half_deleted(tmp_path):
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  checkpoints = tmp_path / "runs" / "multi.rte" / "checkpoints"
+  for name in ("discarded/12/state", "seed-0", "training-1-1/3"):
+    (checkpoints / name).mkdir(parents=True)
+  Workdir(tmp_path).open(config)
+  left = sorted(path.name for path in checkpoints.iterdir())
+  assert left == ["seed-0", "training-1-1"]
