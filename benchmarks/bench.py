@@ -27,11 +27,13 @@ class Bench:
     out: the directory.
     seed: of all dice.
     studies: names in study.STUDIES that the cases go through.
+    flags: of XLA, in every process.
   """
 
   out: Path
   seed: int
-  studies: Sequence[str]
+  studies: tuple[str, ...]
+  flags: str = ""
 
   @property
   def work(self) -> Path:
@@ -91,7 +93,7 @@ class Bench:
       log=log or self.log,
       cache=self.out / cache,
       fuse=fuse,
-      flags=flags,
+      flags=flags or self.flags,
     )
 
   def run(self, args: Sequence[str], **changes: Any) -> int:

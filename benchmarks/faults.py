@@ -11,7 +11,7 @@ row does not hold.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import json
 from pathlib import Path
 import shlex
@@ -220,20 +220,34 @@ def main(args: Sequence[str] | None = None) -> int:
   parser.add_argument("--out", type=Path, required=True)
   parser.add_argument("--studies", default="plain,best,pair")
   given = parser.parse_args(args)
-  bench = Bench(
-    given.out.absolute(), given.seed, tuple(given.studies.split(","))
-  )
+  studies = tuple(given.studies.split(","))
+  bench = Bench(given.out.absolute(), given.seed, studies)
   bench.out.mkdir(parents=True, exist_ok=True)
-  say(f"seed {bench.seed}, {bench.out}")
-  for row in [given.only] if given.only else COUNTS:
-    measure(bench, row, getattr(given, row))
-  lines = tables.read(bench.out / "faults.jsonl")
+  rows = [given.only] if given.only else list(COUNTS)
   shown = sys.argv[1:] if args is None else args
-  text, holds = tables.show(
-    lines,
-    command=f"python -m benchmarks.faults {shlex.join(shown)}",
-    limits=LIMITS,
+  return run(
+    bench,
+    {row: getattr(given, row) for row in rows},
+    f"python -m benchmarks.faults {shlex.join(shown)}",
   )
+
+
+def run(bench: Bench, rows: Mapping[str, int], command: str) -> int:
+  """Measures some cases of some rows; writes and prints the tables.
+
+  Args:
+    bench: where.
+    rows: how many cases of each.
+    command: shown with the tables.
+
+  Returns:
+    1 = a row does not hold.
+  """
+  say(f"seed {bench.seed}, {bench.out}")
+  for row, cases in rows.items():
+    measure(bench, row, cases)
+  lines = tables.read(bench.out / "faults.jsonl")
+  text, holds = tables.show(lines, command=command, limits=LIMITS)
   print(text)
   (bench.out / "faults.md").write_text(text)
   return 0 if holds else 1

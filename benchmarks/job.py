@@ -98,6 +98,30 @@ def reference(bench: Bench, name: str, count: int) -> dict[str, Any]:
   return {"whole": whole} | read_json(done)
 
 
+def ends(job: Sequence[subprocess.Popen], victim: int) -> list[dict[str, Any]]:
+  """Waits for the processes of a job of which one was killed just now.
+
+  Returns:
+    `process`, `code` ("none": it hangs past the bound, and is killed) and
+    `seconds` of each other one.
+  """
+  begun = time.monotonic()
+  found = []
+  for i, process in enumerate(job):
+    left = begun + HEARTBEAT + SLACK - time.monotonic()
+    code: int | str
+    try:
+      code = process.wait(max(left, 0.01))
+    except subprocess.TimeoutExpired:
+      process.kill()
+      process.wait()
+      code = "none"
+    if i != victim:
+      seconds = round(time.monotonic() - begun, 1)
+      found.append({"process": i, "code": code, "seconds": seconds})
+  return found
+
+
 def case(bench: Bench, number: int) -> dict[str, Any]:
   """Kills one of 2 or 4 processes; every fifth job goes on with another number.
 
@@ -112,8 +136,8 @@ def case(bench: Bench, number: int) -> dict[str, Any]:
   args = study.arguments(name, bench.work)
   wrong: list[str] = []
   others: list[dict[str, Any]] = []
-  # One that ended before its moment has not been killed: again.
-  while True:
+  # Where all were done, whatever the moment, nothing was lost: again.
+  while not any(other["code"] for other in others):
     bench.fresh()
     job = start(bench, args, count)
     after = float(dice.uniform(0, whole["seconds"]))
@@ -121,28 +145,14 @@ def case(bench: Bench, number: int) -> dict[str, Any]:
     while time.monotonic() < moment and all(p.poll() is None for p in job):
       time.sleep(0.01)
     victim = int(dice.integers(count))
-    if all(p.poll() is None for p in job):
-      break
-    codes = [end(process) for process in job]
-    if any(codes):
-      wrong.append(f"they ended with {codes} before one was killed")
-  job[victim].kill()
-  begun = time.monotonic()
-  for i, process in enumerate(job):
-    left = begun + HEARTBEAT + SLACK - time.monotonic()
-    try:
-      code = process.wait(max(left, 0.01))
-    except subprocess.TimeoutExpired:
-      process.kill()
-      process.wait()
-      code = "none"
-    if i != victim:
-      seconds = round(time.monotonic() - begun, 1)
-      others.append({"process": i, "code": code, "seconds": seconds})
-      if code == "none":
-        wrong.append(f"process {i} hangs {seconds} s after {victim} was killed")
-      elif code and not LOST.search(log(bench, i).read_text()):
-        wrong.append(f"process {i} ended with {code} and does not say why")
+    job[victim].kill()
+    others = ends(job, victim)
+  for other in others:
+    i, code = other["process"], other["code"]
+    if code == "none":
+      wrong.append(f"process {i} hangs after {victim} was killed")
+    elif code and not LOST.search(log(bench, i).read_text()):
+      wrong.append(f"process {i} ended with {code} and does not say why")
   half = study.half_written(bench.work)
   codes = run(bench, args, again)
   gap = 0.0

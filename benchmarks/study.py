@@ -40,8 +40,8 @@ STUDIES: dict[str, dict[str, Any]] = {
   "best": {"eval_every": 5, "select.by": "average"},
   # Two trials trained as one.
   "pair": {"trials": 2, "trials_at_once": 2, "methods": "single->multi"},
-  # The least that has all of these and a teacher: for the tests.
-  "one": {"methods": "single->single", "eval_every": 5, "select.by": "average"},
+  # The least that has states, parameters and shards: for the tests.
+  "one": {"methods": "single", "eval_every": 5, "select.by": "average"},
 }
 # What may differ between two runs: times, what covers them, and what is free.
 FREE = {"seconds", "seal", "commit", "checkpoint_every"}
