@@ -80,7 +80,7 @@ def moment(
   return {"part": part, "nth": nth, "delay": round(delay, 4)}
 
 
-def killed(bench: Bench, args: Sequence[str], mark: dict[str, Any]) -> int:
+def killed(bench: Bench, args: Sequence[str], mark: Mapping) -> int:
   """Runs the study until the moment; returns its exit code, -9 if killed."""
   if "part" in mark:
     fuse = [f"--{key}={value}" for key, value in mark.items()]
@@ -93,19 +93,28 @@ def killed(bench: Bench, args: Sequence[str], mark: dict[str, Any]) -> int:
     return process.wait()
 
 
-def kill(bench: Bench, case: int) -> dict[str, Any]:
-  """Kills a study up to three times, then lets it finish."""
+def kill(
+  bench: Bench, case: int, marks: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+  """Kills a study up to three times, then lets it finish.
+
+  Args:
+    bench: where.
+    case: its number.
+    marks: the moments; () = random ones.
+  """
   rng, name = bench.dice("kills", case), bench.name(case)
   reference, args = bench.reference(name), study.arguments(name, bench.work)
   kills: list[dict] = []
   wrong: list[str] = []
   compared = 0
-  times = int(rng.integers(1, 4))
+  times = len(marks) or int(rng.integers(1, 4))
   # One that ended before its first moment has not been killed: again.
   while not kills:
     bench.fresh()
     while len(kills) < times:
       mark = moment(rng, reference, 1 / (len(kills) + 1))
+      mark = dict(marks[len(kills)]) if marks else mark
       code = killed(bench, args, mark)
       if code == 0:
         break

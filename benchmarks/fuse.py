@@ -30,10 +30,12 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 def part(path: Path) -> str:
   """Returns which part of a working directory a path in it belongs to."""
   match path.parts:
-    case ("data", "tokenizer" | "teachers" as kind, *_):
-      return kind
-    case ("data", *_):
-      return "features"
+    case ("data", name, *_):
+      # A folder in the making is called .tokenizer.HOST.PROCESS.
+      kind = name.strip(".").split(".")[0]
+      return kind if kind in ("tokenizer", "teachers") else "features"
+    case ("runs", _, "checkpoints"):
+      return "states"
     case ("runs", _, "checkpoints", name, *_):
       kinds = {"training": "states", "seed": "parameters"}
       return kinds.get(name.split("-")[0], "discarded")
