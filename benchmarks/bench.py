@@ -105,8 +105,11 @@ class Bench:
     code = self.run(args)
     if code:
       return [f"the same command again ended with {code}"]
-    left = study.half_written(self.work)
-    return study.differences(whole, self.work) + [f"{x} is left" for x in left]
+    wrong = [f"{x} is left" for x in study.half_written(self.work)]
+    try:
+      return wrong + study.differences(whole, self.work)
+    except ValueError as error:
+      return [*wrong, str(error)]
 
   def reference(self, name: str) -> dict[str, Any]:
     """Runs a study without a fault, if it was not yet.

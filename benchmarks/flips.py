@@ -48,7 +48,7 @@ def files(workdir: Path, part: str) -> list[Path]:
   """
   places = [workdir]
   if part == "states":
-    places = sorted(study.states(workdir), key=lambda p: int(p.name))[-1:]
+    places = list(study.states(workdir))[-1:]
   return [
     path.relative_to(workdir)
     for place in places

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax.checkpoint import load_params
+from bam_jax.checkpoint import KEPT, Damaged, load_params
 from bam_jax.data import shards
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -141,10 +141,13 @@ def compare(want: Path, got: Path) -> list[str]:
 
 
 def states(workdir: Path) -> Iterator[Path]:
-  """Yields the whole states of runs in training."""
-  for path in sorted(workdir.glob("runs/*/checkpoints/training-*/*")):
-    if path.name.isdigit():
-      yield path
+  """Yields the states of runs in training that are kept, the newest last.
+
+  An older one may be half deleted.
+  """
+  for group in sorted(workdir.glob("runs/*/checkpoints/training-*")):
+    found = [path for path in group.iterdir() if path.name.isdigit()]
+    yield from sorted(found, key=lambda path: int(path.name))[-KEPT:]
 
 
 def compare_states(kept: Path, workdir: Path) -> tuple[int, list[str]]:
@@ -161,7 +164,10 @@ def compare_states(kept: Path, workdir: Path) -> tuple[int, list[str]]:
   for path in found:
     group = path.parent
     run = group.relative_to(workdir).parent
-    said += compare(kept / run / f"all-{group.name}" / path.name, path)
+    try:
+      said += compare(kept / run / f"all-{group.name}" / path.name, path)
+    except Damaged as error:
+      said.append(str(error))
   return len(found), said
 
 
@@ -210,6 +216,9 @@ def differences(want: Path, got: Path) -> list[str]:
   Compared are the parameters of every trial, metrics.jsonl as bytes, the
   logits of every teacher, scores.json and results.json but for times and
   commit.
+
+  Raises:
+    ValueError: something in one of them is damaged.
   """
   said = []
   for pattern in (
