@@ -13,10 +13,10 @@ import numpy as np
 import scipy.stats
 
 LEVEL = 0.95
-# Of an interval: its ends move by about a hundredth of its width.
+# Of an interval; scipy's own number.
 INTERVAL_DRAWS = 9_999
 # Of a test: the least p is 2e-5, so that "p < 0.001" stays within reach after
-# Holm's correction for fifty tests.
+# Holm's correction for forty tests.
 TEST_DRAWS = 99_999
 # Scores are x100; what differs by less is equal but for its last bits.
 _EQUAL = 1e-9

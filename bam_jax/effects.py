@@ -15,18 +15,21 @@ from bam_jax import bootstrap
 from bam_jax.bootstrap import Estimate
 
 
-def median_difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
+def median_difference(
+  a: Sequence[float], b: Sequence[float], *, seed: int = 0
+) -> Estimate:
   """The median of a less that of b, with its BCa interval.
 
   Args:
     a: f[R1], x100.
     b: f[R2], x100; R2 may differ from R1.
+    seed: of the resamples.
   """
 
   def difference(x, y, axis):
     return np.median(x, axis) - np.median(y, axis)
 
-  return bootstrap.interval(difference, a, b)
+  return bootstrap.interval(difference, a, b, seed=seed)
 
 
 def superiority(a: Sequence[float], b: Sequence[float]) -> Estimate:

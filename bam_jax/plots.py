@@ -10,6 +10,8 @@ import numpy as np
 
 _INK = "#08306b"
 _GREY = "0.85"
+_MARKERS = "osv^DX"
+_DASHES = ("-", "--", "-.", ":")
 _PANELS = 5  # in a row; their labels still read at the width of a page
 
 
@@ -47,6 +49,69 @@ def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
     ax.set_axis_off()
   axes[0].set_ylim(len(labels) - 0.5, -0.5)  # first line on top
   figure.supxlabel("score x100; dot = trial, bar = median", fontsize=9)
+  return _png(figure)
+
+
+def reliability(
+  panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
+) -> bytes:
+  """Draws accuracy against confidence, one panel a task, one line a method.
+
+  Args:
+    panels: title -> label of a line -> points [K, 3]: confidence, accuracy and
+      how many predictions, which is the area of the marker.
+
+  Returns:
+    A PNG file.
+  """
+  from matplotlib.figure import Figure
+
+  labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
+  wide = min(len(panels), 3)
+  high = -(-len(panels) // wide)
+  figure = Figure(
+    (2.6 * wide + 0.6, 2.6 * high + 0.6 + 0.2 * len(labels)),
+    dpi=160,
+    layout="constrained",
+  )
+  axes = figure.subplots(high, wide, squeeze=False).flat
+  handles = {}
+  for ax, (title, lines) in zip(axes, panels.items(), strict=False):
+    ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
+    for label, points in lines.items():
+      style = labels.index(label)
+      confidence, accuracy, count = np.array(points, np.float64).T
+      color = str(0.55 * (style % 3) / 2)
+      dashes = _DASHES[style % len(_DASHES)]
+      marker = _MARKERS[style % len(_MARKERS)]
+      ax.plot(confidence, accuracy, color=color, linestyle=dashes, linewidth=1)
+      handles[label] = ax.scatter(
+        confidence,
+        accuracy,
+        s=8 + 60 * count / count.sum(),
+        marker=marker,
+        facecolor="white",
+        edgecolor=color,
+        zorder=3,
+      )
+    ax.set_title(title, fontsize=10, parse_math=False)
+    ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
+    ax.tick_params(labelsize=8)
+    ax.spines[["top", "right"]].set_visible(False)
+  for ax in axes[len(panels) :]:
+    ax.set_axis_off()
+  figure.supxlabel("confidence", fontsize=9)
+  figure.supylabel("accuracy", fontsize=9)
+  # One column below the panels: method names are long.
+  legend = figure.legend(
+    handles.values(), handles, loc="outside lower left", fontsize=8
+  )
+  for text in legend.get_texts():
+    text.set_parse_math(False)
+  return _png(figure)
+
+
+def _png(figure) -> bytes:
   png = io.BytesIO()
   # No version in it: the same scores make the same file.
   figure.savefig(png, format="png", metadata={"Software": None})

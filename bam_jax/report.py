@@ -49,12 +49,14 @@ def load(workdir: Path) -> dict:
 
 
 def write(results: Mapping, workdir: Path) -> Path:
-  """Writes W/report/scores.png and W/report/report.md.
+  """Writes W/report/report.md and its pictures.
 
   Args:
     results: what results.json holds. Beside the contract's keys these are
-      used where they are: "split" ("dev" if not), "settings" (the config),
-      "seconds" (run -> f[R], of training), "data", "device", "command" (text).
+      used where they are: "differences" (`stats.differences`), "calibration"
+      (method -> task -> `calibration.summary`), "split" ("dev" if not),
+      "settings" (the config), "seconds" (run -> f[R], of training), "data",
+      "device", "command" (text).
     workdir: W.
 
   Returns:
@@ -65,6 +67,8 @@ def write(results: Mapping, workdir: Path) -> Path:
   """
   folder = workdir / "report"
   pieces = {"scores.png": _picture(results), "report.md": markdown(results)}
+  if results.get("calibration"):
+    pieces["calibration.png"] = _curves(results)
   folder.mkdir(parents=True, exist_ok=True)
   for name, piece in pieces.items():
     # Beside it first: whoever reads the folder never sees half a file.
@@ -132,12 +136,15 @@ def markdown(results: Mapping) -> str:
   """
   grid, columns = tables.grid(results), stats.columns(results)
   warning = tables.warning(grid)
-  best = tables.best(grid)
+  best, stars = tables.best(grid), tables.stars(results)
   rows = [
     [
       _escape(tables.method_name(method)),
       tables.trials(row),
-      *(_cell(row[c], (method, c) in best) for c in columns),
+      *(
+        _cell(row[c], (method, c) in best, stars.get((method, c), ""))
+        for c in columns
+      ),
     ]
     for method, row in grid.items()
   ]
@@ -150,11 +157,17 @@ def markdown(results: Mapping) -> str:
     "# Results",
     *([f"> **{warning}**"] if warning else []),
     _table(header, rows),
-    "\n".join(f"- {_escape(note)}" for note in tables.notes(results)),
+    "\n".join(
+      f"- {_escape(note)}"
+      for note in (*tables.notes(results), *tables.family(results))
+    ),
     "![Score of every trial, one panel a column, one line a method;"
     " a bar marks the median](scores.png)",
     *_gains(grid, columns),
     *_tests(results, grid),
+    *_differences(results),
+    *_spread(grid),
+    *_calibration(results),
     *_published(results),
     *_details(results),
   ]
@@ -192,9 +205,10 @@ def _broken(name: str) -> str:
   return "→\n".join(pairs)
 
 
-def _cell(summary: stats.Summary | None, bold: bool) -> str:
+def _cell(summary: stats.Summary | None, bold: bool, stars: str = "") -> str:
   median, plus_minus, sd = tables.cell(summary).partition(" ± ")
-  return f"**{median}**{plus_minus}{sd}" if bold else median + plus_minus + sd
+  median = f"**{median}**" if bold else median
+  return median + stars + plus_minus + sd
 
 
 def _gains(grid: tables.Grid, columns: Sequence[str]) -> Iterator[str]:
@@ -217,9 +231,11 @@ def _gains(grid: tables.Grid, columns: Sequence[str]) -> Iterator[str]:
 
 
 def _tests(results: Mapping, grid: tables.Grid) -> Iterator[str]:
-  tests = results.get("tests")
-  if not tests:
+  if not results.get("tests"):
     return
+  # The kind that stands first is the one the stars are of.
+  kind = results["tests"][0]["test"]
+  tests = [test for test in results["tests"] if test["test"] == kind]
   columns = list(dict.fromkeys(test["task"] for test in tests))
   rows: dict[tuple[str, str], dict[str, str]] = {}
   least = 1.0
@@ -230,7 +246,8 @@ def _tests(results: Mapping, grid: tables.Grid) -> Iterator[str]:
         f"results.json tests {test['a']} against {test['b']} on"
         f" {test['task']} without having its scores; evaluate again"
       )
-    cell = f"{tables.difference(a, b)} ({_p(test['p_holm'])})"
+    p = _escape(tables.p_value(test["p_holm"]))
+    cell = f"{tables.difference(a, b)} ({p})"
     bold = f"**{cell}**" if test["p_holm"] < 0.05 else cell
     rows.setdefault((test["a"], test["b"]), {})[test["task"]] = bold
     least = min(least, stats.smallest_p(a.n, b.n))
@@ -245,22 +262,48 @@ def _tests(results: Mapping, grid: tables.Grid) -> Iterator[str]:
       for (a, b), row in rows.items()
     ],
   )
-  kinds = ", ".join(dict.fromkeys(_escape(test["test"]) for test in tests))
   text = (
-    f"Difference of the medians and, in brackets, p ({kinds}, two-sided) after"
-    f" Holm's correction for all {len(tests)} tests; bold below 0.05."
+    f"Difference of the medians and, in brackets, p ({_escape(kind)},"
+    f" two-sided) after Holm's correction for all {len(tests)} tests of the"
+    " table; bold below 0.05."
   )
   if least * len(tests) >= 0.05:
     text += (
-      f" With so few trials no p can fall below {_p(least)}, nor below"
-      f" {_p(min(1.0, least * len(tests)))} when corrected: nothing here can"
-      " be significant."
+      " With so few trials no p of a Mann-Whitney test can fall below"
+      f" {tables.p_value(least)}, nor below"
+      f" {tables.p_value(min(1.0, least * len(tests)))} when corrected: nothing"
+      " in it can be significant."
     )
   yield text
 
 
-def _p(p: float) -> str:
-  return f"{p:.3f}" if p >= 0.001 else "&lt;0.001"
+def _differences(results: Mapping) -> Iterator[str]:
+  header, *rows = tables.differences(results)
+  if not rows:
+    return
+  yield "## Differences"
+  yield _escaped(header, rows)
+  yield _escape(tables.DIFFERENCES_NOTE)
+
+
+def _spread(grid: tables.Grid) -> Iterator[str]:
+  header, *rows = tables.spread(grid)
+  yield "## Medians and their intervals"
+  yield _escaped(header, rows)
+  yield _escape(tables.spread_note(grid))
+
+
+def _calibration(results: Mapping) -> Iterator[str]:
+  header, *rows = tables.calibration(results)
+  if not rows:
+    return
+  yield "## Calibration"
+  yield _escaped(header, rows)
+  yield _escape(tables.CALIBRATION_NOTE)
+  yield (
+    "![Accuracy against confidence, one panel a task, one line a method; on"
+    " the diagonal a model is as often right as it says](calibration.png)"
+  )
 
 
 def _published(results: Mapping) -> Iterator[str]:
@@ -318,6 +361,19 @@ def _escape(text: object) -> str:
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
   rule = [":--", *["--:"] * (len(header) - 1)]
   return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
+
+
+def _escaped(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+  return _table([*map(_escape, header)], [[*map(_escape, r)] for r in rows])
+
+
+def _curves(results: Mapping) -> bytes:
+  panels: dict[str, dict[str, list]] = {}
+  for method, tasks in results["calibration"].items():
+    for task, found in tasks.items():
+      panel = panels.setdefault(tables.column_name(task), {})
+      panel[tables.method_name(method)] = found["curve"]
+  return plots.reliability(panels)
 
 
 def _picture(results: Mapping) -> bytes:

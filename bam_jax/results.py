@@ -1,11 +1,18 @@
 """results.json: every method, task and trial, gathered from the runs."""
 
+from collections.abc import Callable, Mapping
+import functools
 from typing import Any
 
-from bam_jax import stats
+import numpy as np
+
+from bam_jax import calibration, multibootstrap, predictions, stats
 from bam_jax.experiment import Experiment
 from bam_jax.plan import scored
+from bam_jax.predictions import Predictions
+from bam_jax.tasks import Task
 from bam_jax.workdir import commit
+from bam_jax.writer import bar
 
 
 def gather(experiment: Experiment) -> dict[str, Any]:
@@ -15,7 +22,8 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     experiment: names the methods, their runs and the seeds.
 
   Raises:
-    ValueError: nothing has scores yet.
+    ValueError: nothing has scores yet, or kept dev logits are not those that
+      were scored.
   """
   config, workdir = experiment.config, experiment.workdir
   tasks = experiment.trained_tasks
@@ -62,5 +70,92 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       for method, records in methods.items()
     },
   }
-  results["tests"] = stats.compare(results)
+  resampled: dict[tuple[str, str], Any] = {}
+  results["calibration"] = {}
+  read = functools.cache(predictions.read)
+  for task in tasks:
+    kept = _kept(experiment, methods, task, read)
+    for method, rows in kept.items():
+      if found := calibration.summary(rows.logits, rows.labels):
+        results["calibration"].setdefault(method, {})[task.name] = found
+    resampled |= _resampled(methods, task, kept)
+  results["tests"] = stats.compare(results, resampled)
+  results["differences"] = stats.differences(results)
   return results
+
+
+def _kept(
+  experiment: Experiment, methods: Mapping[str, Any], task: Task, read: Callable
+) -> dict[str, Predictions]:
+  """Reads the dev logits of the methods whose trials all have them.
+
+  Returns:
+    method -> logits f32[R, N, C] of the split that tables show; all methods
+    have the same rows in the same order.
+
+  Raises:
+    ValueError: a file is damaged, or two are not of the same rows.
+  """
+  split = "holdout" if experiment.config.data.holdout else task.dev[0]
+  files = {}
+  for method, records in methods.items():
+    run = scored(experiment.methods[method], task.name).name
+    folder = experiment.workdir.run(run)
+    seeds = records.get(task.name, {"seeds": ()})["seeds"]
+    mine = [predictions.path(folder, seed) for seed in seeds]
+    if mine and all(file.is_file() for file in mine):
+      files[method] = mine
+  trials = {}
+  for file in {file: None for mine in files.values() for file in mine}:
+    found = read(file)
+    if (task.name, split) not in found:
+      raise ValueError(
+        f"{file} has no {task.name}/{split}; write it again: "
+        "--config.stage=evaluate"
+      )
+    trials[str(file)] = found[task.name, split]
+  if not trials:
+    return {}
+  rows = predictions.together(trials)
+  place = {file: i for i, file in enumerate(trials)}
+  return {
+    method: Predictions(
+      rows.index, rows.logits[[place[str(file)] for file in mine]], rows.labels
+    )
+    for method, mine in files.items()
+  }
+
+
+def _resampled(
+  methods: Mapping[str, Any], task: Task, kept: Mapping[str, Predictions]
+) -> dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+  """Scores the methods with enough trials on the same resamples of dev.
+
+  Raises:
+    ValueError: the kept logits are not those that were scored.
+  """
+  sizes = {method: len(rows.logits) for method, rows in kept.items()}
+  able = [m for m, n in sizes.items() if n >= stats.MIN_MULTI_TRIALS]
+  if len(able) < 2:
+    return {}
+  predicted = predictions.predicted(
+    np.concatenate([kept[method].logits for method in able]),
+    regression=task.kind == "regression",
+  )
+  labels = kept[able[0]].labels
+  with bar(f"resamples {task.name}", multibootstrap.DRAWS) as progress:
+    full, drawn = multibootstrap.resample_examples(
+      predicted, labels, task.headline, progress=progress
+    )
+  found, ends = {}, np.cumsum([sizes[method] for method in able])
+  for method, end in zip(able, ends, strict=True):
+    mine = slice(end - sizes[method], end)
+    found[method, task.name] = full[mine], drawn[:, mine]
+    if not np.allclose(
+      full[mine], methods[method][task.name]["scores"], atol=1e-3
+    ):
+      raise ValueError(
+        f"the dev logits of {method} on {task.name} are not those that were "
+        "scored; write both again: --config.stage=evaluate"
+      )
+  return found

@@ -58,11 +58,12 @@ class Summary:
   high: float
 
 
-def summary(scores: Sequence[float]) -> Summary:
+def summary(scores: Sequence[float], *, seed: int = 0) -> Summary:
   """Summarises the trials of one cell.
 
   Args:
     scores: f[R], x100, at least one.
+    seed: of the interval's resamples.
 
   Returns:
     Median with its BCa interval, mean, standard deviation, number of trials.
@@ -76,16 +77,18 @@ def summary(scores: Sequence[float]) -> Summary:
     raise ValueError("no scores to summarise; train at least one trial")
   x = np.asarray(scores, np.float64)
   sd = float(np.std(x, ddof=1)) if len(x) > 1 else math.nan
-  low, high = _median_interval(tuple(map(float, x)))
+  low, high = _median_interval(tuple(map(float, x)), seed)
   return Summary(float(np.median(x)), float(np.mean(x)), sd, len(x), low, high)
 
 
 # A report asks for the same cell several times.
 @functools.lru_cache(maxsize=4096)
-def _median_interval(scores: tuple[float, ...]) -> tuple[float, float]:
+def _median_interval(
+  scores: tuple[float, ...], seed: int
+) -> tuple[float, float]:
   if not np.all(np.isfinite(scores)):
     return math.nan, math.nan
-  found = bootstrap.interval(np.median, scores)
+  found = bootstrap.interval(np.median, scores, seed=seed)
   return found.low, found.high
 
 
@@ -213,11 +216,13 @@ def by_seed(results: Mapping, method: str, column: str) -> dict[int, float]:
   )
 
 
-# (method, task) -> what `multibootstrap.resample_examples` returns of its trials.
+# (method, task) -> its part of what `multibootstrap.resample_examples` returns.
 Resampled = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 
-def compare(results: Mapping, resampled: Resampled | None = None) -> list[dict]:
+def compare(
+  results: Mapping, resampled: Resampled | None = None, *, seed: int = 0
+) -> list[dict]:
   """Tests every method against the baselines, on the average and every task.
 
   All tests of one kind are one family for Holm's correction: whoever looks at
@@ -232,6 +237,8 @@ def compare(results: Mapping, resampled: Resampled | None = None) -> list[dict]:
   Args:
     results: what results.json holds, with "average".
     resampled: scores on resamples of dev, of the same draws for each task.
+    seed: of the resamples; every test starts from it, so that one method more
+      changes no other's p.
 
   Returns:
     The "tests" of results.json: a, b, task, test, p, p_holm, and in "family"
@@ -240,7 +247,7 @@ def compare(results: Mapping, resampled: Resampled | None = None) -> list[dict]:
   """
   families: dict[str, list[dict]] = {kind: [] for kind in TESTS}
   for a, b, column in _compared(results):
-    found = _tested(results, a, b, column, resampled or {})
+    found = _tested(results, a, b, column, resampled or {}, seed)
     for kind, values in found.items():
       row = {"a": a, "b": b, "task": column, "test": kind}
       families[kind].append(row | values)
@@ -254,21 +261,23 @@ def compare(results: Mapping, resampled: Resampled | None = None) -> list[dict]:
   return rows
 
 
-def differences(results: Mapping) -> list[dict]:
+def differences(results: Mapping, *, seed: int = 0) -> list[dict]:
   """Measures every difference that `compare` tests.
 
   Args:
     results: what results.json holds, with "average".
+    seed: of the intervals' resamples.
 
   Returns:
-    The "differences" of results.json: a, b, task; "difference" of the medians and
-    "superiority", each with the ends of its interval; "seeds_needed".
+    The "differences" of results.json: a, b, task; the "difference" of the
+    medians and the "superiority", each with the ends of its interval;
+    "seeds_needed".
   """
   rows = []
   for a, b, column in _compared(results):
     x, y = scores(results, a, column), scores(results, b, column)
     row = {"a": a, "b": b, "task": column}
-    row["difference"] = _triple(effects.median_difference(x, y))
+    row["difference"] = _triple(effects.median_difference(x, y, seed=seed))
     row["superiority"] = _triple(effects.superiority(x, y))
     row["seeds_needed"] = effects.seeds_needed(x, y)
     rows.append(row)
@@ -276,23 +285,28 @@ def differences(results: Mapping) -> list[dict]:
 
 
 def _tested(
-  results: Mapping, a: str, b: str, column: str, resampled: Resampled
+  results: Mapping,
+  a: str,
+  b: str,
+  column: str,
+  resampled: Resampled,
+  seed: int,
 ) -> dict[str, dict]:
   """Returns kind -> {"p": ...} of every test that this pair allows."""
   x, y = scores(results, a, column), scores(results, b, column)
   found: dict[str, dict] = {
-    "bootstrap": {"p": bootstrap.difference_test(x, y)},
+    "bootstrap": {"p": bootstrap.difference_test(x, y, seed=seed)},
     "mann-whitney-u": {"p": mann_whitney(x, y)},
   }
   seen, other = (by_seed(results, method, column) for method in (a, b))
   common = [seed for seed in seen if seed in other]
   if len(common) >= MIN_TRIALS:
     paired = [[side[seed] for seed in common] for side in (seen, other)]
-    found["paired-bootstrap"] = {"p": bootstrap.paired_test(*paired)}
+    found["paired-bootstrap"] = {"p": bootstrap.paired_test(*paired, seed=seed)}
   kept = [resampled[m, column] for m in (a, b) if (m, column) in resampled]
   fewest = min((len(full) for full, _ in kept), default=0)
   if len(kept) == 2 and fewest >= MIN_MULTI_TRIALS:
-    multi = multibootstrap.resample_seeds(*kept, paired_seeds=False)
+    multi = multibootstrap.resample_seeds(*kept, paired_seeds=False, seed=seed)
     found["multi-bootstrap"] = {
       "p": multi.p,
       "difference": _triple(multi.difference),

@@ -19,14 +19,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
-LEAVES |= {"sharding", "writer", "stats", "plots", "distributed"}
-LEAVES |= {"preemption", "data.tokenizer", "data.hub"}
+LEAVES |= {"sharding", "writer", "plots", "distributed", "preemption"}
+LEAVES |= {"bootstrap", "calibration", "predictions"}
+LEAVES |= {"data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
 DOCTOR = frozenset({"findings", "writer"})
 RECORDS = frozenset({"experiment", "results", "report", "records"})
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
   "data.features": frozenset({"data.tokenizer"}),
+  "multibootstrap": frozenset({"bootstrap"}),
+  "effects": frozenset({"bootstrap"}),
+  "stats": frozenset({"bootstrap", "effects", "multibootstrap"}),
   "data.grammar": frozenset(),
   "data.synthetic": frozenset({"tasks", "data.grammar"}),
   "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
@@ -67,7 +71,7 @@ LAYERS = {
   **dict.fromkeys(["teach", "predict"], STAGE),
   "experiment": LEAVES | set(MIDDLE),
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
-  "results": LEAVES | {"experiment", "workdir"},
+  "results": LEAVES | {"experiment", "multibootstrap", "stats", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
@@ -79,7 +83,7 @@ LAYERS = {
   "integrity": DOCTOR | STAGE | RECORDS,
   "doctor": DOCTOR | RECIPE | {"versions", "machine", "integrity"},
 }
-WITHOUT_JAX = ("stats", "report")
+WITHOUT_JAX = ("stats", "report", "predictions")
 LINES = 400
 
 

@@ -1,0 +1,171 @@
+"""Kept dev logits: what a trial said of every dev example, for later tests.
+
+One file a trial, `W/runs/RUN/dev_logits/seed-K.npz`, written by numpy without
+pickles. For every scored split it holds `TASK/SPLIT/index` i64[N],
+`TASK/SPLIT/logits` f32[N, C] and `TASK/SPLIT/labels` f32[N]. Labels are with
+the logits so that a laptop needs neither the data nor JAX.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import zipfile
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Predictions:
+  """What was said of a split.
+
+  Attributes:
+    index: i64[N], the example number of each row; no two are the same.
+    logits: f32[N, C] before the softmax, or values for regression; f32[R, N, C]
+      from `together`.
+    labels: f32[N], class numbers or values.
+  """
+
+  index: np.ndarray
+  logits: np.ndarray
+  labels: np.ndarray
+
+
+_FIELDS = {"index": np.int64, "logits": np.float32, "labels": np.float32}
+
+
+def path(run: Path, seed: int) -> Path:
+  """Returns where a trial's dev logits are.
+
+  Args:
+    run: W/runs/RUN.
+    seed: the trial.
+  """
+  return run / "dev_logits" / f"seed-{seed}.npz"
+
+
+def write(file: Path, splits: Mapping[tuple[str, str], Predictions]) -> None:
+  """Writes a trial's file, whole or not at all.
+
+  Args:
+    file: see `path`; its folder is made.
+    splits: (task, split) -> what was said of it, logits f32[N, C].
+
+  Raises:
+    ValueError: the shapes do not fit each other.
+    OSError: it cannot be written.
+  """
+  arrays = {}
+  for (task, split), rows in splits.items():
+    _check(f"{task}/{split}", rows)
+    for field, dtype in _FIELDS.items():
+      value = np.asarray(getattr(rows, field), dtype)
+      arrays[f"{task}/{split}/{field}"] = value
+  file.parent.mkdir(parents=True, exist_ok=True)
+  beside = file.with_suffix(".tmp")
+  try:
+    with beside.open("wb") as out:
+      np.savez(out, **arrays)
+    os.replace(beside, file)
+  finally:
+    beside.unlink(missing_ok=True)
+
+
+def read(file: Path) -> dict[tuple[str, str], Predictions]:
+  """Reads a trial's file.
+
+  Args:
+    file: see `path`.
+
+  Returns:
+    (task, split) -> what was said of it, logits f32[N, C].
+
+  Raises:
+    ValueError: the file is missing, damaged or holds something else.
+  """
+  again = "write it again: --config.stage=evaluate"
+  if not file.is_file():
+    raise ValueError(f"no dev logits {file}; {again}")
+  try:
+    with np.load(file, allow_pickle=False) as arrays:
+      names = dict.fromkeys(tuple(name.split("/")[:-1]) for name in arrays)
+      found = {
+        (task, split): Predictions(
+          *(arrays[f"{task}/{split}/{field}"] for field in _FIELDS)
+        )
+        for task, split in names
+      }
+    for (task, split), rows in found.items():
+      _check(f"{task}/{split}", rows)
+  except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    raise ValueError(
+      f"{file} does not hold dev logits ({error}); {again}"
+    ) from error
+  return found
+
+
+def together(trials: Mapping[str, Predictions]) -> Predictions:
+  """Puts trials beside each other, in the order of the example numbers.
+
+  Args:
+    trials: name for the errors, such as the file -> logits f32[N, C].
+
+  Returns:
+    index i64[N], logits f32[R, N, C] and labels f32[N].
+
+  Raises:
+    ValueError: the trials are not of the same examples.
+  """
+  (first, *others), ordered = trials, {}
+  for name, rows in trials.items():
+    order = np.argsort(rows.index)
+    ordered[name] = Predictions(
+      rows.index[order], rows.logits[order], rows.labels[order]
+    )
+  one = ordered[first]
+  for name in others:
+    other = ordered[name]
+    same = all(
+      np.array_equal(getattr(one, field), getattr(other, field))
+      for field in ("index", "labels")
+    )
+    if not same or one.logits.shape != other.logits.shape:
+      raise ValueError(
+        f"{first} ({_shape(one)}) and {name} ({_shape(other)}) are not of the "
+        "same dev examples; write both again: --config.stage=evaluate"
+      )
+  logits = np.stack([rows.logits for rows in ordered.values()])
+  return Predictions(one.index, logits, one.labels)
+
+
+def predicted(logits: np.ndarray, *, regression: bool) -> np.ndarray:
+  """Returns what the metrics are made of, as `evaluate.scores` does.
+
+  Args:
+    logits: f32[..., N, C].
+    regression: C is 1 and holds the value.
+
+  Returns:
+    [..., N]: class numbers, or values.
+  """
+  if regression:
+    return logits[..., 0].astype(np.float64)
+  return logits.argmax(-1)
+
+
+def _shape(rows: Predictions) -> str:
+  return f"{len(rows.index)} rows, {rows.logits.shape[-1]} classes"
+
+
+def _check(name: str, rows: Predictions) -> None:
+  index, logits, labels = map(
+    np.asarray, (rows.index, rows.logits, rows.labels)
+  )
+  n = len(logits)
+  if logits.ndim != 2 or index.shape != (n,) or labels.shape != (n,):
+    raise ValueError(
+      f"{name} has logits {logits.shape}, index {index.shape} and labels "
+      f"{labels.shape}; [N, C], [N] and [N] are allowed"
+    )
+  if len(np.unique(index)) < n:
+    raise ValueError(f"{name} has an example twice; each is allowed once")
