@@ -102,7 +102,8 @@ def seeds_needed(
 
   def enough(n):
     found = TTestIndPower().power(size, nobs1=n * 3 / math.pi, alpha=level)
-    return found >= power
+    # NaN far out, where it is 1: scipy's noncentral t gives up there.
+    return not found < power
 
   place = bisect.bisect_left(numbers, True, key=enough)
   return numbers[place] if place < len(numbers) else None

@@ -49,7 +49,9 @@ def multi_bootstrap(
   paired, else for each method by itself. It scores every drawn seed on the
   drawn examples, and takes the difference of the two means. The interval is
   between percentiles of the draws and p counts those on the rarer side of 0:
-  2 (1 + count) / (1 + draws).
+  2 (1 + count) / (1 + draws). It is too bold with few seeds (see
+  `stats.MIN_MULTI_TRIALS`), and too shy where every seed errs on examples of
+  its own, which both drawings then count.
 
   Args:
     a: [R1, N], class numbers or values; see `evaluate.scores`.

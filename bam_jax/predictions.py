@@ -87,7 +87,8 @@ def read(file: Path) -> dict[tuple[str, str], Predictions]:
   if not file.is_file():
     raise ValueError(f"no dev logits {file}; {again}")
   try:
-    with np.load(file, allow_pickle=False) as arrays:
+    # Opened here, because NumPy leaves a file that it refuses open.
+    with file.open("rb") as raw, np.load(raw, allow_pickle=False) as arrays:
       names = dict.fromkeys(tuple(name.split("/")[:-1]) for name in arrays)
       found = {
         (task, split): Predictions(

@@ -75,6 +75,8 @@ def write(results: Mapping, workdir: Path) -> Path:
     part = folder / f".{name}.part"
     part.write_bytes(piece.encode() if isinstance(piece, str) else piece)
     os.replace(part, folder / name)
+  if "calibration.png" not in pieces:
+    (folder / "calibration.png").unlink(missing_ok=True)
   return folder / "report.md"
 
 

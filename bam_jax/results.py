@@ -143,9 +143,10 @@ def _resampled(
     regression=task.kind == "regression",
   )
   labels = kept[able[0]].labels
-  with bar(f"resamples {task.name}", multibootstrap.DRAWS) as progress:
+  draws = multibootstrap.DRAWS
+  with bar(f"resamples {task.name}", draws) as progress:
     full, drawn = multibootstrap.resample_examples(
-      predicted, labels, task.headline, progress=progress
+      predicted, labels, task.headline, draws=draws, progress=progress
     )
   found, ends = {}, np.cumsum([sizes[method] for method in able])
   for method, end in zip(able, ends, strict=True):

@@ -1,74 +1,14 @@
 """The report: right numbers, safe from odd text, whole or not there."""
 
 import io
-import itertools
 import json
 
-from markdown_it import MarkdownIt
 import numpy as np
 import pytest
 import rich.console
 
-from bam_jax import plots, report, stats, tables
-
-ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
-GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]
-
-
-def record(*scores, **changes):
-  found = {
-    "metric": "accuracy",
-    "scores": list(scores),
-    "seeds": list(range(len(scores))),
-    "all": {"accuracy": list(scores)},
-    "examples": 277,
-  }
-  return found | changes
-
-
-def results(methods, **changes):
-  names = dict.fromkeys(t for tasks in methods.values() for t in tasks)
-  found = {
-    "schema": 1,
-    "encoder": "some/encoder",
-    "commit": "0123abc",
-    "methods": methods,
-    "average": {m: stats.average(r, list(names)) for m, r in methods.items()},
-  }
-  found |= {"tests": stats.compare(found)}
-  return found | changes
-
-
-def three(trials=3):
-  """Three methods on two tasks; the numbers are easy to check by eye."""
-  scores = {
-    "single": {"rte": [60.0, 61.0, 63.0], "stsb": [85.0, 85.0, 85.0]},
-    "multi": {"rte": [70.0, 70.0, 73.0], "stsb": [80.04, 83.0, 80.0]},
-    "single->multi": {"rte": [71.0, 68.0, 74.0], "stsb": [84.96, 86.0, 84.0]},
-  }
-  return results(
-    {
-      method: {t: record(*x[:trials]) for t, x in tasks.items()}
-      for method, tasks in scores.items()
-    }
-  )
-
-
-def read(text):
-  """Parses Markdown: its tables as lists of rows, and every token's type."""
-  parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
-  tokens = parser.parse(text)
-  found, kinds = [], set()
-  for before, token in itertools.pairwise([tokens[0], *tokens]):
-    kinds.add(token.type)
-    kinds |= {child.type for child in token.children or ()}
-    if token.type == "table_open":
-      found.append([])
-    elif token.type == "tr_open":
-      found[-1].append([])
-    elif before.type in ("th_open", "td_open"):
-      found[-1][-1].append("".join(c.content for c in token.children))
-  return found, kinds
+from bam_jax import plots, report, tables
+from tests.outcomes import GLUE, ODD, read, record, results, three
 
 
 def shown(results, width=80):
@@ -114,6 +54,7 @@ def test_three_trials_say_that_nothing_can_be_significant():
   text = report.markdown(three())
   assert "all 9 tests" in text
   assert "below 0.100, nor below 0.900 when corrected" in text
+  assert "With fewer than 6 trials" in text
   # Nine trials a side that never overlap leave no such doubt.
   far = results(
     {
@@ -124,6 +65,7 @@ def test_three_trials_say_that_nothing_can_be_significant():
   text = report.markdown(far)
   assert "**+20.0 (&lt;0.001)**" in text
   assert "significant" not in text
+  assert "With fewer than" not in text
 
 
 def test_tests_come_from_the_file_and_not_from_elsewhere():
@@ -218,9 +160,11 @@ def test_odd_text_breaks_neither_markdown_nor_terminal():
   found = results(odd, encoder=ODD, data=ODD, commit=ODD, device="[red]x")
   parsed, kinds = read(report.markdown(found))
   name = "A" + " ".join(ODD.split())[1:]
-  assert [len({len(row) for row in table}) for table in parsed] == [1] * 4
+  assert [len({len(row) for row in table}) for table in parsed] == [1] * 6
   for table in parsed[:3]:
     assert name in {row[0].split(" over ")[0] for row in table}
+  for table in parsed[3:5]:
+    assert name in {row[1].split(" over ")[0] for row in table}
   assert not kinds & {"html_inline", "html_block", "em_open", "link_open"}
   assert not kinds & {"code_inline", "s_open", "fence"}
   assert "[red]" in shown(

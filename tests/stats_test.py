@@ -1,12 +1,15 @@
 """Each statistic against an independent computation, and what is tested."""
 
+import gc
 import itertools
 import math
 import statistics
 
+import numpy as np
 import pytest
+import scipy.stats
 
-from bam_jax import stats
+from bam_jax import bootstrap, multibootstrap, stats
 
 
 def record(*scores, seeds=None, metric="accuracy"):
@@ -31,12 +34,21 @@ def test_summary_is_of_the_sample():
   assert found.mean == pytest.approx(statistics.mean(scores))
   assert found.sd == pytest.approx(statistics.stdev(scores))
   assert found.n == 4
+  expected = bootstrap.interval(np.median, scores)
+  assert (found.low, found.high) == (expected.low, expected.high)
+  assert 60 <= found.low < found.median < found.high <= 72.2
+
+
+def test_summary_of_scores_that_are_no_numbers_has_no_interval():
+  found = stats.summary([70.0, math.nan, 71.0])
+  assert math.isnan(found.low) and math.isnan(found.high)
 
 
 def test_one_trial_has_no_spread():
   found = stats.summary([70.4])
   assert (found.median, found.n) == (70.4, 1)
   assert math.isnan(found.sd)
+  assert math.isnan(found.low) and math.isnan(found.high)
 
 
 def test_summary_refuses_nothing_at_all():
@@ -107,6 +119,22 @@ def test_last_bits_do_not_break_a_tie():
   assert stats.mann_whitney(a, b) == stats.mann_whitney([0.3, 5.0, 6.0], b)
 
 
+@pytest.mark.parametrize("ties", [False, True])
+def test_mann_whitney_rejects_five_percent_of_nulls(ties):
+  rng = np.random.default_rng(3)
+
+  def trials():
+    if ties:
+      return np.round(rng.normal(166, 4, 20)) * 100 / 277
+    return rng.normal(60, 2, 20)
+
+  rejected = sum(
+    stats.mann_whitney(trials(), trials()) <= 0.05 for _ in range(3000)
+  )
+  low, high = scipy.stats.binom.interval(0.99, 3000, 0.05)
+  assert low <= rejected <= high
+
+
 @pytest.mark.parametrize(("n_a", "n_b"), [(2, 2), (3, 3), (3, 5), (8, 8)])
 def test_smallest_p_is_two_of_all_deals(n_a, n_b):
   expected = 2 / math.comb(n_a + n_b, n_a)
@@ -129,6 +157,20 @@ def test_holm_steps_down_and_keeps_the_order():
   assert stats.holm([]) == []
 
 
+def test_holm_finds_something_in_five_percent_of_empty_families(monkeypatch):
+  # statsmodels collects garbage in every call, for most of a tenth of a second.
+  monkeypatch.setattr(gc, "collect", lambda: 0)
+  rng = np.random.default_rng(2)
+  families = [
+    stats.holm(
+      [stats.mann_whitney(*rng.normal(60, 2, (2, 20))) for _ in range(5)]
+    )
+    for _ in range(1000)
+  ]
+  low, high = scipy.stats.binom.interval(0.99, 1000, 0.05)
+  assert low <= sum(min(ps) <= 0.05 for ps in families) <= high
+
+
 def test_every_method_meets_both_baselines_once():
   def tasks(shift):
     return {
@@ -137,8 +179,8 @@ def test_every_method_meets_both_baselines_once():
     }
 
   found = results(multi=tasks(1), single_to_multi=tasks(4), single=tasks(0))
-  tests = stats.compare(found)
-  assert [(t["a"], t["b"], t["task"]) for t in tests] == [
+  every = stats.compare(found)
+  expected = [
     (a, b, task)
     for a, b in [
       ("multi", "single"),
@@ -147,21 +189,116 @@ def test_every_method_meets_both_baselines_once():
     ]
     for task in ("average", "rte", "cola")
   ]
-  assert {t["test"] for t in tests} == {"mann-whitney-u"}
-  by_hand = [
-    rank_sum_p(
-      *(
-        found["average"][t[side]]
-        if t["task"] == "average"
-        else found["methods"][t[side]][t["task"]]["scores"]
-        for side in "ab"
-      )
-    )
-    for t in tests
+  kinds = ("bootstrap", "mann-whitney-u", "paired-bootstrap")
+  assert [(t["test"], t["a"], t["b"], t["task"]) for t in every] == [
+    (kind, *row) for kind in kinds for row in expected
   ]
-  assert [t["p"] for t in tests] == pytest.approx(by_hand)
-  # One family: the correction is for all nine, not per pair or per task.
-  assert [t["p_holm"] for t in tests] == pytest.approx(stats.holm(by_hand))
+  by_hand = {
+    "bootstrap": bootstrap.difference_test,
+    "mann-whitney-u": rank_sum_p,
+    "paired-bootstrap": bootstrap.paired_test,
+  }
+  for kind, function in by_hand.items():
+    tests = [t for t in every if t["test"] == kind]
+    ps = [
+      function(
+        *(
+          found["average"][t[side]]
+          if t["task"] == "average"
+          else found["methods"][t[side]][t["task"]]["scores"]
+          for side in "ab"
+        )
+      )
+      for t in tests
+    ]
+    assert [t["p"] for t in tests] == pytest.approx(ps)
+    # One family a kind: the correction is for its nine, not per pair or task.
+    assert [t["p_holm"] for t in tests] == pytest.approx(stats.holm(ps))
+    assert {t["family"] for t in tests} == {9}
+  assert [
+    (row["a"], row["b"], row["task"]) for row in stats.differences(found)
+  ] == expected
+
+
+def test_one_method_more_changes_no_p():
+  def tasks(shift):
+    return {"rte": record(*(60 + shift + x for x in (0.0, 1.0, 2.5, 3.0)))}
+
+  few = results(single=tasks(0), multi=tasks(1))
+  many = results(multi_to_multi=tasks(2), single=tasks(0), multi=tasks(1))
+  ps = {(t["test"], t["a"], t["b"]): t["p"] for t in stats.compare(many)}
+  for t in stats.compare(few):
+    assert ps[t["test"], t["a"], t["b"]] == t["p"]
+  assert stats.compare(few) == stats.compare(few)
+  assert stats.compare(few) != stats.compare(few, seed=1)
+
+
+def test_pairs_are_of_the_same_seed_whatever_their_place():
+  a = record(60.0, 70.0, 80.0, 65.0, seeds=[0, 1, 2, 3])
+  b = record(81.0, 60.5, 70.5, 99.0, seeds=[2, 0, 1, 9])
+  tests = stats.compare(results(single={"rte": b}, multi={"rte": a}))
+  (paired,) = [t for t in tests if t["test"] == "paired-bootstrap"]
+  assert paired["p"] == bootstrap.paired_test(
+    [60.0, 70.0, 80.0], [60.5, 70.5, 81.0]
+  )
+  # Two seeds in common are too few, and so nothing is paired.
+  b["seeds"][0] = 8
+  tests = stats.compare(results(single={"rte": b}, multi={"rte": a}))
+  assert {t["test"] for t in tests} == {"bootstrap", "mann-whitney-u"}
+
+
+def test_average_is_paired_by_the_seeds_it_has():
+  def tasks(*seeds):
+    scores = [60.0 + 3 * seed % 7 for seed in seeds]
+    return {"rte": record(*scores, seeds=seeds), "cola": record(*scores)}
+
+  found = results(single=tasks(0, 1, 2), multi=tasks(2, 0, 1))
+  assert list(stats.by_seed(found, "multi", "average")) == [2, 0, 1]
+  assert stats.by_seed(found, "single", "rte") == {0: 60.0, 1: 63.0, 2: 66.0}
+  found["average"]["multi"].pop()  # as a task that does not count would do
+  assert stats.by_seed(found, "multi", "average") == {}
+
+
+def test_multi_bootstrap_needs_ten_trials_on_both_sides():
+  rng = np.random.default_rng(3)
+  labels = rng.integers(2, size=60)
+  say = [
+    np.where(rng.random((trials, 60)) < share, labels, 1 - labels)
+    for trials, share in ((10, 0.7), (11, 0.8), (9, 0.8))
+  ]
+  full, drawn = multibootstrap.resample_examples(
+    np.concatenate(say), labels, "accuracy", draws=199
+  )
+  methods = ("multi", "single", "multi->multi")
+  ends = (slice(0, 10), slice(10, 21), slice(21, 30))
+  found = results(
+    **{m: {"rte": record(*full[k])} for m, k in zip(methods, ends, strict=True)}
+  )
+  resampled = {
+    (m, "rte"): (full[k], drawn[:, k])
+    for m, k in zip(methods, ends, strict=True)
+  }
+  tests = stats.compare(found, resampled)
+  (multi,) = [t for t in tests if t["test"] == "multi-bootstrap"]
+  expected = multibootstrap.multi_bootstrap(
+    say[0], say[1], labels, "accuracy", paired_seeds=False, draws=199
+  )
+  assert (multi["a"], multi["b"], multi["family"]) == ("multi", "single", 1)
+  assert multi["p"] == multi["p_holm"] == expected.p
+  d = expected.difference
+  assert multi["difference"] == [d.value, d.low, d.high]
+
+
+def test_differences_have_intervals_and_seeds():
+  a, b = [64.0, 63.0, 66.0, 65.5], [60.0, 61.0, 62.5, 60.5]
+  (row,) = stats.differences(
+    results(single={"rte": record(*b)}, multi={"rte": record(*a)})
+  )
+  assert row["difference"][0] == pytest.approx(64.75 - 60.75)
+  value, low, high = row["difference"]
+  assert low < value < high
+  assert row["superiority"][0] == row["superiority"][2] == 1
+  assert 4 <= row["seeds_needed"] <= 6
 
 
 def test_too_few_or_missing_scores_are_not_tested():
@@ -178,7 +315,7 @@ def test_too_few_or_missing_scores_are_not_tested():
     },
   )
   assert math.isnan(found["average"]["single"][2])
-  assert [t["task"] for t in stats.compare(found)] == ["rte"]
+  assert {t["task"] for t in stats.compare(found)} == {"rte"}
 
 
 def test_average_of_one_task_is_not_tested_twice():
@@ -186,7 +323,8 @@ def test_average_of_one_task_is_not_tested_twice():
     single={"rte": record(1.0, 2.0, 3.0)}, multi={"rte": record(4.0, 5.0, 6.0)}
   )
   assert stats.columns(one) == ["rte"]
-  assert [t["task"] for t in stats.compare(one)] == ["rte"]
+  kinds = [t["test"] for t in stats.compare(one)]
+  assert kinds == ["bootstrap", "mann-whitney-u", "paired-bootstrap"]
   assert stats.columns(one | {"average": {}}) == ["rte"]
 
 

@@ -1,0 +1,67 @@
+"""Results to report: what results.json holds, with numbers easy to check."""
+
+import itertools
+
+from markdown_it import MarkdownIt
+
+from bam_jax import stats
+
+ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
+GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]
+
+
+def record(*scores, **changes):
+  found = {
+    "metric": "accuracy",
+    "scores": list(scores),
+    "seeds": list(range(len(scores))),
+    "all": {"accuracy": list(scores)},
+    "examples": 277,
+  }
+  return found | changes
+
+
+def results(methods, **changes):
+  names = dict.fromkeys(t for tasks in methods.values() for t in tasks)
+  found = {
+    "schema": 1,
+    "encoder": "some/encoder",
+    "commit": "0123abc",
+    "methods": methods,
+    "average": {m: stats.average(r, list(names)) for m, r in methods.items()},
+  }
+  found["tests"] = stats.compare(found)
+  found["differences"] = stats.differences(found)
+  return found | changes
+
+
+def three(trials=3):
+  """Three methods on two tasks; the numbers are easy to check by eye."""
+  scores = {
+    "single": {"rte": [60.0, 61.0, 63.0], "stsb": [85.0, 85.0, 85.0]},
+    "multi": {"rte": [70.0, 70.0, 73.0], "stsb": [80.04, 83.0, 80.0]},
+    "single->multi": {"rte": [71.0, 68.0, 74.0], "stsb": [84.96, 86.0, 84.0]},
+  }
+  return results(
+    {
+      method: {t: record(*x[:trials]) for t, x in tasks.items()}
+      for method, tasks in scores.items()
+    }
+  )
+
+
+def read(text):
+  """Parses Markdown: its tables as lists of rows, and every token's type."""
+  parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+  tokens = parser.parse(text)
+  found, kinds = [], set()
+  for before, token in itertools.pairwise([tokens[0], *tokens]):
+    kinds.add(token.type)
+    kinds |= {child.type for child in token.children or ()}
+    if token.type == "table_open":
+      found.append([])
+    elif token.type == "tr_open":
+      found[-1].append([])
+    elif before.type in ("th_open", "td_open"):
+      found[-1][-1].append("".join(c.content for c in token.children))
+  return found, kinds

@@ -1,0 +1,152 @@
+"""results.json from scores and kept logits; nothing is trained here."""
+
+import json
+from types import SimpleNamespace
+
+from ml_collections import ConfigDict
+import numpy as np
+import pytest
+
+from bam_jax import evaluate, multibootstrap, predictions, results, stats
+from bam_jax.plan import plan
+from bam_jax.predictions import Predictions
+from bam_jax.tasks import get_tasks
+from bam_jax.workdir import Workdir
+
+TASKS = ("rte", "stsb")
+ROWS = {"rte": 30, "stsb": 20}
+METHODS = ("single", "multi")
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+  monkeypatch.setattr(multibootstrap, "DRAWS", 199)
+
+
+def answers(task, seed, skill):
+  rng = np.random.default_rng([seed, ROWS[task.name]])
+  n = ROWS[task.name]
+  index = rng.permutation(n)
+  labels = (index % 2 if task.labels else index / n).astype(np.float32)
+  gold = np.eye(2)[index % 2] if task.labels else labels[:, None]
+  noise = rng.normal(0, 1, gold.shape)
+  logits = (skill * gold + noise).astype(np.float32)
+  return Predictions(index, logits, labels)
+
+
+def trained(path, trials=10, split="validation", kept=METHODS):
+  """A working directory as it is after training, and its experiment."""
+  workdir = Workdir(path)
+  tasks = get_tasks(TASKS)
+  methods = plan(METHODS, TASKS, outside=())
+  runs = [run for runs in methods.values() for run in runs]
+  for run in runs:
+    method = run.name.split(".")[0]
+    for seed in range(trials):
+      logits, entry = {}, {"scores": {}, "examples": {}}
+      for task in get_tasks(run.tasks):
+        rows = answers(task, seed, 1 + METHODS.index(method))
+        logits[task.name, split] = rows
+        found = evaluate.scores(task, rows.logits, rows.labels)
+        entry["scores"][task.name] = found
+        entry["examples"][task.name] = len(rows.labels)
+      workdir.record(run.name, seed, entry)
+      if method in kept:
+        predictions.write(predictions.path(workdir.run(run.name), seed), logits)
+  config = ConfigDict(
+    {"encoder": "tiny", "data": {"holdout": 0.1 * (split == "holdout")}}
+  )
+  return SimpleNamespace(
+    config=config,
+    workdir=workdir,
+    trained_tasks=tasks,
+    methods=methods,
+    runs=runs,
+    seeds=tuple(range(trials)),
+  )
+
+
+def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
+  found = results.gather(trained(tmp_path))
+  tests = {(t["test"], t["task"]): t for t in found["tests"]}
+  kinds = {kind for kind, _ in tests}
+  assert kinds == set(stats.TESTS)
+  # The average is of no dev set of its own.
+  assert ("multi-bootstrap", "average") not in tests
+  for task in get_tasks(TASKS):
+    a, b = (
+      predictions.together(
+        {
+          str(seed): answers(task, seed, 1 + METHODS.index(method))
+          for seed in range(10)
+        }
+      )
+      for method in ("multi", "single")
+    )
+    regression = task.kind == "regression"
+    expected = multibootstrap.multi_bootstrap(
+      predictions.predicted(a.logits, regression=regression),
+      predictions.predicted(b.logits, regression=regression),
+      a.labels,
+      task.headline,
+      paired_seeds=False,
+      draws=199,
+    )
+    test = tests["multi-bootstrap", task.name]
+    assert test["p"] == expected.p
+    assert test["difference"][0] == pytest.approx(expected.difference.value)
+    means = [
+      np.mean(found["methods"][method][task.name]["scores"])
+      for method in ("multi", "single")
+    ]
+    assert test["difference"][0] == pytest.approx(means[0] - means[1])
+  # Of RTE alone: STS-B is a regression.
+  assert [list(found["calibration"][m]) for m in METHODS] == [["rte"], ["rte"]]
+  assert len(found["calibration"]["multi"]["rte"]["ece"]) == 10
+  rows = {(row["task"], row["b"]) for row in found["differences"]}
+  assert rows == {(task, "single") for task in ("average", *TASKS)}
+  json.loads(json.dumps(found, allow_nan=False))
+
+
+@pytest.mark.parametrize(
+  ("changes", "multi", "calibrated"),
+  [
+    ({"trials": 9}, False, ["single", "multi"]),
+    ({"kept": ("multi",)}, False, ["multi"]),
+    ({"kept": ()}, False, []),
+    ({"split": "holdout"}, True, ["single", "multi"]),
+  ],
+)
+def test_what_is_kept_decides(tmp_path, changes, multi, calibrated):
+  found = results.gather(trained(tmp_path, **changes))
+  kinds = {t["test"] for t in found["tests"]}
+  assert ("multi-bootstrap" in kinds) == multi
+  assert {"bootstrap", "mann-whitney-u"} < kinds
+  assert list(found["calibration"]) == calibrated
+
+
+def test_a_trial_without_logits_leaves_its_method_out(tmp_path):
+  experiment = trained(tmp_path)
+  predictions.path(experiment.workdir.run("multi.rte+stsb"), 4).unlink()
+  found = results.gather(experiment)
+  assert list(found["calibration"]) == ["single"]
+
+
+def test_logits_of_other_scores_are_refused(tmp_path):
+  experiment = trained(tmp_path)
+  file = predictions.path(experiment.workdir.run("single.rte"), 3)
+  other = answers(get_tasks(["rte"])[0], 3, 9.0)
+  predictions.write(file, {("rte", "validation"): other})
+  with pytest.raises(
+    ValueError, match="logits of single on rte are not those that were scored"
+  ):
+    results.gather(experiment)
+
+
+def test_logits_of_another_split_are_refused(tmp_path):
+  experiment = trained(tmp_path)
+  file = predictions.path(experiment.workdir.run("single.rte"), 3)
+  (rows,) = predictions.read(file).values()
+  predictions.write(file, {("rte", "holdout"): rows})
+  with pytest.raises(ValueError, match=r"seed-3.npz has no rte/validation"):
+    results.gather(experiment)

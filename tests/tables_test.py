@@ -1,0 +1,128 @@
+"""What stands beside the scores: stars, effects, intervals, calibration."""
+
+import numpy as np
+import pytest
+
+from bam_jax import calibration, report, tables
+from tests.outcomes import ODD, read, record, results, three
+
+
+def far_apart():
+  """Single→Multi is far above both others on RTE, and above one on STS-B."""
+  spread = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
+  scores = {
+    "single": {"rte": 60 + spread, "stsb": 80 + spread},
+    "multi": {"rte": 65 + spread, "stsb": 90 + spread},
+    "single->multi": {"rte": 75 + spread, "stsb": 90.5 + spread},
+  }
+  return {
+    m: {t: record(*x.tolist()) for t, x in tasks.items()}
+    for m, tasks in scores.items()
+  }
+
+
+def test_stars_are_of_what_beats_both_baselines():
+  found = results(far_apart())
+  # Multi has only one to beat and has no stars.
+  assert tables.stars(found).keys() == {
+    ("single->multi", "rte"),
+    ("single->multi", "average"),
+  }
+  text = report.markdown(found)
+  assert "| **76.5**∗∗∗ ± 1.1 | **92.0** ± 1.1 |" in text
+  assert "∗, ∗∗, ∗∗∗: better than both Single and Multi" in text
+  assert "9 bootstrap, 9 mann-whitney-u, 9 paired-bootstrap" in text
+
+
+@pytest.mark.parametrize(
+  ("p", "mark"), [(0.0009, "∗∗∗"), (0.009, "∗∗"), (0.049, "∗"), (0.05, None)]
+)
+def test_stars_by_the_larger_p(p, mark):
+  found = results(far_apart())
+  for test in found["tests"]:
+    test["p_holm"] = p if test["b"] == "multi" else 1e-4
+  assert tables.stars(found).get(("single->multi", "rte")) == mark
+
+
+def test_no_stars_for_a_loss_or_without_both_baselines():
+  methods = far_apart()
+  methods["single->multi"], methods["single"] = (
+    methods["single"],
+    methods["single->multi"],
+  )
+  assert tables.stars(results(methods)) == {}
+  methods = far_apart()
+  del methods["single"]
+  found = results(methods)
+  assert found["tests"]
+  assert tables.stars(found) == {}
+  assert "∗" not in report.markdown(found)
+
+
+def test_differences_are_those_of_the_file():
+  found = results(far_apart())
+  row = found["differences"][1]
+  assert (row["a"], row["b"], row["task"]) == ("multi", "single", "rte")
+  header, *rows = read(report.markdown(found))[0][3]
+  assert header == [
+    *("Task", "Pair", "Difference", "P(better)"),
+    *("bootstrap", "mann-whitney-u", "paired-bootstrap", "Seeds needed"),
+  ]
+  low, high = row["difference"][1:]
+  assert rows[1][:3] == [
+    *("RTE", "Multi over Single"),
+    f"+5.00 [{low:+.2f}, {high:+.2f}]",
+  ]
+  assert rows[1][3].startswith("1.00 [0.")
+  ps = [t for t in found["tests"] if t["a"] == "multi" and t["task"] == "rte"]
+  assert rows[1][4:7] == [
+    f"{tables.p_value(t['p'])} ({tables.p_value(t['p_holm'])})" for t in ps
+  ]
+  assert rows[1][7] == str(row["seeds_needed"]) == "4"
+  # Files of before have none of it.
+  del found["differences"]
+  assert "## Differences" not in report.markdown(found)
+
+
+def test_spread_of_every_cell():
+  found = results({"single": {"rte": record(60.0), "cola": record(None)}})
+  header, *rows = read(report.markdown(found))[0][1]
+  assert header[2:] == ["Trials", "Median", "95 % interval", "Mean ± sd"]
+  # A task with a score that is no number has no line.
+  assert rows == [["RTE", "Single", "1", "60.00", "–", "60.00"]]
+  rows = tables.spread(tables.grid(three()))
+  assert rows[4] == [
+    *("RTE", "Single", "3", "61.00"),
+    *("[60.00, 63.00]", "61.33 ± 1.53"),
+  ]
+
+
+def test_calibration_has_a_table_and_a_picture(tmp_path):
+  rng = np.random.default_rng(0)
+  labels = rng.integers(2, size=60)
+  kept = [
+    calibration.summary(rng.normal(0, n, (2, 60, 2)), labels) for n in (1, 3)
+  ]
+  found = three() | {
+    "calibration": {
+      "single": {"rte": kept[0]},
+      "multi->multi->multi": {"rte": kept[1], ODD: kept[1]},
+    }
+  }
+  table = read(report.markdown(found))[0][5]
+  assert table[0][2:] == ["ECE", "ECE, equal mass", "Brier", "NLL"]
+  assert table[1][:2] == ["RTE", "Single"]
+  values = 100 * np.array(kept[0]["ece"])
+  assert table[1][2] == f"{np.median(values):.2f} ± {values.std(ddof=1):.2f}"
+  assert table[1][5].startswith(f"{np.median(kept[0]['nll']):.2f} ")
+  report.write(found, tmp_path)
+  png = (tmp_path / "report/calibration.png").read_bytes()
+  assert png.startswith(b"\x89PNG")
+  report.write(found, tmp_path)
+  assert (tmp_path / "report/calibration.png").read_bytes() == png
+  found["calibration"]["single"]["rte"] = kept[1]
+  report.write(found, tmp_path)
+  assert (tmp_path / "report/calibration.png").read_bytes() != png
+  # A report without it leaves no picture of another time behind.
+  report.write(three(), tmp_path)
+  assert not (tmp_path / "report/calibration.png").exists()
