@@ -105,7 +105,7 @@ def resample_examples(
   Raises:
     ValueError: the shapes do not fit, or there is no such metric.
   """
-  predicted, labels = np.asarray(predicted), np.asarray(labels)
+  predicted, labels = np.asarray(predicted), np.asarray(labels, np.float64)
   if metric not in SCORERS:
     raise ValueError(f"metric is {metric!r}; choose from {', '.join(SCORERS)}")
   if predicted.ndim != 2 or predicted.shape[1:] != labels.shape:

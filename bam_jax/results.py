@@ -12,7 +12,7 @@ from bam_jax.plan import scored
 from bam_jax.predictions import Predictions
 from bam_jax.tasks import Task
 from bam_jax.workdir import commit
-from bam_jax.writer import bar
+from bam_jax.writer import Bars, bar
 
 
 def gather(experiment: Experiment) -> dict[str, Any]:
@@ -79,7 +79,9 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       if found := calibration.summary(rows.logits, rows.labels):
         results["calibration"].setdefault(method, {})[task.name] = found
     resampled |= _resampled(methods, task, kept)
-  results["tests"] = stats.compare(results, resampled)
+  results["tests"] = stats.compare(
+    results, resampled, progress=functools.partial(Bars(), "tests")
+  )
   results["differences"] = stats.differences(results)
   return results
 

@@ -4,7 +4,7 @@ Every p-value comes from scipy or statsmodels. Nothing here needs JAX, so a
 laptop can read what a pod has trained.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import functools
 import math
@@ -221,7 +221,11 @@ Resampled = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 
 def compare(
-  results: Mapping, resampled: Resampled | None = None, *, seed: int = 0
+  results: Mapping,
+  resampled: Resampled | None = None,
+  *,
+  seed: int = 0,
+  progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[dict]:
   """Tests every method against the baselines, on the average and every task.
 
@@ -239,6 +243,8 @@ def compare(
     resampled: scores on resamples of dev, of the same draws for each task.
     seed: of the resamples; every test starts from it, so that one method more
       changes no other's p.
+    progress: called with how many of the differences are tested, and of how
+      many.
 
   Returns:
     The "tests" of results.json: a, b, task, test, p, p_holm, and in "family"
@@ -246,11 +252,13 @@ def compare(
     the "difference" of the mean scores with the ends of its interval.
   """
   families: dict[str, list[dict]] = {kind: [] for kind in TESTS}
-  for a, b, column in _compared(results):
+  pairs = list(_compared(results))
+  for done, (a, b, column) in enumerate(pairs, 1):
     found = _tested(results, a, b, column, resampled or {}, seed)
     for kind, values in found.items():
       row = {"a": a, "b": b, "task": column, "test": kind}
       families[kind].append(row | values)
+    progress(done, len(pairs))
   rows = []
   for family in families.values():
     corrected = holm([row["p"] for row in family])
