@@ -84,9 +84,10 @@ def test_a_model_that_knows_its_chances_has_no_error():
 
 def test_edges_belong_to_the_bin_below():
   # Two classes of equal chance: confidence is exactly one half.
-  found = calibration.reliability(np.zeros((3, 2)), np.zeros(3), bins=2)
-  assert found.count.tolist() == [3]
-  assert found.confidence.tolist() == [0.5]
+  logits = np.array([[0.0, 0.0], [0.0, 0.0], [0.1, 0.0]])
+  found = calibration.reliability(logits, np.zeros(3), bins=2)
+  assert found.count.tolist() == [2, 1]
+  assert found.confidence[0] == 0.5
   sure = calibration.reliability(np.array([[0.0, 99.0]]), np.ones(1), bins=4)
   assert sure.confidence.tolist() == [1.0]
   few = calibration.reliability(

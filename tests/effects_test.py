@@ -43,6 +43,20 @@ def test_superiority_interval_holds_the_truth(shift):
   assert held / 1000 >= scipy.stats.binom.ppf(0.005, 1000, 0.95) / 1000
 
 
+def test_superiority_interval_ends_where_the_truth_would_be_too_far():
+  n = 7
+  rng = np.random.default_rng(3)
+  found = effects.superiority(rng.normal(1, 1, n), rng.normal(0, 1, n))
+  z = statistics.NormalDist().inv_cdf(0.975)
+  assert 0 < found.low < found.value < found.high < 1
+  for end in (found.low, found.high):
+    # The variance of Hanley and McNeil (1982), were `end` the truth.
+    q1, q2 = end / (2 - end), 2 * end**2 / (1 + end)
+    both = (n - 1) * (q1 + q2 - 2 * end**2)
+    variance = (end * (1 - end) + both) / n**2
+    assert abs(end - found.value) == pytest.approx(z * math.sqrt(variance))
+
+
 def test_superiority_without_overlap_is_still_in_doubt():
   found = effects.superiority([5.0, 6.0, 7.0], [1.0, 2.0, 3.0])
   assert (found.value, found.high) == (1.0, 1.0)

@@ -20,7 +20,7 @@ def values(rng, trials, examples):
   labels = np.round(rng.random(examples), 1)  # ties, as STS-B has them
   predicted = labels + rng.normal(0, 0.3, (trials, examples))
   predicted[0] = np.round(predicted[0], 1)
-  return predicted + 1000, labels
+  return predicted + 1e5, labels  # large, so that sums of squares lose digits
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,16 @@ def test_weighted_score_is_that_of_the_written_out_resample(metric, count):
     np.testing.assert_allclose(found[draw], expected, atol=1e-9)
   if metric in ("matthews", "pearson", "spearman"):
     assert np.all(found[5] == 0)
+
+
+@pytest.mark.parametrize("metric", ["pearson", "spearman"])
+def test_a_side_that_is_constant_in_a_draw_has_no_correlation(metric):
+  labels = np.array([0.1, 0.7, 0.3, 0.9, 0.2, 0.6])
+  predicted = np.array([[0.1, 0.1, 0.1, 0.3, 0.8, 0.5]])
+  weights = np.zeros((50, 6))
+  weights[:, :3] = np.random.default_rng(7).integers(1, 9, (50, 3))
+  for x, y in ((predicted, labels), (labels[None], predicted[0])):
+    assert np.all(multibootstrap.SCORERS[metric](x, y)(weights) == 0)
 
 
 def test_there_is_a_weighted_form_of_every_metric():

@@ -255,6 +255,9 @@ def test_average_is_paired_by_the_seeds_it_has():
   found = results(single=tasks(0, 1, 2), multi=tasks(2, 0, 1))
   assert list(stats.by_seed(found, "multi", "average")) == [2, 0, 1]
   assert stats.by_seed(found, "single", "rte") == {0: 60.0, 1: 63.0, 2: 66.0}
+  found["methods"]["multi"]["cola"] = record(1.0, 2.0, seeds=[1, 2])
+  found["average"]["multi"] = [1.5, 2.5]
+  assert stats.by_seed(found, "multi", "average") == {2: 1.5, 1: 2.5}
   found["average"]["multi"].pop()  # as a task that does not count would do
   assert stats.by_seed(found, "multi", "average") == {}
 
