@@ -308,9 +308,7 @@ def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
     raise Damaged(
       f"no parameters in {path}; train that run first: --config.stage=train"
     )
-  cure = (
-    f"delete {path.parents[1]} and run the same command again to train it anew"
-  )
+  cure = f"delete {path} and run the same command again to train it anew"
   try:
     tree, meta = _read(path, jax.local_devices()[0])
   except Damaged as damage:

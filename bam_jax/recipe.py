@@ -17,6 +17,7 @@ from bam_jax import (
   distributed,
   evaluate,
   predict,
+  predictions,
   report,
   results,
   teach,
@@ -212,6 +213,15 @@ class Recipe(Lessons):
     entry |= {"step": meta["step"], "seconds": round(meta["seconds"], 1)}
     with distributed.leader_first(f"{run.name} seed {seed} scored"):
       if distributed.leader():
+        predictions.write(
+          predictions.path(self.workdir.run(run.name), seed),
+          {
+            (task.name, split): predictions.Predictions(
+              rows.index, logits[task.name, split][0], rows.labels
+            )
+            for task, split, rows in datasets
+          },
+        )
         self.workdir.record(run.name, seed, entry)
     shown = ", ".join(
       f"{task.name} {entry['scores'][task.name][task.headline]:.1f}"

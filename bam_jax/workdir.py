@@ -58,7 +58,7 @@ def read_json(path: Path) -> Any:
     return {}
   try:
     return json.loads(path.read_text())
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise ValueError(
       f"{path} is not JSON ({error}); delete it and run the same command again"
     ) from error
@@ -183,8 +183,10 @@ class Workdir:
       file.truncate(0)
       file.write(f"{owner} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
       file.flush()
-      yield
-      file.truncate(0)
+      try:
+        yield
+      finally:
+        file.truncate(0)
 
   def holder(self) -> str:
     """Returns whose command is at work in the directory; "" = nobody's.
@@ -211,10 +213,11 @@ class Workdir:
     Raises:
       ValueError: it was made with other settings.
     """
-    was = read_json(self.file)
-    if not was:
+    if not self.file.exists():
       return
-    if not isinstance(was, Mapping) or "config" not in was:
+    was = read_json(self.file)
+    known = isinstance(was, Mapping) and isinstance(was.get("config"), Mapping)
+    if not known:
       raise ValueError(
         f"{self.file} is not a config of bam_jax; take another --workdir"
       )
