@@ -191,7 +191,7 @@ def data(workdir: Workdir, experiment: Experiment | None) -> Iterator[Finding]:
   with bar("data", len(folders) + len(logits), text="verifies") as advance:
     for path in folders:
       try:
-        shards.open_dataset(path)
+        shards.verify(path)
         whole += 1
       except ValueError as error:
         yield Finding(Level.PROBLEM, "features", one_line(error))

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from bam_jax.checkpoint import KEPT, Damaged, load_params
-from bam_jax.data import shards
+from bam_jax.data import builders
 
 ROOT = Path(__file__).resolve().parent.parent
 # Steps of a run; none of the numbers below divides another.
@@ -173,14 +173,7 @@ def compare_states(kept: Path, workdir: Path) -> tuple[int, list[str]]:
 
 def logits(folder: Path) -> np.ndarray:
   """Returns the index and the logits of a teacher's dataset, f64[N, 1 + C]."""
-  chunks = shards.rows(shards.open_dataset(folder), "train")
-  return np.array(
-    [
-      [*row["index"].int64_list.value, *row["logits"].float_list.value]
-      for rows in chunks
-      for row in rows
-    ]
-  )
+  return np.column_stack(builders.read_logits(folder, expected={}))
 
 
 def curve(workdir: Path) -> dict[str, bytes]:
