@@ -234,6 +234,7 @@ def main(argv: Sequence[str]) -> None:
     else:
       raise
     print(f"error: {said}", file=sys.stderr)
+  stop.over()
   distributed.leave(code)
 
 

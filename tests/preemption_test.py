@@ -25,6 +25,18 @@ while not stop():
   time.sleep(0.01)
 print("stopped")
 """
+# Hears a signal when Python has already put its handlers away.
+LATE = """
+import os, signal
+from bam_jax.preemption import Preemption
+class Late:
+  def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGTERM):
+    kill(me, number)
+late = Late()
+stop = Preemption()
+print("busy", flush=True)
+stop.over()
+"""
 
 
 def started(code: str) -> subprocess.Popen:
@@ -64,3 +76,9 @@ def test_a_run_that_comes_to_no_step_ends_when_its_grace_is_over():
   _, err = process.communicate(timeout=60)
   assert process.returncode == 3
   assert "goes on from the last checkpoint" in err
+
+
+def test_a_signal_after_the_end_does_not_change_the_exit_code():
+  process = started(LATE)
+  process.communicate(timeout=60)
+  assert process.returncode == 0
