@@ -53,6 +53,7 @@ PARTS = (
   "teachers",
   "tokenizer",
   "metrics",
+  "dev_logits",
   "scores",
   "results",
   "config",

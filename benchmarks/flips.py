@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import train
+from bam_jax import predictions, train
 from bam_jax.checkpoint import Checkpoints
 from bam_jax.lessons import Lessons
 from bam_jax.tasks import get_tasks
@@ -19,7 +19,14 @@ from benchmarks import fuse, study
 from benchmarks.bench import Bench
 
 # What is damaged, in turn; text that people may edit is not sealed.
-PARTS = ("parameters", "states", "features", "teachers", "tokenizer")
+PARTS = (
+  "parameters",
+  "states",
+  "features",
+  "teachers",
+  "tokenizer",
+  "dev_logits",
+)
 # Every how many cases the whole command is run in place of the reader alone.
 COMMAND_EVERY = 20
 # The exit code of what is the user's to mend.
@@ -100,6 +107,11 @@ def look(
   if part == "parameters":
     found, meta = study.checkpoint(workdir.joinpath(*names[:4]))
     return found | {"meta": np.array(json.dumps(meta))}, []
+  if part == "dev_logits":
+    rows = {}
+    for name, each in predictions.read(workdir / path).items():
+      rows |= arrays("/".join(name), each)
+    return rows, []
   lessons = lessons_of(workdir)
   if part == "states":
     return restored(lessons, workdir.joinpath(*names[:4]))
@@ -260,8 +272,12 @@ def ran(
       return "no sentence", [f"{path}: the command ended with {code}"]
     outcome = "detected"
     cure = re.search(r"delete (\S+?)[;,]? (?:and|again)", said)
-    if not names_it(said, bench.work, path) or not cure:
+    again = re.search(r"--config\.stage=\w+", said)
+    if not names_it(said, bench.work, path) or not (cure or again):
       return "unnamed", [f"{path}: {said[-300:]!r} names neither it nor a cure"]
+    if not cure:
+      bench.run([*args, again[0]])
+      continue
     gone = Path(cure[1])
     assert gone.is_relative_to(bench.work), gone
     shutil.rmtree(gone) if gone.is_dir() else gone.unlink()

@@ -171,9 +171,10 @@ def compare_states(kept: Path, workdir: Path) -> tuple[int, list[str]]:
   return len(found), said
 
 
-def logits(folder: Path) -> np.ndarray:
-  """Returns the index and the logits of a teacher's dataset, f64[N, 1 + C]."""
-  return np.column_stack(builders.read_logits(folder, expected={}))
+def logits(folder: Path) -> bytes:
+  """Returns the bytes of a teacher's index and logits."""
+  index, found = builders.read_logits(folder, expected={})
+  return index.tobytes() + found.tobytes()
 
 
 def curve(workdir: Path) -> dict[str, bytes]:
@@ -206,9 +207,9 @@ def gap(want: Path, got: Path) -> float:
 def differences(want: Path, got: Path) -> list[str]:
   """Says how a finished study differs from another; [] = in no bit.
 
-  Compared are the parameters of every trial, metrics.jsonl as bytes, the
-  logits of every teacher, scores.json and results.json but for times and
-  commit.
+  Compared are the parameters of every trial, metrics.jsonl and the dev logits
+  as bytes, the logits of every teacher, scores.json and results.json but for
+  times and commit.
 
   Raises:
     ValueError: something in one of them is damaged.
@@ -217,6 +218,7 @@ def differences(want: Path, got: Path) -> list[str]:
   for pattern in (
     "runs/*/checkpoints/*",
     "runs/*/*.json*",
+    "runs/*/dev_logits/*",
     "data/teachers/*/*/*",
     "results.json",
   ):
@@ -234,9 +236,9 @@ def differences(want: Path, got: Path) -> list[str]:
       if "checkpoints" in pattern:
         said += compare(a, b)
       elif "teachers" in pattern:
-        if logits(a).tobytes() != logits(b).tobytes():
+        if logits(a) != logits(b):
           said.append(f"{b}: its logits")
-      elif a.suffix == ".jsonl":
+      elif a.suffix in (".jsonl", ".npz"):
         if a.read_bytes() != b.read_bytes():
           said.append(f"{b}: its bytes")
       elif untimed(json.loads(a.read_text())) != untimed(
