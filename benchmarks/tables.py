@@ -48,7 +48,11 @@ def kills(lines: Sequence[Mapping]) -> str:
 
 def terms(lines: Sequence[Mapping]) -> str:
   """Says how long the processes took."""
-  words = {0: "done (0)", 3: "saved (3)", -15: "ended by the signal itself (-15)"}
+  words = {
+    0: "done (0)",
+    3: "saved (3)",
+    -15: "ended by the signal itself (-15)",
+  }
   ends = counted(words.get(x["code"], f"code {x['code']}") for x in lines)
   cold = [x["seconds"] for x in lines if x["cold"]]
   return (
