@@ -8,11 +8,14 @@ flipped bytes come back from disk without a complaint.
 
 from collections.abc import Callable, Iterator, Mapping
 import contextlib
+import functools
 import hashlib
 import json
+import logging
 from pathlib import Path
 import re
 import shutil
+import sys
 from typing import Any
 
 import jax
@@ -108,6 +111,24 @@ def _seal(meta: Mapping[str, Any]) -> str:
   return hashlib.sha256(text.encode()).hexdigest()
 
 
+@functools.cache
+def _hush() -> None:
+  """Keeps a failed read to the one sentence that we make of it.
+
+  Orbax closes its event loop at the first array that cannot be read; each of
+  the others then finds it closed, or fails unheard, and a traceback of that is
+  printed.
+  """
+  logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+  usual = sys.unraisablehook
+
+  def hook(seen) -> None:
+    if str(seen.exc_value) != "Event loop is closed":
+      usual(seen)
+
+  sys.unraisablehook = hook
+
+
 def _restore(read: Callable, shapes: Any, path: Path) -> tuple[Any, dict]:
   """Reads and checks a checkpoint; returns the tree and its meta.
 
@@ -122,6 +143,7 @@ def _restore(read: Callable, shapes: Any, path: Path) -> tuple[Any, dict]:
   args = ocp.args.Composite(
     state=ocp.args.StandardRestore(shapes), meta=ocp.args.JsonRestore()
   )
+  _hush()
   try:
     found = read(args)
     tree, meta = found["state"], dict(found["meta"])
@@ -260,6 +282,7 @@ def _read(path: Path, device: jax.Device) -> tuple[Any, dict[str, Any]]:
   """Reads and checks a checkpoint of any shape; see `_restore`."""
   # One device, whatever devices it was saved from.
   device = jax.sharding.SingleDeviceSharding(device)
+  _hush()
   try:
     handler = ocp.CompositeCheckpointHandler(
       state=ocp.StandardCheckpointHandler(), meta=ocp.JsonCheckpointHandler()

@@ -158,7 +158,8 @@ def test_soft_labels_give_their_rows_or_one_sentence(place, data):
   path = place / "soft.jsonl"
   path.write_bytes(data)
   found = read(
-    lambda: soft_labels.read_soft_labels(path, task=RTE, rows=ROWS), path
+    lambda: soft_labels.read_soft_labels(path, task=RTE, rows=ROWS, shared={}),
+    path,
   )
   if found is not None:
     lines = [line for line in data.splitlines() if line.strip()]
@@ -195,7 +196,8 @@ def test_a_parquet_gives_its_rows_or_one_sentence(place, data):
     want = (["one", "two", ""], ["a", "é", "\0"])
     assert found.texts == want and len(found.labels) == ROWS
   found = read(
-    lambda: soft_labels.read_soft_labels(path, task=RTE, rows=ROWS), path
+    lambda: soft_labels.read_soft_labels(path, task=RTE, rows=ROWS, shared={}),
+    path,
   )
   if found is not None:
     rows = [[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]

@@ -53,7 +53,7 @@ from bam_jax import main
 from bam_jax.data import soft_labels, sources
 from bam_jax.tasks import TASKS
 given, (jsonl, table) = sys.argv[3:], map(Path, sys.argv[1:3])
-soft_labels.read_soft_labels(jsonl, task=TASKS["stsb"], rows=1)
+soft_labels.read_soft_labels(jsonl, task=TASKS["stsb"], rows=1, shared={})
 sources.read_parquet(TASKS["cola"], "train", path=table)
 for stage in ("all", "evaluate"):
   sys.argv = ["bam_jax", *given, f"--config.stage={stage}"]
