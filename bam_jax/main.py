@@ -245,8 +245,6 @@ def hush() -> None:
   logging.get_absl_handler().addFilter(
     lambda record: "orbax" not in record.pathname
   )
-  # Of reads that were under way when another of the same files failed.
-  sys.unraisablehook = lambda unraisable: None
 
 
 def run(stop: Preemption) -> None:

@@ -217,5 +217,7 @@ def test_broken_parameters_say_what_to_delete(tmp_path):
   for file in path.rglob("*"):
     if file.is_file():
       file.write_bytes(b"")
-  with pytest.raises(ValueError, match="cannot be read .*delete .*/seed-0 and"):
+  with pytest.raises(
+    ValueError, match=r"cannot be read .*delete .*/seed-0 and"
+  ):
     load_params(path)
