@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 import shutil
 import sys
+from unittest import mock
 import warnings
 
 from absl import flags
@@ -105,7 +106,7 @@ def command(args: list[str], patch) -> tuple[int, str, str]:
   # ml_collections looks for overrides there.
   patch.setattr(sys, "argv", argv)
   # What is the process's, and pytest's here: its signals, logs and hooks.
-  patch.setattr(main, "Preemption", lambda: lambda: False)
+  patch.setattr(main, "Preemption", lambda: mock.Mock(return_value=False))
   patch.setattr(main, "hush", lambda: None)
   out, err, code = io.StringIO(), io.StringIO(), 0
   flags.FLAGS.unparse_flags()
