@@ -70,9 +70,27 @@ class Unwritten(ValueError):
   """A checkpoint cannot be written."""
 
 
+@functools.cache
+def _hush() -> None:
+  """Keeps a failure to the one sentence that we make of it.
+
+  Orbax closes its event loop at the first array that fails; each of the others
+  then finds it closed, or fails unheard, and a traceback of that is printed.
+  """
+  logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+  usual = sys.unraisablehook
+
+  def hook(seen) -> None:
+    if str(seen.exc_value) != "Event loop is closed":
+      usual(seen)
+
+  sys.unraisablehook = hook
+
+
 @contextlib.contextmanager
 def _writing(path: Path) -> Iterator[None]:
   """Says in a sentence why writing fails."""
+  _hush()
   try:
     yield
   # Orbax and what is below it raise a dozen types for a full disk.
@@ -109,24 +127,6 @@ def _items(tree: Any, meta: Mapping[str, Any]) -> ocp.args.Composite:
 def _seal(meta: Mapping[str, Any]) -> str:
   text = json.dumps({k: v for k, v in meta.items() if k != "seal"})
   return hashlib.sha256(text.encode()).hexdigest()
-
-
-@functools.cache
-def _hush() -> None:
-  """Keeps a failed read to the one sentence that we make of it.
-
-  Orbax closes its event loop at the first array that cannot be read; each of
-  the others then finds it closed, or fails unheard, and a traceback of that is
-  printed.
-  """
-  logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-  usual = sys.unraisablehook
-
-  def hook(seen) -> None:
-    if str(seen.exc_value) != "Event loop is closed":
-      usual(seen)
-
-  sys.unraisablehook = hook
 
 
 def _restore(read: Callable, shapes: Any, path: Path) -> tuple[Any, dict]:
