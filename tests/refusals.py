@@ -59,8 +59,12 @@ class Case:
   config: str = CONFIG
 
 
-def refused(case: Case, inputs: tuple[Path, Path], root: Path, patch) -> None:
-  """Runs a case; asserts exit code 2, one sentence, and nothing changed."""
+def refused(case: Case, inputs: tuple[Path, Path], root: Path, patch) -> str:
+  """Runs a case; asserts exit code 2, one sentence, and nothing changed.
+
+  Returns:
+    The sentence.
+  """
   arguments = arranged(case, inputs, root, patch)
   before = snapshot(root)
   code, out, err = command(arguments, patch)
@@ -70,6 +74,7 @@ def refused(case: Case, inputs: tuple[Path, Path], root: Path, patch) -> None:
   assert case.said.format(root=root) in err, err
   assert len(err) < 4000, len(err)
   assert snapshot(root) == before, "something was written"
+  return err
 
 
 def arranged(
