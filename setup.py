@@ -26,7 +26,12 @@ setuptools.setup(
   description="Multi-task fine-tuning of encoders with born-again distillation",
   license="Apache-2.0",
   python_requires=">=3.11",
-  packages=setuptools.find_packages(include=["bam_jax", "bam_jax.*"]),
+  # Beside a checkout configs/ is read from there; a wheel carries a copy.
+  packages=[
+    *setuptools.find_packages(include=["bam_jax", "bam_jax.*"]),
+    "bam_jax.shipped.configs",
+  ],
+  package_dir={"bam_jax.shipped.configs": "configs"},
   install_requires=read_requirements(),
   extras_require={
     "test": [

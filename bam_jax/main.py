@@ -48,7 +48,10 @@ _COORDINATOR = flags.DEFINE_string(
 _PROCESSES = flags.DEFINE_integer("processes", None, "How many there are.")
 _PROCESS = flags.DEFINE_integer("process", None, "The number of this one.")
 
+# Of the checkout, or the copy that a wheel carries.
 CONFIGS = Path(__file__).parents[1] / "configs"
+if not (CONFIGS / "common.py").is_file():
+  CONFIGS = Path(__file__).parent / "shipped" / "configs"
 EXAMPLES = {
   "config": "--config=configs/quickstart.py",
   "workdir": "--workdir=W, any directory",
@@ -75,8 +78,9 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     parts = __doc__.strip(), config_files(), config_keys()
     print("\n\n".join(filter(None, parts)))
     sys.exit(0)
+  argv = located(argv)
   try:
-    rest = flags.FLAGS(list(argv))
+    rest = flags.FLAGS(argv)
     if len(rest) > 1:
       raise UsageError(f"{rest[1]!r} is not a flag; see --help")
     for flag, example in EXAMPLES.items():
@@ -91,6 +95,27 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     fail(explain(error, argv))
 
 
+def located(argv: Sequence[str]) -> list[str]:
+  """Returns the arguments with configs/FILE found wherever one is run from.
+
+  The file of that name in the current directory comes first.
+  """
+  # Config files import configs.common; a directory of one's own comes first.
+  sys.path.append(str(CONFIGS.parent))
+  found = list(argv)
+  for i, arg in enumerate(argv):
+    start, file = "", arg
+    if arg.startswith(("--config=", "-config=")):
+      start, _, file = arg.partition("=")
+      start += "="
+    elif i == 0 or argv[i - 1] not in ("--config", "-config"):
+      continue
+    name, colon, rest = file.partition(":")
+    if not Path(name).is_file() and (CONFIGS.parent / name).is_file():
+      found[i] = f"{start}{CONFIGS.parent / name}{colon}{rest}"
+  return found
+
+
 def explain(error: Exception, argv: Sequence[str]) -> str:
   """Returns one sentence on a command line that could not be parsed."""
   if isinstance(error, flags.UnrecognizedFlagError):
@@ -101,7 +126,7 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
   given = flags_of(argv[1:])
   file, _, arg = given.get("config", "").partition(":")
   if not Path(file).is_file():
-    there = sorted(str(path) for path in Path("configs").glob("[!_]*.py"))
+    there = sorted(f"configs/{path.name}" for path in CONFIGS.glob("[!_]*.py"))
     return f"no config file {file!r}{nearest(file, there, '')}"
   try:
     # Once more without the overrides, to know what there is to override.
