@@ -20,6 +20,11 @@ def read_version() -> str:
   return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)[1]
 
 
+DOCS = [
+  "mkdocs>=1.6,<2",  # the pages of docs/, links checked
+  "mkdocstrings[python]>=1.0",  # API pages from docstrings
+]
+
 setuptools.setup(
   name="bam_jax",
   version=read_version(),
@@ -34,7 +39,9 @@ setuptools.setup(
   package_dir={"bam_jax.shipped.configs": "configs"},
   install_requires=read_requirements(),
   extras_require={
+    "docs": DOCS,
     "test": [
+      *DOCS,  # tests/docs_test.py builds the pages
       "hypothesis>=6.100",  # packing over many lengths, readers over any bytes
       "pytest>=8.3",
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise

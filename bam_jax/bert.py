@@ -328,7 +328,7 @@ class _Layer(nn.Module):
 class Bert(nn.Module):
   """An encoder without its pooler; families.py names the same parameters.
 
-  Args:
+  Attributes:
     config: the encoder's shape.
     dtype: what to compute in, such as jnp.float32 or jnp.bfloat16.
     remat: recompute each layer in the backward pass instead of keeping its

@@ -40,11 +40,9 @@ python -m benchmarks.refusals --out=docs/bad-inputs.md
 ```
 
 and each of them a test, which also holds the sentence's words:
-[bad_input_test.py](../tests/bad_input_test.py),
-[bad_encoder_test.py](../tests/bad_encoder_test.py). Random bytes, JSON, TSV,
+`tests/bad_input_test.py`, `tests/bad_encoder_test.py`. Random bytes, JSON, TSV,
 Parquet and safetensors in place of good ones:
-[readers_test.py](../tests/readers_test.py),
-[spoilt_test.py](../tests/spoilt_test.py).
+`tests/readers_test.py`, `tests/spoilt_test.py`.
 
 """
 
