@@ -138,7 +138,10 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
     key = name.removeprefix("config.")
     if not name.startswith("config."):
       continue
-    if key not in known or isinstance(known[key], dict):
+    if isinstance(known.get(key), dict):
+      members = ", ".join(f"{key}.{each}" for each in known[key])
+      return f"config key {key} is a group; set one of it: {members}"
+    if key not in known:
       return f"no config key {key!r}{nearest(key, known, '--config.')}"
     if f"config.{key}" in str(error):
       return (

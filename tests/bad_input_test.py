@@ -72,6 +72,7 @@ SETTINGS = (
   ("method-open", "methods=single->", "method 'single->' has ''"),
   ("method-kind", "methods=finetune", "has 'finetune'; a method is a chain"),
   ("method-plus", "methods=+finetune", "method '+finetune' has ''"),
+  ("group", "mesh=3", "mesh is a group; set one of it: mesh.data, mesh.fsdp"),
   ("stage", "stage=trian", "did you mean train?"),
   ("stage-none", "stage=", "stage is ''; it is all or train or teach"),
   ("stage-early", "stage=predict", "start with --config.stage=train"),
