@@ -139,7 +139,7 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
     if not name.startswith("config."):
       continue
     if isinstance(known.get(key), dict):
-      members = ", ".join(f"{key}.{each}" for each in known[key])
+      members = ", ".join(f"{key}.{each}" for each in known[key] or ["NAME"])
       return f"config key {key} is a group; set one of it: {members}"
     if key not in known:
       return f"no config key {key!r}{nearest(key, known, '--config.')}"

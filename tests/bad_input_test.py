@@ -128,7 +128,7 @@ SETTINGS = (
   ("checkpoint", "checkpoint_every=0", "checkpoint_every is 0; it is 1"),
   ("key", "trails=2", "did you mean --config.trials?"),
   ("key-deep", "optim.warmpu=1", "did you mean --config.optim.warmup?"),
-  ("key-group", "teacher.options=1", "no config key 'teacher.options'"),
+  ("key-group", "teacher.options=1", "one of it: teacher.options.NAME"),
 )
 CASES = [
   *(Case(id, said, f"--config.{flag}") for id, flag, said in SETTINGS),
