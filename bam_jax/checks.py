@@ -242,7 +242,7 @@ def text(experiment: Experiment) -> None:
     task: experiment.soft_files[task]
     for run in experiment.runs
     for task, teacher in run.teachers
-    if teacher == OUTSIDE
+    if teacher == OUTSIDE and task in experiment.soft_files
   }
   sizes = {}
   for task in experiment.trained_tasks:

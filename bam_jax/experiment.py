@@ -4,7 +4,7 @@ Everything here is made when first asked for, so that a finished experiment is
 reported without reading its data or its encoder again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import functools
 from pathlib import Path
@@ -15,14 +15,14 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import distributed, hf, sharding
+from bam_jax import distributed, hf, own_tasks, sharding
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
 from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
-from bam_jax.tasks import Task, get_tasks
+from bam_jax.tasks import TASKS, Task, get_tasks
 from bam_jax.workdir import Workdir, digest, flatten, shaping
 from bam_jax.writer import Bars
 
@@ -32,17 +32,43 @@ class Experiment:
   """The runs of one working directory, and what they all need.
 
   Attributes:
-    config: the whole config.
+    config: the whole config; what its tasks_file says is put into it.
     workdir: where everything is.
   """
 
   config: ConfigDict
   workdir: Workdir
 
+  def __post_init__(self):
+    """Reads the tasks file, unless a working directory knows what it said."""
+    file = self.config.tasks_file
+    if file and not self.config.own_tasks:
+      found = own_tasks.read(Path(file))
+      self.config = self.config.copy_and_resolve_references()
+      with self.config.unlocked():
+        self.config.own_tasks = ConfigDict(found)
+
+  @functools.cached_property
+  def table(self) -> Mapping[str, Task]:
+    """Every task that may be named: the package's and the user's own."""
+    own = self.config.own_tasks.to_dict()
+    return {**TASKS, **own_tasks.table(own, Path(self.config.tasks_file))}
+
+  def tasks_of(self, run: Run) -> tuple[Task, ...]:
+    """Returns the tasks of a run, in the order of its heads."""
+    return get_tasks(run.tasks, self.table)
+
   @functools.cached_property
   def tasks(self) -> tuple[Task, ...]:
     """The tasks in the order of the config."""
-    return get_tasks(names(self.config.tasks))
+    found = get_tasks(names(self.config.tasks), self.table)
+    own = [name for name, task in self.table.items() if task.own]
+    if own and not any(task.own for task in found):
+      raise ValueError(
+        f"tasks_file {self.config.tasks_file} has {', '.join(own)}, but tasks "
+        f"are {self.config.tasks}; name one: --config.tasks={own[0]}"
+      )
+    return found
 
   @functools.cached_property
   def trained_tasks(self) -> tuple[Task, ...]:
@@ -61,7 +87,7 @@ class Experiment:
     return plan(
       names(self.config.methods),
       tuple(t.name for t in self.trained_tasks),
-      outside=self.soft_files,
+      outside={*self.soft_files, *self.judged},
     )
 
   @property
@@ -110,6 +136,15 @@ class Experiment:
           "--workdir=W --config.methods=single-\\>single --config.stage=teach)"
         )
     return found
+
+  @property
+  def judged(self) -> tuple[str, ...]:
+    """The own tasks whose rows come with soft labels."""
+    return tuple(
+      task.name
+      for task in self.trained_tasks
+      if task.own and (task.own.soft_columns or task.own.soft_labels)
+    )
 
   def soft_paths(self, task: str, seeds: Sequence[int]) -> list[Path]:
     """Returns the soft labels made elsewhere for trials with these seeds."""
@@ -205,7 +240,7 @@ class Experiment:
     c = self.config
     return MultiTask(
       self.encoder[0],
-      tuple((task.name, task.classes) for task in get_tasks(run.tasks)),
+      tuple((task.name, task.classes) for task in self.tasks_of(run)),
       head_dropout=c.head_dropout,
       regression_output=c.loss.regression_output,
       dtype=jnp.dtype(c.dtype),
@@ -215,7 +250,7 @@ class Experiment:
   def width(self, run: Run) -> int:
     """Returns the row width of a run: its longest example, and no more."""
     longest = max(
-      self.corpus.train(task).lengths.max() for task in get_tasks(run.tasks)
+      self.corpus.train(task).lengths.max() for task in self.tasks_of(run)
     )
     return min(self.config.max_length, -(-int(longest) // 16) * 16)
 

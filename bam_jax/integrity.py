@@ -131,7 +131,8 @@ def _run(
       trials = f"seeds {first} to {last}" if last > first else f"seed {first}"
       parts.append(f"{trials} in training, {at}")
       notes += [(Level.PROBLEM, text) for text in damage]
-  scores, wrong = records.scores(workdir, name, run, whole, seeds)
+  tasks = experiment.tasks_of(run) if experiment and run else ()
+  scores, wrong = records.scores(workdir, name, tasks, whole, seeds)
   unscored = [seed for seed in whole if str(seed) not in scores]
   if unscored:
     parts.append(f"seeds not scored yet: {_list(unscored)}")

@@ -11,7 +11,7 @@ from bam_jax import sharding, teach
 from bam_jax.data import pipeline, sampling
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE, Run
-from bam_jax.tasks import Task, get_tasks
+from bam_jax.tasks import Task
 
 
 @dataclasses.dataclass
@@ -21,7 +21,7 @@ class Lessons(Experiment):
   def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
     """Plans the steps of some trials of a run."""
     c, settings = self.config, self.config[run.kind]
-    tasks = get_tasks(run.tasks)
+    tasks = self.tasks_of(run)
     features = [self.corpus.train(task) for task in tasks]
     sizes = dict(zip(run.tasks, map(len, features), strict=True))
     copies, weights = self.mixture(run, sizes)
@@ -114,6 +114,10 @@ class Lessons(Experiment):
     name = dict(run.teachers).get(task.name)
     if name is None:
       return None
+    if name == OUTSIDE and task.name not in self.soft_files:
+      soft = self.texts.take(task, task.train).soft
+      # A swapped copy is taught what its original is.
+      return soft[rows.index % len(soft)]
     if name == OUTSIDE:
       return teach.read_elsewhere(
         task,

@@ -266,6 +266,13 @@ def main(argv: Sequence[str]) -> None:
   distributed.leave(code)
 
 
+def typed_tasks() -> bool:
+  """Tells whether the command line names tasks: by a flag or after a colon."""
+  holder = flags.FLAGS["config"]
+  _, _, arg = config_flags.get_config_filename(holder).partition(":")
+  return bool(arg) or "tasks" in config_flags.get_override_values(holder)
+
+
 def hush() -> None:
   """Keeps what libraries tell their own developers off the screen."""
   logging.set_verbosity(logging.WARNING)
@@ -282,11 +289,14 @@ def run(stop: Preemption) -> None:
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
-  from bam_jax import writer
+  from bam_jax import own_tasks, writer
   from bam_jax.recipe import execute
   from bam_jax.workdir import Workdir
 
   hush()
+  config = _CONFIG.value
+  if config.tasks_file and not typed_tasks():
+    config.tasks = ",".join(own_tasks.read(Path(config.tasks_file)))
   # A run, its repetition and its next trials compile the same programs.
   if not jax.config.jax_compilation_cache_dir:
     cache = Path(_WORKDIR.value).absolute() / "cache"
@@ -300,7 +310,7 @@ def run(stop: Preemption) -> None:
     f"{len(devices)} x {devices[0].device_kind}{processes}, jax "
     f"{jax.__version__}, {_WORKDIR.value}"
   )
-  execute(_CONFIG.value, Workdir(Path(_WORKDIR.value)), stop)
+  execute(config, Workdir(Path(_WORKDIR.value)), stop)
 
 
 if __name__ == "__main__":

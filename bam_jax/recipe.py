@@ -26,7 +26,7 @@ from bam_jax import (
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run, scored
-from bam_jax.tasks import Task, get_tasks
+from bam_jax.tasks import Task
 from bam_jax.workdir import Workdir, write_json
 from bam_jax.writer import CONSOLE, Writer, bar, say
 
@@ -148,7 +148,7 @@ class Recipe(Lessons):
       if not self.workdir.finished(teacher.name, seed):
         untrained.append(teacher)
         continue
-      task = get_tasks([name])[0]
+      task = self.table[name]
       rows = self.corpus.taught(task)
       text = f"teaches {name}"
       with bar(teacher.name, len(rows), text=text) as progress:
@@ -225,7 +225,7 @@ class Recipe(Lessons):
         self.workdir.record(run.name, seed, entry)
     shown = ", ".join(
       f"{task.name} {entry['scores'][task.name][task.headline]:.1f}"
-      for task in get_tasks(run.tasks)
+      for task in self.tasks_of(run)
     )
     say(f"{run.name} seed {seed}: {shown}")
 
@@ -233,7 +233,7 @@ class Recipe(Lessons):
     """Returns (task, split, rows) of all that a run is scored on."""
     return [
       (task, split, rows)
-      for task in get_tasks(run.tasks)
+      for task in self.tasks_of(run)
       for split, rows in self.corpus.scored(task).items()
     ]
 
@@ -307,7 +307,7 @@ class Recipe(Lessons):
         continue
       run = scored(runs, task.head)
       scores = self.workdir.scores(run.name)
-      head = get_tasks([task.head])[0]
+      head = self.table[task.head]
       seeds = [s for s in self.seeds if str(s) in scores]
       if not seeds:
         raise ValueError(f"{run.name} is not trained yet: --config.stage=train")

@@ -1,14 +1,13 @@
 """What a run has written down, and whether it can be so: scores and metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import json
 import math
 from pathlib import Path
 from typing import Any
 
 from bam_jax.findings import Level, one_line
-from bam_jax.plan import Run
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks import Task
 from bam_jax.workdir import Workdir
 
 AGAIN = "run the same command again"
@@ -17,7 +16,7 @@ AGAIN = "run the same command again"
 def scores(
   workdir: Workdir,
   name: str,
-  run: Run | None,
+  tasks: Sequence[Task],
   finished: Mapping[int, int],
   seeds: list[int],
 ) -> tuple[Mapping, list[tuple[Level, str]]]:
@@ -26,7 +25,7 @@ def scores(
   Args:
     workdir: the directory.
     name: of the run.
-    run: None = no run of the config.
+    tasks: of the run; () = it is no run of the config.
     finished: steps of each whole trial.
     seeds: of all trials, damaged ones too.
   """
@@ -40,7 +39,7 @@ def scores(
   if not isinstance(found, Mapping):
     return {}, [(Level.PROBLEM, f"{path} is not an object of seeds; {cure}")]
   for seed, entry in found.items():
-    wrong = _entry(entry, run)
+    wrong = _entry(entry, tasks)
     step = finished.get(int(seed)) if seed.isdigit() else None
     if not wrong and step not in (None, entry["step"]):
       wrong = f"is of step {entry['step']}, the parameters of step {step}"
@@ -56,12 +55,12 @@ def scores(
   return found, notes
 
 
-def _entry(entry: Any, run: Run | None) -> str:
+def _entry(entry: Any, tasks: Sequence[Task]) -> str:
   """Says how an entry of scores.json is not what is written there."""
   try:
     scores, step = entry["scores"], entry["step"]
     values = [v for found in scores.values() for v in found.values()]
-    for task in get_tasks(run.tasks) if run else ():
+    for task in tasks:
       values.append(scores[task.name][task.headline])
       if entry["examples"][task.name] < 1:
         return f"has no examples of {task.name}"

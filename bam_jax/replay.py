@@ -28,7 +28,6 @@ from bam_jax import state as states
 from bam_jax.checkpoint import Checkpoints
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
-from bam_jax.tasks import get_tasks
 from bam_jax.workdir import Workdir
 from bam_jax.writer import CONSOLE, bar, say
 
@@ -174,7 +173,7 @@ def show(found: dict[str, Any], lessons: Lessons, *, rows: int) -> None:
       table.add_column(name)
     for i in order[:rows]:
       name, index = found["task"][trial][i], found["index"][trial][i]
-      task = get_tasks([name])[0]
+      task = lessons.table[name]
       if name not in texts:
         texts[name] = lessons.texts.look(task, task.train)
       examples = texts[name]

@@ -344,6 +344,9 @@ def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
     yield f"GLUE from {given['glue_dir'] or 'the Hugging Face hub'}"
   if "synthetic" in sources and "synthetic_seed" in given:
     yield f"synthetic suite, seed {given['synthetic_seed']}"
+  if own := results.get("settings", {}).get("own_tasks"):
+    names = ", ".join(name for name in own if name in stats.columns(results))
+    yield f"{names} from {results['settings']['tasks_file']}"
   if results.get("data"):
     yield results["data"]
 

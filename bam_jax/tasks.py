@@ -1,14 +1,41 @@
 """The tasks: what is read, what is predicted and how it is scored.
 
-A task is one row of `TASKS`; nothing else in the package asks for a task by
-its name. Label names are those of `nyu-mll/glue` on the Hugging Face hub, in
-the order of BAM's reference code; sources match them by name, so no file's own
-order ever leaks in. Splits are named as the hub names them.
+A task is one row of `TASKS` or of the user's tasks file (own_tasks.py); nothing
+else in the package asks for a task by its name. Label names are those of
+`nyu-mll/glue` on the Hugging Face hub, in the order of BAM's reference code;
+sources match them by name, so no file's own order ever leaks in. Splits are
+named as the hub names them.
 """
 
 from collections.abc import Mapping, Sequence
 import dataclasses
 import difflib
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Own:
+  """Where the rows of a user's own task are; see docs/own-task.md.
+
+  Attributes:
+    file: the tasks file, named in messages.
+    folder: what the files of the task are relative to.
+    hub: "owner/name" of a data set whose files they are; "" = the folder's.
+    config: of the hub's data set, where splits and not files are named.
+    revision: of the hub's data set.
+    dev_share: share of the train file that is dev; 0 = dev has its own file.
+    soft_columns: of the train file, with another model's answers: one a label,
+      or one with all of them; () = none.
+    soft_labels: file with another model's answers; "" = none.
+  """
+
+  file: str
+  folder: str
+  hub: str
+  config: str
+  revision: str
+  dev_share: float
+  soft_columns: tuple[str, ...]
+  soft_labels: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,10 +60,11 @@ class Task:
     test: the splits predicted for the server.
     symmetric: the order of the two sentences carries no meaning.
     in_average: counts in the average over tasks.
-    source: "glue" or "synthetic".
+    source: "glue", "synthetic" or "own".
     folder: the task's folder in what the GLUE download script writes.
     submission: test split -> file name that the GLUE server wants.
     head: the task whose head predicts this one.
+    own: where the rows are, of a task from the user's tasks file.
   """
 
   name: str
@@ -60,6 +88,7 @@ class Task:
   folder: str
   submission: Mapping[str, str] = dataclasses.field(hash=False)
   head: str
+  own: Own | None = None
 
   @property
   def kind(self) -> str:
@@ -245,27 +274,30 @@ _ROWS = (
 TASKS: dict[str, Task] = {task.name: task for task in _ROWS}
 
 
-def get_tasks(names: Sequence[str]) -> tuple[Task, ...]:
+def get_tasks(
+  names: Sequence[str], table: Mapping[str, Task] = TASKS
+) -> tuple[Task, ...]:
   """Looks up tasks by name, keeping their order.
 
   Args:
     names: task names, such as ("rte", "mnli").
+    table: name -> row; an experiment's own `table` has the user's tasks too.
 
   Returns:
-    The rows of `TASKS`.
+    The rows of the table.
 
   Raises:
     ValueError: a name is not a task, comes twice, or there is none at all.
   """
-  known = ", ".join(TASKS)
+  known = ", ".join(table)
   if not names:
     raise ValueError(f"no task named; choose from {known}")
   for name in names:
-    if name not in TASKS:
-      near = difflib.get_close_matches(name.lower(), TASKS, n=1, cutoff=0.5)
+    if name not in table:
+      near = difflib.get_close_matches(name.lower(), table, n=1, cutoff=0.5)
       hint = f"did you mean {near[0]!r}? " if near else ""
       raise ValueError(f"no task {name!r}; {hint}the tasks are {known}")
   twice = sorted({name for name in names if list(names).count(name) > 1})
   if twice:
     raise ValueError(f"task {twice[0]!r} is named twice; name it once")
-  return tuple(TASKS[name] for name in names)
+  return tuple(table[name] for name in names)

@@ -34,8 +34,10 @@ FREE = (
   "methods",
   "remat",
   "stage",
+  "tasks_file",  # own_tasks has what it says, wherever it is
   "trials",
   "trials_at_once",
+  "wnli",
 )
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 

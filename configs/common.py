@@ -15,6 +15,10 @@ def base() -> ConfigDict:
   # --- what is run
   # Comma-separated task names; the tables show them in this order.
   c.tasks = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"
+  # Tasks of your own: a .toml or .yaml file (docs/own-task.md). They alone are
+  # trained unless `tasks` is typed, by a flag or after the config's colon.
+  c.tasks_file = ""
+  c.own_tasks = ConfigDict()  # what it says; read from it, never typed
   # Comma-separated chains of `single` and `multi`; `a->b` means that a's models
   # teach b. `+finetune` continues each task alone from the last model.
   c.methods = "single,multi,single->multi"
@@ -25,6 +29,9 @@ def base() -> ConfigDict:
   # Trials trained together by vmap. Costs memory; gains nothing on a CPU.
   c.trials_at_once = 1
   c.seed = 0
+  # In stage predict: trained, or majority (every WNLI test row gets the larger
+  # class; no model has to be trained for it, and few beat it).
+  c.wnli = "trained"
   # Caps the steps of every run; the schedules scale to the cap. 0 = no cap.
   c.max_steps = 0
 

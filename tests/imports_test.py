@@ -35,10 +35,15 @@ MIDDLE = {
   "data.synthetic": frozenset({"tasks", "data.grammar"}),
   "data.vocabulary": frozenset({"tasks", "data.synthetic"}),
   "data.examples": frozenset({"tasks"}),
+  "data.rows": frozenset({"data.parquet"}),
+  "data.soft_files": frozenset({"tasks", "data.parquet", "data.rows"})
+  | {"data.shards"},
+  "own_tasks": frozenset({"tasks", "data.hub"}),
+  "data.own_files": frozenset({"tasks", "data.examples", "data.hub"})
+  | {"data.rows", "data.soft_files"},
   "data.sources": frozenset({"tasks", "data.examples", "data.hub"})
-  | {"data.parquet", "data.synthetic"},
-  "data.soft_labels": frozenset({"tasks", "data.parquet", "data.shards"})
-  | {"data.builders"},
+  | {"data.own_files", "data.parquet", "data.rows", "data.synthetic"},
+  "data.soft_labels": frozenset({"tasks", "data.builders", "data.soft_files"}),
   "data.builders": DATA | {"data.shards", "data.sources"},
   "data.corpus": DATA | {"data.sources", "data.builders", "distributed"},
   "data.pipeline": DATA | {"data.packing", "data.sampling"},

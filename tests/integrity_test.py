@@ -65,13 +65,13 @@ def test_an_entry_of_scores_is_held_against_what_is_written_there(
 ):
   place = Workdir(tmp_path)
   place.record("single.x", 4, ENTRY | change)
-  _, notes = records.scores(place, "single.x", None, {4: 6}, [4])
+  _, notes = records.scores(place, "single.x", (), {4: 6}, [4])
   if text is None:
     assert notes == []
   else:
     assert len(notes) == 1
     assert text in notes[0][1]
-  _, notes = records.scores(place, "single.x", None, {}, [])
+  _, notes = records.scores(place, "single.x", (), {}, [])
   assert notes[-1][0] in (Level.WARNING, Level.PROBLEM)
 
 

@@ -31,6 +31,8 @@ class Examples:
     labels: f32[N], the class number or the value scaled to [0, 1]; None where
       the split is not labelled.
     origin: the file or address that the rows came from.
+    soft: f32[N, C], another model's answers as logits (regression: values in
+      [0, 1]) that came with the rows; None where none did.
   """
 
   task: str
@@ -38,13 +40,14 @@ class Examples:
   texts: tuple[list[str], ...]
   labels: np.ndarray | None
   origin: str
+  soft: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.texts[0])
 
   @functools.cached_property
   def fingerprint(self) -> str:
-    """sha256 (hex) of texts and labels, whatever the file they came from."""
+    """sha256 (hex) of texts and all labels, whatever file they came from."""
     digest = hashlib.sha256()
     # Every length first, so that no two ways to cut the same text agree.
     for column in self.texts:
@@ -54,6 +57,8 @@ class Examples:
         digest.update(len(data).to_bytes(8, "little") + data)
     if self.labels is not None:
       digest.update(self.labels.astype("<f4").tobytes())
+    if self.soft is not None:
+      digest.update(self.soft.astype("<f4").tobytes())
     return digest.hexdigest()
 
 
@@ -118,17 +123,23 @@ def _number(value: str | float) -> float:
 def check(examples: Examples) -> None:
   """Refuses what nothing can be learned from; says what is not official.
 
+  Args:
+    examples: of a task of GLUE, or of the user's own.
+
   Raises:
     ValueError: no rows, or no text in any of them.
   """
+  cure = "; fetch it again" if examples.task in manifest()["datasets"] else ""
   if not len(examples):
-    raise ValueError(f"{examples.origin} holds no rows; fetch it again")
+    raise ValueError(f"{examples.origin} holds no rows{cure}")
   for number, column in enumerate(examples.texts, 1):
     if not any(map(str.strip, column)):
       raise ValueError(
         f"{examples.origin} has no text in any row, column {number} of"
-        f" {len(examples.texts)} that {examples.task} reads; fetch it again"
+        f" {len(examples.texts)} that {examples.task} reads{cure}"
       )
+  if not cure:
+    return
   official = manifest()["datasets"][examples.task]["rows"][examples.split]
   if len(examples) != official:
     logging.warning(

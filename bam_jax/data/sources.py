@@ -1,20 +1,17 @@
-"""Where text comes from: the GLUE folder, the Hugging Face hub, the toy suite.
+"""Where text comes from: the GLUE folder, the hub, the toy suite, own files.
 
 Every source gives `Examples` with labels in the order of the task's row,
 matched by name. A split without labels has `labels=None`; none is made up.
 What the official files hold is read from `third_party/manifest.toml`.
 """
 
-from collections.abc import Iterator
-import gzip
 import json
 import os.path
 from pathlib import Path
-import zlib
 
 from absl import logging
 
-from bam_jax.data import hub, parquet, synthetic
+from bam_jax.data import hub, own_files, parquet, rows, synthetic
 from bam_jax.data.examples import Examples, check, encode, manifest, shown
 from bam_jax.tasks import Task
 
@@ -44,6 +41,8 @@ def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
   if task.source == "synthetic":
     texts, labels = synthetic.generate(task, split, seed=seed)
     return Examples(task.name, split, texts, labels, f"synthetic, seed {seed}")
+  if task.own:
+    return own_files.read(task, split)
   if glue_dir:
     return read_glue_folder(task, split, glue_dir=glue_dir)
   return read_hub(task, split)
@@ -70,10 +69,11 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
   """
   # Path's own expanduser raises where there is no such user.
   path = _find(task, split, Path(os.path.expanduser(glue_dir)))
-  rows = [(number, line.split("\t")) for number, line in _lines(path)]
-  first, header = rows[0] if rows else (1, list(task.file_text))
+  lines = rows.lines(path, cure="fetch it again")
+  table = [(number, line.split("\t")) for number, line in lines]
+  first, header = table[0] if table else (1, list(task.file_text))
   if set(task.file_text) <= set(header):
-    rows = rows[1:]
+    table = table[1:]
   elif task.headerless:
     header = list(task.headerless)
   else:
@@ -81,7 +81,7 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
       f"{path} line {first}: the header is {shown(header)}, but {task.name}"
       f" needs the columns {[*task.file_text, task.file_label]}"
     )
-  if not rows:
+  if not table:
     raise ValueError(f"{path} holds no rows; fetch it again")
   for name in (*task.file_text, task.file_label):
     if header.count(name) > 1:
@@ -89,9 +89,9 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
         f"{path} line {first}: the header has the column {name!r} more than"
         " once"
       )
-  rows = _whole_rows(rows, header, path, task)
+  table = _whole_rows(table, header, path, task)
   texts = tuple(
-    [row[header.index(name)] for _, row in rows] for name in task.file_text
+    [row[header.index(name)] for _, row in table] for name in task.file_text
   )
   labels = None
   if task.file_label in header:
@@ -99,9 +99,9 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
     labels = encode(
       task,
       split,
-      [row[column] for _, row in rows],
+      [row[column] for _, row in table],
       task.file_labels,
-      lambda i: f"{path} line {rows[i][0]}",
+      lambda i: f"{path} line {table[i][0]}",
     )
   elif split not in task.test:
     raise ValueError(
@@ -116,8 +116,7 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
 def read_hub(task: Task, split: str) -> Examples:
   """Reads a parquet file of `nyu-mll/glue` on the Hugging Face hub.
 
-  The file is downloaded once and kept in huggingface_hub's cache; HF_ENDPOINT,
-  HF_HOME and HF_HUB_OFFLINE do what they always do.
+  The file is downloaded once and kept in huggingface_hub's cache.
 
   Args:
     task: row of `TASKS`.
@@ -130,31 +129,14 @@ def read_hub(task: Task, split: str) -> Examples:
     ConnectionError: the file is neither in the cache nor to be had.
     ValueError: see `read_parquet`.
   """
-  # Slow to import, and a run on a GLUE folder never needs it.
-  import huggingface_hub
-
   listed = manifest()["hub"]
-  name = f"{task.name}/{split}-00000-of-00001.parquet"
-  try:
-    path = huggingface_hub.hf_hub_download(
-      listed["repository"],
-      name,
-      repo_type="dataset",
-      revision=listed["revision"],
-    )
-  # Its errors come from several HTTP libraries and have no common base.
-  except Exception as error:
-    constants = huggingface_hub.constants
-    why = "HF_HUB_OFFLINE is set and the cache has no copy"
-    if not constants.HF_HUB_OFFLINE:
-      cause = error.__cause__ or error
-      why = f"{type(cause).__name__}: {hub.plain(str(cause))}"
-    raise ConnectionError(
-      f"cannot get {listed['repository']} {name} from"
-      f" {hub.plain(constants.ENDPOINT)}"
-      f" ({why}); {_how(task, split)}"
-    ) from error
-  examples = read_parquet(task, split, path=Path(path))
+  path = hub.download(
+    listed["repository"],
+    f"{task.name}/{split}-00000-of-00001.parquet",
+    listed["revision"],
+    cure=_how(task, split),
+  )
+  examples = read_parquet(task, split, path=path)
   check(examples)
   return examples
 
@@ -243,28 +225,6 @@ def _find(task: Task, split: str, folder: Path) -> Path:
   raise FileNotFoundError(
     f"the GLUE folder {folder} lacks the {split} split of {task.name}; {how}"
   )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-  """Yields (line number from 1, line), leaving out empty lines."""
-  opener = gzip.open if path.suffix == ".gz" else open
-  number = 0
-  try:
-    # Bytes: a text may hold what Python takes for other line ends.
-    with opener(path, "rb") as file:
-      for number, data in enumerate(file, 1):
-        line = data.decode("utf-8-sig" if number == 1 else "utf-8")
-        if line := line.rstrip("\r\n"):
-          yield number, line
-  except UnicodeDecodeError as error:
-    raise ValueError(
-      f"{path} line {number} is not UTF-8 ({error.reason} at byte"
-      f" {error.start}); fetch it again"
-    ) from error
-  except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-    raise ValueError(
-      f"{path} cannot be read after line {number} ({error}); fetch it again"
-    ) from error
 
 
 def _whole_rows(rows, header, path: Path, task: Task):

@@ -1,0 +1,126 @@
+"""Reads the files of soft labels: what another model says of each row."""
+
+from collections.abc import Iterator, Mapping
+import math
+from pathlib import Path
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from bam_jax.data import parquet, rows, shards
+from bam_jax.tasks import Task
+
+# Far below the probability of any label that a teacher has not ruled out.
+_FLOOR = 1e-12
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def read(path: Path, *, task: Task, count: int) -> np.ndarray:
+  """Reads one soft label for every example; returns logits f32[count, C].
+
+  A row has "index", the example number, and its soft label as `soft_label`
+  takes it. Other entries are not read.
+
+  Args:
+    path: JSON lines (.jsonl) or Parquet (.parquet).
+    task: whose labels they are.
+    count: examples there are; each needs a row.
+
+  Raises:
+    FileNotFoundError: there is no such file.
+    ValueError: a row is not as above; says which.
+  """
+  logits, seen = np.empty((count, task.classes), np.float32), {}
+  for where, record in _records(path):
+    index = record.get("index")
+    if type(index) is not int or not 0 <= index < count:
+      raise ValueError(
+        f"{where}: index is {reprlib.repr(index)}; {task.name} has the rows 0 "
+        f"to {count - 1}"
+      )
+    if index in seen:
+      raise ValueError(f"{where}: index {index} is at {seen[index]} already")
+    seen[index] = where
+    logits[index] = soft_label(record, task, where)
+  if wrong := shards.uncovered(np.fromiter(seen, np.int64), count):
+    raise ValueError(f"the soft labels in {path} {wrong}")
+  return logits
+
+
+def _records(path: Path) -> Iterator[rows.Row]:
+  if not path.is_file():
+    raise FileNotFoundError(f"there is no file of soft labels {path}")
+  if path.suffix == ".parquet":
+    table = parquet.read(path)
+    ours = ("index", "probs", "logits", "value")
+    table = table.select([n for n in table.column_names if n in ours])
+    yield from (
+      (f"{path} row {n}", each) for n, each in enumerate(table.to_pylist())
+    )
+  elif path.suffix == ".jsonl":
+    yield from rows.json_lines(path)
+  else:
+    raise ValueError(f"{path}: soft labels are read from .jsonl and .parquet")
+
+
+def soft_label(
+  record: Mapping[str, Any], task: Task, where: str
+) -> list[float]:
+  """Returns one row's logits [C], or its value scaled to [0, 1].
+
+  Args:
+    record: has "probs" or "logits" (a list in the order of `task.labels`, or
+      an object by label name), or for regression "value" in the task's range.
+    task: whose labels they are.
+    where: the row stands, named in the message.
+
+  Raises:
+    ValueError: it is not as above.
+  """
+  allowed = ("probs", "logits") if task.labels else ("value",)
+  given = [
+    name
+    for name in ("probs", "logits", "value")
+    if record.get(name) is not None
+  ]
+  if len(given) != 1 or given[0] not in allowed:
+    raise ValueError(
+      f"{where} has {' and '.join(given) or 'no soft label'}; a row of "
+      f"{task.name} has {' or '.join(allowed)}"
+    )
+  kind, values = given[0], record[given[0]]
+  if isinstance(values, dict) and task.labels:
+    if set(values) != set(task.labels):
+      raise ValueError(
+        f"{where}: {kind} names {reprlib.repr(list(values))}; the labels of "
+        f"{task.name} are {', '.join(task.labels)}"
+      )
+    values = [values[name] for name in task.labels]
+  values = values if task.labels else [values]
+  if not isinstance(values, list) or len(values) != task.classes:
+    raise ValueError(
+      f"{where}: {kind} is {reprlib.repr(values)}; {task.name} needs "
+      f"{task.classes} numbers, for {', '.join(task.labels)}"
+    )
+  # NaN fails this too.
+  if not all(type(v) in (int, float) and abs(v) <= _LARGEST for v in values):
+    raise ValueError(
+      f"{where}: {kind} is {reprlib.repr(values)}, not finite numbers"
+    )
+  if kind == "logits":
+    return values
+  if kind == "value":
+    low, high = task.range
+    if not low <= values[0] <= high:
+      raise ValueError(
+        f"{where}: value is {values[0]}; {task.name} goes from {low:g} to "
+        f"{high:g}"
+      )
+    return [(values[0] - low) / (high - low)]
+  if min(values) < 0 or abs(sum(values) - 1) > 1e-3:
+    raise ValueError(
+      f"{where}: probs is {reprlib.repr(values)}; probabilities are not "
+      "negative and sum to 1"
+    )
+  return [math.log(max(value, _FLOOR)) for value in values]
