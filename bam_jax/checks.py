@@ -84,6 +84,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
 # Keys that are one of a few words.
 WORDS = {
   "stage": STAGES,
+  "wnli": ("trained", "majority"),
   "dtype": ("float32", "bfloat16"),
   "loss.reduction": ("sum", "mean"),
   "loss.regression_output": ("sigmoid", "linear"),

@@ -345,8 +345,11 @@ def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
   if "synthetic" in sources and "synthetic_seed" in given:
     yield f"synthetic suite, seed {given['synthetic_seed']}"
   if own := results.get("settings", {}).get("own_tasks"):
-    names = ", ".join(name for name in own if name in stats.columns(results))
-    yield f"{names} from {results['settings']['tasks_file']}"
+    shown = [name for name in own if name in stats.columns(results)]
+    yield f"{', '.join(shown)} from {results['settings']['tasks_file']}"
+    for name in shown:
+      if share := own[name].get("dev_share"):
+        yield f"dev of {name} is {share} of its train file, held out"
   if results.get("data"):
     yield results["data"]
 
