@@ -174,9 +174,9 @@ class _Entry:
     for key in self.given:
       if key not in KEYS:
         near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = f"; did you mean {near[0]}?" if near else ""
         self.refuse(
-          key, f"is no key of a task; {hint}There are {', '.join(KEYS)}"
+          key, f"is no key of a task, which are {', '.join(KEYS)}{hint}"
         )
 
   def labels(self) -> tuple[str, ...]:
@@ -212,11 +212,11 @@ class _Entry:
     for name in asked:
       if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
+        hint = f"; did you mean {near[0]}?" if near else ""
         kind = "labels" if labels else "a range"
         self.refuse(
           "metric",
-          f"has {name!r}; {hint}With {kind} it is one of " + ", ".join(known),
+          f"has {name!r}; with {kind} it is one of {', '.join(known)}{hint}",
         )
     if "f1" in asked and len(labels) != 2:
       self.refuse(
@@ -326,10 +326,10 @@ def _yaml(text: str) -> Any:
 
     def construct_mapping(self, node, deep=False):
       keys = [self.construct_object(each, deep=True) for each, _ in node.value]
-      for key, (at, _) in zip(keys, node.value, strict=True):
-        if keys.count(key) > 1:
-          line = at.start_mark.line + 1
-          raise ValueError(f"line {line} or before has {key!r} twice")
+      for i, key in enumerate(keys):
+        if key in keys[:i]:
+          line = node.value[i][0].start_mark.line + 1
+          raise ValueError(f"line {line} has {key!r} a second time")
       return super().construct_mapping(node, deep)
 
   try:
