@@ -90,36 +90,38 @@ def json_lines(path: Path) -> Iterator[Row]:
   Raises:
     ValueError: a line is no JSON object, or has a name twice.
   """
-  opener = gzip.open if path.suffix == ".gz" else open
-  with opener(path, "rb") as file:
-    for number, line in enumerate(file, 1):
-      if not line.strip():
-        continue
-      where = f"{path} line {number}"
-      try:
-        record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
-      except (ValueError, RecursionError) as error:
-        raise ValueError(f"{where} is not JSON: {error}") from error
-      if not isinstance(record, dict):
-        raise ValueError(
-          f"{where} is not a JSON object: {reprlib.repr(record)}"
-        )
-      yield where, record
+  for number, line in _bytes(path, _CURE):
+    if not line.strip():
+      continue
+    where = f"{path} line {number}"
+    try:
+      record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+      raise ValueError(f"{where} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+      raise ValueError(f"{where} is not a JSON object: {reprlib.repr(record)}")
+    yield where, record
 
 
 def _whole_lines(path: Path, cure: str) -> Iterator[tuple[int, str]]:
+  for number, data in _bytes(path, cure):
+    try:
+      yield number, data.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+      raise ValueError(
+        f"{path} line {number} is not UTF-8 ({error.reason} at byte"
+        f" {error.start}); {cure}"
+      ) from error
+
+
+def _bytes(path: Path, cure: str) -> Iterator[tuple[int, bytes]]:
   opener = gzip.open if path.suffix == ".gz" else open
   number = 0
   try:
     # Bytes: a text may hold what Python takes for other line ends.
     with opener(path, "rb") as file:
       for number, data in enumerate(file, 1):
-        yield number, data.decode("utf-8-sig" if number == 1 else "utf-8")
-  except UnicodeDecodeError as error:
-    raise ValueError(
-      f"{path} line {number} is not UTF-8 ({error.reason} at byte"
-      f" {error.start}); {cure}"
-    ) from error
+        yield number, data
   except (EOFError, gzip.BadGzipFile, zlib.error) as error:
     raise ValueError(
       f"{path} cannot be read after line {number} ({error}); {cure}"

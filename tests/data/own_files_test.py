@@ -146,6 +146,11 @@ FAULTS = [
   ("a.csv", HEAD.replace(",", ";"), "the columns are separated by ';'; a .csv"),
   ("a.csv", HEAD + " ,b,no\n,b,no\n", "no text in any row, column 1 of 2"),
   ("a.csv.gz", b"x", "cannot be read after line 0"),
+  (
+    "a.jsonl.gz",
+    gzip.compress(json_lines(LABELS).encode())[:-9],
+    "cannot be read after line",
+  ),
   ("a.tsv", HEAD.replace(",", "\t") + "a\tb\n", "line 2: 2 columns instead of"),
   ("a.jsonl", '{"question": "a"}', "line 1: there is no column 'answer'"),
   ("a.jsonl", "{", "line 1 is not JSON"),

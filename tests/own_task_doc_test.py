@@ -1,0 +1,71 @@
+"""The shell lines of docs/own-task.md do what the page says, as pasted."""
+
+import json
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+
+import pytest
+
+# Two commands that start, compile and train: 40 s of two cores.
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pasted() -> list[str]:
+  """Returns the shell blocks of the page, in order."""
+  page = (ROOT / "docs/own-task.md").read_text("utf-8")
+  return re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+  """A folder with the configs in it, where every block was pasted."""
+  folder = tmp_path_factory.mktemp("user")
+  (folder / "configs").symlink_to(ROOT / "configs")
+  # A shell that has this Python as its `python`.
+  (folder / "bin").mkdir()
+  (folder / "bin" / "python").symlink_to(sys.executable)
+  environment = os.environ | {
+    "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+    "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+  }
+  for block in pasted():
+    ran = subprocess.run(
+      ["bash", "-euc", block],
+      cwd=folder,
+      env=environment,
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+  return folder
+
+
+def results(folder: Path, workdir: str) -> dict:
+  return json.loads((folder / workdir / "results.json").read_text())
+
+
+def test_the_first_block_trains_and_scores_three_methods(folder):
+  found = results(folder, "W")["methods"]
+  assert list(found) == ["single", "multi", "single->multi"]
+  for records in found.values():
+    assert list(records) == ["answers"]
+    assert records["answers"]["metric"] == "accuracy"
+    assert records["answers"]["examples"] == 2
+
+
+def test_the_second_block_trains_a_student_and_no_teacher(folder):
+  assert list(results(folder, "W3")["methods"]) == ["single->multi"]
+  runs = [path.name for path in (folder / "W3" / "runs").iterdir()]
+  assert runs == ["single-to-multi.reviews"]
+  assert not (folder / "W3" / "data" / "teachers").exists()
+
+
+def test_the_report_says_where_rows_and_dev_come_from(folder):
+  report = (folder / "W" / "report" / "report.md").read_text("utf-8")
+  assert "answers from my_tasks.toml" in report
+  assert "dev of answers is 0.25 of its train file, held out" in report
