@@ -22,9 +22,8 @@ def pasted() -> list[str]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-  """A folder with the configs in it, where every block was pasted."""
+  """A folder where every block was pasted."""
   folder = tmp_path_factory.mktemp("user")
-  (folder / "configs").symlink_to(ROOT / "configs")
   # A shell that has this Python as its `python`.
   (folder / "bin").mkdir()
   (folder / "bin" / "python").symlink_to(sys.executable)

@@ -8,6 +8,7 @@ import os.path
 from pathlib import Path
 from typing import Any
 
+from absl import logging
 import numpy as np
 
 from bam_jax.data import hub, rows, soft_files
@@ -37,6 +38,11 @@ def read(task: Task, split: str) -> Examples:
   found = list(rows.read(path, wanted))
   texts = tuple([_text(row, name) for row in found] for name in task.text)
   labels = _labels(task, split, found)
+  if (
+    trains and task.labels and (never := set(range(task.classes)) - set(labels))
+  ):
+    names = ", ".join(task.labels[int(i)] for i in sorted(never))
+    logging.warning("no row of %s has the label %s", path, names)
   soft = None
   if trains and own.soft_columns:
     soft = np.float32([_soft(task, *row) for row in found])

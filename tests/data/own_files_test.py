@@ -193,6 +193,12 @@ def test_a_number_out_of_its_range_is_named_with_its_place(tmp_path, value):
     read(tmp_path, "a.jsonl", data, labels=None, range=[1, 7], metric="pearson")
 
 
+def test_a_label_that_no_row_has_is_told(tmp_path, caplog):
+  labels = ["no", "maybe", "yes", "never"]
+  assert len(read(tmp_path, "a.csv", CSV, labels=labels)) == 3
+  assert "has the label maybe, never" in caplog.text
+
+
 def test_a_missing_file_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"no file .*/pets\.csv"):
     own_files.read(task_of(tmp_path), "train")
