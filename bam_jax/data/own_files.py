@@ -38,11 +38,6 @@ def read(task: Task, split: str) -> Examples:
   found = list(rows.read(path, wanted))
   texts = tuple([_text(row, name) for row in found] for name in task.text)
   labels = _labels(task, split, found)
-  if (
-    trains and task.labels and (never := set(range(task.classes)) - set(labels))
-  ):
-    names = ", ".join(task.labels[int(i)] for i in sorted(never))
-    logging.warning("no row of %s has the label %s", path, names)
   soft = None
   if trains and own.soft_columns:
     soft = np.float32([_soft(task, *row) for row in found])
@@ -65,6 +60,13 @@ def read(task: Task, split: str) -> Examples:
     labels, soft = labels[mask], None if soft is None else soft[mask]
   examples = Examples(task.name, split, texts, labels, str(path), soft)
   check(examples)
+  if trains and task.labels:
+    there = set(examples.labels.astype(int).tolist())
+    never = [n for i, n in enumerate(task.labels) if i not in there]
+    if never:
+      logging.warning(
+        "no training row of %s has the label %s", path, ", ".join(never)
+      )
   return examples
 
 
