@@ -52,7 +52,7 @@ def ran(*args) -> subprocess.CompletedProcess:
     ),
     (
       [QUICK, "--workdir=W", "--config.single=3"],
-      "no config key 'single'",
+      "config key single is a group",
     ),
     ([QUICK, "--wrokdir=W"], "no flag --wrokdir"),
     ([QUICK, "--workdir=W", "rte"], "'rte' is not a flag; see --help"),
