@@ -8,11 +8,27 @@ import io
 
 import numpy as np
 
+DPI = 160
+DASHES = ("-", "--", "-.", ":")
 _INK = "#08306b"
 _GREY = "0.85"
 _MARKERS = "osv^DX"
-_DASHES = ("-", "--", "-.", ":")
+# Okabe and Ito's for the colour-blind, without the yellow, which is too light.
+_COLOURS = (
+  *("#000000", "#d55e00", "#0072b2", "#e69f00"),
+  *("#009e73", "#cc79a7", "#56b4e9"),
+)
 _PANELS = 5  # in a row; their labels still read at the width of a page
+
+
+def style(number: int) -> dict[str, str]:
+  """Returns colour, dashes and marker of a line; none says it alone."""
+  return {
+    "color": _COLOURS[number % len(_COLOURS)],
+    "linestyle": DASHES[number % len(DASHES)],
+    "marker": _MARKERS[number % len(_MARKERS)],
+    "markerfacecolor": "white",
+  }
 
 
 def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
@@ -36,7 +52,7 @@ def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
   margin = 0.4 + 0.08 * max(map(len, labels))
   figure = Figure(
     (max(4, margin + 1.75 * wide), high * (0.9 + 0.32 * len(labels)) + 0.3),
-    dpi=160,
+    dpi=DPI,
     layout="constrained",
   )
   axes = figure.subplots(high, wide, sharey=True, squeeze=False).flat
@@ -64,50 +80,143 @@ def reliability(
   Returns:
     A PNG file.
   """
-  from matplotlib.figure import Figure
-
   labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
-  wide = min(len(panels), 3)
-  high = -(-len(panels) // wide)
-  figure = Figure(
-    (2.6 * wide + 0.6, 2.6 * high + 0.6 + 0.2 * len(labels)),
-    dpi=160,
-    layout="constrained",
-  )
-  axes = figure.subplots(high, wide, squeeze=False).flat
-  handles = {}
-  for ax, (title, lines) in zip(axes, panels.items(), strict=False):
+  figure, axes = grid(len(panels), labels)
+  for ax, (title, lines) in zip(axes, panels.items(), strict=True):
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
     for label, points in lines.items():
-      style = labels.index(label)
+      look = style(labels.index(label))
       confidence, accuracy, count = np.array(points, np.float64).T
-      color = str(0.55 * (style % 3) / 2)
-      dashes = _DASHES[style % len(_DASHES)]
-      marker = _MARKERS[style % len(_MARKERS)]
-      ax.plot(confidence, accuracy, color=color, linestyle=dashes, linewidth=1)
-      handles[label] = ax.scatter(
+      marker, colour = look.pop("marker"), look["color"]
+      ax.plot(confidence, accuracy, linewidth=1, **look)
+      ax.scatter(
         confidence,
         accuracy,
         s=8 + 60 * count / count.sum(),
         marker=marker,
         facecolor="white",
-        edgecolor=color,
+        edgecolor=colour,
         zorder=3,
       )
-    ax.set_title(title, fontsize=10, parse_math=False)
     ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-    ax.tick_params(labelsize=8)
-    ax.spines[["top", "right"]].set_visible(False)
-  for ax in axes[len(panels) :]:
-    ax.set_axis_off()
-  figure.supxlabel("confidence", fontsize=9)
-  figure.supylabel("accuracy", fontsize=9)
-  # One column below the panels: method names are long.
-  legend = figure.legend(
-    handles.values(), handles, loc="outside lower left", fontsize=8
+    finish(ax, title)
+  return finished(figure, labels, "confidence", "accuracy")
+
+
+def matrix(
+  rows: Sequence[str],
+  columns: Sequence[str],
+  values: Sequence[Sequence[float]],
+  texts: Sequence[Sequence[str]],
+) -> bytes:
+  """Draws a heat map: what is above 0 blue, what is below orange.
+
+  Args:
+    rows: labels, one per row.
+    columns: labels, one per column.
+    values: f[rows, columns], NaN where there is none.
+    texts: what stands in the cells; its sign tells what the colour does.
+
+  Returns:
+    A PNG file.
+  """
+  from matplotlib.figure import Figure
+
+  values = np.asarray(values, np.float64)
+  margin = 0.4 + 0.08 * max(map(len, rows))
+  high = 0.6 + 0.08 * max(map(len, columns)) + 0.36 * len(rows)
+  figure = Figure(
+    (min(11.4, max(4, margin + 0.8 * len(columns))), high),
+    dpi=DPI,
+    layout="constrained",
   )
-  for text in legend.get_texts():
-    text.set_parse_math(False)
+  ax = figure.subplots()
+  known = np.abs(values[np.isfinite(values)])
+  # A tenth of a point must not look like a landslide.
+  most = max(1.0, known.max(initial=0.0))
+  image = ax.imshow(
+    values, cmap="PuOr", vmin=-most, vmax=most, aspect="auto", alpha=0.85
+  )
+  for y, line in enumerate(texts):
+    for x, text in enumerate(line):
+      dark = abs(np.nan_to_num(values[y, x])) > 0.6 * most
+      ax.text(
+        x,
+        y,
+        text,
+        ha="center",
+        va="center",
+        fontsize=9,
+        color="white" if dark else "black",
+        parse_math=False,
+      )
+  ax.set_xticks(
+    range(len(columns)),
+    columns,
+    fontsize=9,
+    parse_math=False,
+    rotation=30,
+    ha="left",
+    rotation_mode="anchor",
+  )
+  ax.xaxis.tick_top()
+  ax.set_yticks(range(len(rows)), rows, fontsize=9, parse_math=False)
+  ax.tick_params(length=0)
+  ax.spines[:].set_visible(False)
+  bar = figure.colorbar(image, ax=ax, pad=0.02)
+  bar.ax.tick_params(labelsize=8)
+  bar.outline.set_visible(False)
+  return _png(figure)
+
+
+def grid(panels: int, labels: Sequence[str]):
+  """Returns a figure and the axes of so many panels, at most 4 in a row.
+
+  Args:
+    panels: how many.
+    labels: of the lines; room for them is left below.
+  """
+  from matplotlib.figure import Figure
+
+  wide = min(panels, 4)
+  high = -(-panels // wide)
+  figure = Figure(
+    (2.7 * wide + 0.5, 2.4 * high + 0.5 + 0.2 * len(labels)),
+    dpi=DPI,
+    layout="constrained",
+  )
+  axes = figure.subplots(high, wide, squeeze=False).flat
+  for ax in axes[panels:]:
+    ax.set_axis_off()
+  return figure, axes[:panels]
+
+
+def finish(ax, title: str) -> None:
+  """Gives a panel its title and takes away what says nothing."""
+  ax.set_title(title, fontsize=10, parse_math=False)
+  ax.locator_params(axis="x", nbins=5)
+  ax.tick_params(labelsize=8)
+  ax.spines[["top", "right"]].set_visible(False)
+
+
+def finished(figure, labels: Sequence[str], x: str, y: str) -> bytes:
+  """Names the axes and the lines of a figure; returns a PNG file."""
+  from matplotlib.lines import Line2D
+
+  figure.supxlabel(x, fontsize=9)
+  figure.supylabel(y, fontsize=9)
+  if labels:
+    handles = [Line2D([], [], **style(i)) for i in range(len(labels))]
+    # One column below the panels: method names are long.
+    legend = figure.legend(
+      handles,
+      labels,
+      loc="outside lower left",
+      fontsize=8,
+      handlelength=4,
+    )
+    for text in legend.get_texts():
+      text.set_parse_math(False)
   return _png(figure)
 
 

@@ -1,18 +1,30 @@
 """results.json: every method, task and trial, gathered from the runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import functools
+import re
+import shlex
+import sys
 from typing import Any
 
+import jax
 import numpy as np
 
-from bam_jax import calibration, multibootstrap, predictions, stats
+from bam_jax import calibration, history, multibootstrap, predictions, stats
 from bam_jax.experiment import Experiment
 from bam_jax.plan import scored
 from bam_jax.predictions import Predictions
 from bam_jax.tasks import Task
 from bam_jax.workdir import commit
 from bam_jax.writer import Bars, bar
+
+# What in a command line is nobody's business: the value of a flag of such a
+# name, the user in an address, a token of the hub.
+SECRET_FLAG = re.compile(
+  r"(?i)^(-*[\w.-]*(?:token|secret|passw|credential|api_?key)[\w.-]*)(=.*)?$",
+  re.DOTALL,
+)
+SECRET_TEXT = re.compile(r"(?<=://)[^/@\s]+(?=@)|\bhf_[A-Za-z0-9]{8,}")
 
 
 def gather(experiment: Experiment) -> dict[str, Any]:
@@ -51,11 +63,17 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       "--config.stage=train"
     )
   counted = [task.name for task in tasks if task.in_average]
-  seconds = {}
+  seconds, steps, rows, curves = {}, {}, {}, {}
   for run in experiment.runs:
     scores = workdir.scores(run.name)
-    entries = [scores[str(s)] for s in experiment.seeds if str(s) in scores]
+    seeds = [s for s in experiment.seeds if str(s) in scores]
+    entries = [scores[str(s)] for s in seeds]
     seconds[run.name] = [e["seconds"] for e in entries if "seconds" in e]
+    steps[run.name] = [e["step"] for e in entries if "step" in e]
+    file = workdir.run(run.name) / "metrics.jsonl"
+    rows[run.name] = history.read(file, seeds)
+    if found := history.curves(rows[run.name], seeds):
+      curves[run.name] = found
   results = {
     "schema": 1,
     "encoder": config.encoder,
@@ -63,7 +81,18 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     "split": "holdout" if config.data.holdout else "dev",
     # One stage alone gives the same numbers as all of them.
     "settings": config.to_dict() | {"stage": "all"},
+    "command": command(sys.orig_argv),
+    "device": device(),
     "seconds": seconds,
+    "steps": steps,
+    "scored": {
+      method: {
+        name: scored(experiment.methods[method], name).name for name in records
+      }
+      for method, records in methods.items()
+    },
+    "curves": curves,
+    "schedules": dict(history.schedules_of(config, experiment.runs, rows)),
     "methods": methods,
     "average": {
       method: stats.average(records, counted)
@@ -84,6 +113,34 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   )
   results["differences"] = stats.differences(results)
   return results
+
+
+def command(argv: Sequence[str]) -> str:
+  """Returns a command line as it was typed, but for the secrets in it.
+
+  Args:
+    argv: the interpreter and all that follows it.
+  """
+  words, hidden = ["python"], False
+  for word in argv[1:]:
+    flag = SECRET_FLAG.match(word)
+    if flag and word.startswith("-"):
+      # The value is in this word or is the next one.
+      word, hidden = (f"{flag[1]}=***", False) if flag[2] else (word, True)
+    elif hidden:
+      word, hidden = "***", False
+    words.append(SECRET_TEXT.sub("***", word))
+  return shlex.join(words)
+
+
+def device() -> dict[str, Any]:
+  """Returns what this command runs on: kind, count and version of jax."""
+  devices = jax.devices()
+  return {
+    "kind": devices[0].device_kind,
+    "count": len(devices),
+    "jax": jax.__version__,
+  }
 
 
 def _kept(

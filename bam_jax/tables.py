@@ -4,29 +4,16 @@ A grid is method -> column -> summary of its trials, or None. All text here is
 plain: whoever writes it into a format escapes it there.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import math
 
+import numpy as np
+
 from bam_jax import stats
-from bam_jax.tasks import TASKS, Task
+from bam_jax.tasks import TASKS
 
 NONE = "–"
 STARS = ((0.001, "∗∗∗"), (0.01, "∗∗"), (0.05, "∗"))
-DIFFERENCES_NOTE = (
-  "Difference of the medians with its 95 % interval (BCa bootstrap); P(better)"
-  " is the chance that a trial of the first beats one of the second (Vargha and"
-  " Delaney's A, interval of Newcombe); p of each test and, in brackets, p"
-  " after Holm's correction over its family. Seeds needed: trials of each"
-  " method with which a Mann-Whitney test would find a difference of this size"
-  " in 80 % of cases at p < 0.05, uncorrected."
-)
-CALIBRATION_NOTE = (
-  "Median over trials ± standard deviation: expected calibration error in"
-  " 15 bins of confidence (of equal width, and of equal mass) and Brier score,"
-  " x100; negative log-likelihood in nats. Lower is better. Regression has no"
-  " confidence."
-)
 # Clark et al. (2019), Table 1: the average, then these tasks.
 PUBLISHED_TASKS = (
   *("cola", "sst2", "mrpc", "stsb"),
@@ -143,22 +130,16 @@ def stars(results: Mapping) -> dict[tuple[str, str], str]:
   return found
 
 
-def family(results: Mapping) -> Iterator[str]:
-  """Yields what p-values are corrected for and what stars mean."""
-  kinds = Counter(test["test"] for test in results.get("tests", ()))
-  if not kinds:
-    return
-  sizes = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-  yield (
-    f"Holm's correction runs over all tests of one kind, that is over every"
-    f" pair and column that was tested: {sizes}. All are two-sided."
-  )
-  if stars(results):
-    baselines = " and ".join(method_name(m) for m in stats.BASELINES)
-    yield (
-      f"∗, ∗∗, ∗∗∗: better than both {baselines}, p < 0.05, 0.01, 0.001 in"
-      f" {stats.TESTS[0]} tests after that correction."
-    )
+def gains(rows: Grid) -> Rows:
+  """Returns what every method has over single; just the header without it."""
+  columns = list(next(iter(rows.values())))
+  out = [["Method", *map(column_name, columns)]]
+  single = rows.get("single", {})
+  for method, row in rows.items():
+    if single and method != "single":
+      cells = [difference(row[c], single[c]) for c in columns]
+      out.append([method_name(method), *cells])
+  return out
 
 
 def spread(rows: Grid) -> Rows:
@@ -183,17 +164,6 @@ def spread(rows: Grid) -> Rows:
         ]
       )
   return out
-
-
-def spread_note(rows: Grid) -> str:
-  """Says what the intervals of `spread` are, and when they are too narrow."""
-  text = "BCa bootstrap intervals of the median, x100."
-  if min(_counts(rows.values())) < stats.MIN_INTERVAL_TRIALS:
-    text += (
-      f" With fewer than {stats.MIN_INTERVAL_TRIALS} trials none between them"
-      " can hold the median in 95 % of cases: take it as a range."
-    )
-  return text
 
 
 def differences(results: Mapping) -> Rows:
@@ -245,20 +215,59 @@ def calibration(results: Mapping) -> Rows:
   return out
 
 
+def costs(results: Mapping) -> Rows:
+  """Returns a line for every run: trials, steps, time, FLOPs and energy.
+
+  A column that nothing is known for is left out.
+  """
+  seconds, steps = results.get("seconds", {}), results.get("steps", {})
+  flops, joules = results.get("flops", {}), results.get("energy", {})
+  columns = {
+    "Step kept": (steps, 1, ",.0f"),
+    "Seconds a trial": (seconds, 1, ",.1f"),
+    "FLOPs a trial": (flops, 1, ".2e"),
+    "Energy a trial, kJ": (joules, 1e-3, ",.1f"),
+  }
+  shown = {k: v for k, v in columns.items() if any(v[0].values())}
+  out = [["Run", "Trials", *shown]]
+  for run, times in seconds.items():
+    if not times:
+      continue
+    cells = []
+    for values, factor, form in shown.values():
+      one = values.get(run) or NONE
+      cells.append(one if one is NONE else f"{np.median(one) * factor:{form}}")
+    out.append([run, str(len(times)), *cells])
+  return out
+
+
+def details(results: Mapping) -> Rows:
+  """Returns a line for every task and metric, with every method's median."""
+  methods = {m: r for m, r in results["methods"].items() if r}
+  rows: dict[tuple[str, str], list[str]] = {}
+  for records in methods.values():
+    for task, record in records.items():
+      for metric in record.get("all", ()):
+        part, _, name = metric.rpartition("/")
+        rows[task, metric] = [
+          column_name(task),
+          f"{name} ({part})" if part else name,
+          # Of the first dev split; the others have their own number of rows.
+          NONE if part else str(record.get("examples", NONE)),
+        ]
+  for (task, metric), row in rows.items():
+    for records in methods.values():
+      scores = records.get(task, {}).get("all", {}).get(metric, ())
+      scores = [math.nan if score is None else score for score in scores]
+      row.append(cell(stats.summary(scores) if scores else None))
+  names = map(method_name, methods)
+  return [["Task", "Metric", "Examples", *names], *rows.values()]
+
+
 def trials(row: Mapping[str, stats.Summary | None]) -> str:
   """Writes the number of trials of a line, "3–5" where cells differ."""
-  counts = _counts([row])
-  return "–".join(map(str, dict.fromkeys([counts[0], counts[-1]])))
-
-
-def warning(rows: Grid) -> str:
-  """The sentence that has to stand by a table of too few trials, or ""."""
-  fewest = _counts(rows.values())[0]
-  if fewest == 1:
-    return "One trial: a single run proves nothing, another seed may turn it."
-  if fewest < stats.MIN_TRIALS and len(rows) > 1:
-    return f"{fewest} trials are too few to test a difference."
-  return ""
+  found = counts([row])
+  return "–".join(map(str, dict.fromkeys([found[0], found[-1]])))
 
 
 def split(results: Mapping) -> str:
@@ -284,84 +293,6 @@ def published(results: Mapping) -> dict[str, dict[str, float]]:
   return {m: {c: row[c] for c in shown} for m, row in rows.items()}
 
 
-def notes(results: Mapping) -> Iterator[str]:
-  """Yields what has to be known to read the table, a sentence at a time.
-
-  Args:
-    results: what results.json holds; see `report.write` for what is optional.
-  """
-  columns = stats.columns(results)
-  known = [TASKS[column] for column in columns if column in TASKS]
-  on = "the dev split"
-  if split(results) != "dev":
-    on = "a part of train that was held out, not on dev"
-  yield (
-    f"Median of the trials ± standard deviation, x100, on {on}."
-    " The highest median of a column is bold."
-  )
-  metrics: dict[str, dict[str, None]] = {}
-  seeds = set()
-  for records in results["methods"].values():
-    for name, record in records.items():
-      metrics.setdefault(record["metric"], {})[column_name(name)] = None
-      seeds.add(tuple(record["seeds"]))
-  yield "Metrics: " + "; ".join(
-    f"{metric} for {', '.join(names)}" for metric, names in metrics.items()
-  )
-  for task in known:
-    if len(task.dev) > 1 and split(results) == "dev":
-      yield f"{task.folder} is {task.dev[0]}; more under Every metric."
-    if not task.in_average and "average" in columns:
-      yield f"{task.folder} does not count in Avg."
-  settings = results.get("settings", {})
-  layers, every = map(settings.get, ("encoder_layers", "encoder_every"))
-  some = f", one layer in {every}" if every not in (None, 1) else ""
-  cut = f", its first {layers} layers" if layers else ""
-  yield f"Encoder: {results['encoder']}{some}{cut}"
-  yield from (f"Data: {text}" for text in _data(results, known))
-  for kind in ("single", "multi", "finetune"):
-    if kind in settings and any(kind in m for m in results["methods"]):
-      pairs = (f"{key} {value}" for key, value in settings[kind].items())
-      yield f"{kind.capitalize()}: {', '.join(pairs)}"
-  if settings.get("max_steps"):
-    yield f"Every run was capped at {settings['max_steps']} steps."
-  if len(seeds) == 1:
-    (same,) = seeds
-    yield f"Trials: {len(same)} (seeds {', '.join(map(str, same))})"
-  times = [x for run in results.get("seconds", {}).values() for x in run]
-  if times:
-    yield f"Training time: {_time(sum(times))} for {len(times)} models"
-  for key in ("device", "command"):
-    if results.get(key):
-      yield f"{key.capitalize()}: {results[key]}"
-  yield f"Commit: {results.get('commit') or 'unknown'}"
-
-
-def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
-  given = results.get("settings", {}).get("data", {})
-  sources = {task.source for task in tasks}
-  if "glue" in sources and "glue_dir" in given:
-    yield f"GLUE from {given['glue_dir'] or 'the Hugging Face hub'}"
-  if "synthetic" in sources and "synthetic_seed" in given:
-    yield f"synthetic suite, seed {given['synthetic_seed']}"
-  if own := results.get("settings", {}).get("own_tasks"):
-    shown = [name for name in own if name in stats.columns(results)]
-    yield f"{', '.join(shown)} from {results['settings']['tasks_file']}"
-    for name in shown:
-      if share := own[name].get("dev_share"):
-        yield f"dev of {name} is {share} of its train file, held out"
-  if results.get("data"):
-    yield results["data"]
-
-
-def _time(seconds: float) -> str:
-  minutes, seconds = divmod(round(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  if hours:
-    return f"{hours} h {minutes:02} min"
-  return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
-
-
 def _between(low: float, high: float, form: str) -> str:
   return NONE if math.isnan(low) else f"[{low:{form}}, {high:{form}}]"
 
@@ -371,5 +302,6 @@ def _estimate(found: Sequence[float], form: str) -> str:
   return f"{value:{form}} {_between(low, high, form)}"
 
 
-def _counts(rows: Iterable[Mapping[str, stats.Summary | None]]) -> list[int]:
+def counts(rows: Iterable[Mapping[str, stats.Summary | None]]) -> list[int]:
+  """Returns every number of trials that a cell has, the least first."""
   return sorted({found.n for row in rows for found in row.values() if found})

@@ -1,0 +1,109 @@
+"""Which pictures a report has, and the numbers in them."""
+
+from collections.abc import Callable, Iterator, Mapping
+import math
+from typing import Any
+
+from bam_jax import curves, plots, stats, tables
+from bam_jax.document import Picture
+
+
+def scores(results: Mapping) -> Picture:
+  """Shows every trial of every method and column."""
+
+  def draw() -> bytes:
+    methods = tables.grid(results)
+    return plots.strips(
+      {
+        tables.column_name(column): {
+          tables.method_name(method): stats.scores(results, method, column)
+          for method in methods
+        }
+        for column in stats.columns(results)
+      }
+    )
+
+  text = "Score of every trial, one panel a column, one line a method;"
+  return Picture("scores.png", f"{text} a bar marks the median", draw)
+
+
+def gains(rows: tables.Grid) -> Iterator[Picture]:
+  """Shows what every method has over single, where there is both."""
+  header, *lines = tables.gains(rows)
+  if not lines:
+    return
+
+  def number(cell: str) -> float:
+    return math.nan if cell == tables.NONE else float(cell)
+
+  def draw() -> bytes:
+    texts = [line[1:] for line in lines]
+    values = [[number(cell) for cell in line] for line in texts]
+    return plots.matrix([line[0] for line in lines], header[1:], values, texts)
+
+  text = "Gain of every method over Single in every column: blue above, orange"
+  yield Picture("gains.png", f"{text} below, the darker the more", draw)
+
+
+def learning(results: Mapping, kind: str) -> Iterator[Picture]:
+  """Shows the losses or the dev scores of the runs that are scored.
+
+  Args:
+    results: what results.json holds.
+    kind: "loss" or "score".
+  """
+  panels: dict[str, dict[str, Any]] = {}
+  for method, runs in results.get("scored", {}).items():
+    for task, run in runs.items():
+      found = results.get("curves", {}).get(run, {}).get(kind, {}).get(task)
+      if found:
+        panel = panels.setdefault(tables.column_name(task), {})
+        panel[tables.method_name(method)] = _line(found)
+  if not panels:
+    return
+  what = {"loss": "training loss", "score": "score x100"}[kind]
+
+  def draw() -> bytes:
+    return curves.bands(panels, x="steps done, % of the run", y=what)
+
+  name = {"loss": "losses.png", "score": "curves.png"}[kind]
+  text = f"{what.capitalize()} while training, one panel a task, one line a"
+  text += " method: median of the trials, in a band from quartile to quartile"
+  yield Picture(name, text, draw)
+
+
+def schedules(results: Mapping) -> Iterator[Picture]:
+  """Shows the learning rate and lambda over the steps of each kind of run."""
+  panels: dict[str, dict[str, Any]] = {}
+  names = {"rate": "learning rate", "lambda": "lambda"}
+  for key, name in names.items():
+    for kind, found in results.get("schedules", {}).items():
+      if key in found:
+        line = found["step"], [found[key]]
+        panels[f"{name}, {kind}"] = {kind: line}
+  if panels:
+    text = "Learning rate of the heads, and lambda where there are teachers,"
+    text += " over the steps of the longest run of each kind"
+    draw: Callable[[], bytes] = lambda: curves.schedules(panels)  # noqa: E731
+    yield Picture("schedules.png", text, draw)
+
+
+def calibration(results: Mapping) -> Picture:
+  """Shows accuracy against confidence."""
+  panels: dict[str, dict[str, list]] = {}
+  for method, tasks in results["calibration"].items():
+    for task, found in tasks.items():
+      panel = panels.setdefault(tables.column_name(task), {})
+      panel[tables.method_name(method)] = found["curve"]
+  text = "Accuracy against confidence, one panel a task, one line a method; on"
+  text += " the diagonal a model is as often right as it says"
+  return Picture("calibration.png", text, lambda: plots.reliability(panels))
+
+
+def _line(curve: Mapping) -> tuple[list[float], list[list[float]]]:
+  """Returns x in percent of the run, and the values of every trial."""
+  steps = curve["step"]
+  return [100 * step / steps[-1] for step in steps], [
+    [math.nan if value is None else value for value in trial]
+    for trial in curve["values"]
+  ]

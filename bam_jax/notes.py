@@ -1,0 +1,265 @@
+"""What has to be known to read a report's tables, in sentences.
+
+All text here is plain, as in tables.py.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from bam_jax import stats, tables
+from bam_jax.tasks import TASKS, Task
+
+DIFFERENCES = (
+  "Difference of the medians with its 95 % interval (BCa bootstrap); P(better)"
+  " is the chance that a trial of the first beats one of the second (Vargha and"
+  " Delaney's A, interval of Newcombe); p of each test and, in brackets, p"
+  " after Holm's correction over its family. Seeds needed: trials of each"
+  " method with which a Mann-Whitney test would find a difference of this size"
+  " in 80 % of cases at p < 0.05, uncorrected."
+)
+CALIBRATION = (
+  "Median over trials ± standard deviation: expected calibration error in"
+  " 15 bins of confidence (of equal width, and of equal mass) and Brier score,"
+  " x100; negative log-likelihood in nats. Lower is better. Regression has no"
+  " confidence."
+)
+PUBLISHED = (
+  "Clark et al. (2019), Table 1: BERT-Large, all eight tasks of GLUE and"
+  " their whole train splits, medians of at least 20 trials on the dev"
+  " split. Another encoder, other data or fewer tasks do not compare."
+)
+
+
+def warning(rows: tables.Grid) -> str:
+  """The sentence that has to stand by a table of too few trials, or ""."""
+  fewest = tables.counts(rows.values())[0]
+  if fewest == 1:
+    return "One trial: a single run proves nothing, another seed may turn it."
+  if fewest < stats.MIN_TRIALS and len(rows) > 1:
+    return f"{fewest} trials are too few to test a difference."
+  return ""
+
+
+def reading(results: Mapping) -> Iterator[str]:
+  """Yields what has to be known to read the table, a sentence at a time.
+
+  Args:
+    results: what results.json holds; see `report.write` for what is optional.
+  """
+  columns = stats.columns(results)
+  known = [TASKS[column] for column in columns if column in TASKS]
+  on = "the dev split"
+  if tables.split(results) != "dev":
+    on = "a part of train that was held out, not on dev"
+  yield (
+    f"Median of the trials ± standard deviation, x100, on {on}."
+    " The highest median of a column is bold."
+  )
+  metrics: dict[str, dict[str, None]] = {}
+  seeds = set()
+  for records in results["methods"].values():
+    for name, record in records.items():
+      metrics.setdefault(record["metric"], {})[tables.column_name(name)] = None
+      seeds.add(tuple(record["seeds"]))
+  yield "Metrics: " + "; ".join(
+    f"{metric} for {', '.join(names)}" for metric, names in metrics.items()
+  )
+  for task in known:
+    if len(task.dev) > 1 and tables.split(results) == "dev":
+      yield f"{task.folder} is {task.dev[0]}; more under Every metric."
+    if not task.in_average and "average" in columns:
+      yield f"{task.folder} does not count in Avg."
+  settings = results.get("settings", {})
+  layers, every = map(settings.get, ("encoder_layers", "encoder_every"))
+  some = f", one layer in {every}" if every not in (None, 1) else ""
+  cut = f", its first {layers} layers" if layers else ""
+  yield f"Encoder: {results['encoder']}{some}{cut}"
+  yield from (f"Data: {text}" for text in _data(results, known))
+  for kind in ("single", "multi", "finetune"):
+    if kind in settings and any(kind in m for m in results["methods"]):
+      pairs = (f"{key} {value}" for key, value in settings[kind].items())
+      yield f"{kind.capitalize()}: {', '.join(pairs)}"
+  if settings.get("max_steps"):
+    yield f"Every run was capped at {settings['max_steps']} steps."
+  if len(seeds) == 1:
+    (same,) = seeds
+    yield f"Trials: {len(same)} (seeds {', '.join(map(str, same))})"
+  yield from selection(results)
+  times = [x for run in results.get("seconds", {}).values() for x in run]
+  if times:
+    yield f"Training time: {_time(sum(times))} for {len(times)} models"
+  if device := results.get("device"):
+    on = f"{device['count']} x {device['kind']}, jax {device['jax']}"
+    yield f"Device of the last command: {on}"
+  yield f"Commit: {results.get('commit') or 'unknown'}"
+
+
+def selection(results: Mapping) -> Iterator[str]:
+  """Yields which step's model was kept, and what that does to the scores.
+
+  Nothing where the settings do not say it.
+  """
+  settings = results.get("settings", {})
+  by = settings.get("select", {}).get("by")
+  every, patience = settings.get("eval_every", 0), settings.get("select", {})
+  patience = patience.get("patience", 0)
+  if by is None:
+    return
+  if by == "last":
+    yield "Selection: none; the model of the last step, as in the paper."
+    return
+  what = "the mean of the run's headline scores"
+  if by != "average":
+    what = f"{tables.column_name(by)}, or {what} in runs without it"
+  on = "dev" if tables.split(results) == "dev" else "the held-out part of train"
+  text = (
+    f"Selection: of every trial the best of its evaluations on {on}, one every"
+    f" {every} steps, by {what}"
+  )
+  if patience:
+    text += f"; a trial ends after {patience} evaluations without a gain"
+  yield f"{text}."
+  yield (
+    f"{on[0].upper()}{on[1:]} chose the step and gives the score as well, so"
+    " the scores are higher than on rows that chose nothing."
+  )
+
+
+def caption(results: Mapping, rows: tables.Grid) -> str:
+  """Says beside the table of scores what the page says around it."""
+  counted = list(dict.fromkeys(tables.trials(row) for row in rows.values()))
+  first, *_ = reading(results)
+  sentences = [first, f"Trials: {', '.join(counted)}.", warning(rows)]
+  sentences += [*selection(results), *family(results)]
+  return " ".join(filter(None, sentences))
+
+
+def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
+  given = results.get("settings", {}).get("data", {})
+  sources = {task.source for task in tasks}
+  if "glue" in sources and "glue_dir" in given:
+    yield f"GLUE from {given['glue_dir'] or 'the Hugging Face hub'}"
+  if "synthetic" in sources and "synthetic_seed" in given:
+    yield f"synthetic suite, seed {given['synthetic_seed']}"
+  if own := results.get("settings", {}).get("own_tasks"):
+    shown = [name for name in own if name in stats.columns(results)]
+    yield f"{', '.join(shown)} from {results['settings']['tasks_file']}"
+    for name in shown:
+      if share := own[name].get("dev_share"):
+        yield f"dev of {name} is {share} of its train file, held out"
+  if results.get("data"):
+    yield results["data"]
+
+
+def _time(seconds: float) -> str:
+  minutes, seconds = divmod(round(seconds), 60)
+  hours, minutes = divmod(minutes, 60)
+  if hours:
+    return f"{hours} h {minutes:02} min"
+  return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def family(results: Mapping) -> Iterator[str]:
+  """Yields what p-values are corrected for and what stars mean."""
+  kinds = Counter(test["test"] for test in results.get("tests", ()))
+  if not kinds:
+    return
+  sizes = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+  yield (
+    f"Holm's correction runs over all tests of one kind, that is over every"
+    f" pair and column that was tested: {sizes}. All are two-sided."
+  )
+  if tables.stars(results):
+    baselines = " and ".join(tables.method_name(m) for m in stats.BASELINES)
+    yield (
+      f"∗, ∗∗, ∗∗∗: better than both {baselines}, p < 0.05, 0.01, 0.001 in"
+      f" {stats.TESTS[0]} tests after that correction."
+    )
+
+
+def spread(rows: tables.Grid) -> str:
+  """Says what the intervals of `spread` are, and when they are too narrow."""
+  text = "BCa bootstrap intervals of the median, x100."
+  if min(tables.counts(rows.values())) < stats.MIN_INTERVAL_TRIALS:
+    text += (
+      f" With fewer than {stats.MIN_INTERVAL_TRIALS} trials none between them"
+      " can hold the median in 95 % of cases: take it as a range."
+    )
+  return text
+
+
+def tests(kind: str, number: int, least: float) -> str:
+  """Says what a table of tests shows, and whether it could show anything.
+
+  Args:
+    kind: of the tests.
+    number: how many there are.
+    least: the smallest p that a Mann-Whitney test of so few trials can have.
+  """
+  text = (
+    f"Difference of the medians and, in brackets, p ({kind}, two-sided) after"
+    f" Holm's correction for all {number} tests of the table; bold below 0.05."
+  )
+  if least * number >= 0.05:
+    text += (
+      " With so few trials no p of a Mann-Whitney test can fall below"
+      f" {tables.p_value(least)}, nor below"
+      f" {tables.p_value(min(1.0, least * number))} when corrected: nothing"
+      " in it can be significant."
+    )
+  return text
+
+
+def learning(results: Mapping) -> str:
+  """Says what learning curves show."""
+  text = (
+    "Of the run that answers for each task, while it trained: the median over"
+    " trials, and a band from quartile to quartile. The loss is the mean over"
+    " the steps since the point before; that of a taught run is against its"
+    " mixed targets, so two methods' losses do not compare."
+  )
+  every = results.get("settings", {}).get("eval_every")
+  if every:
+    text += f" Scores are of evaluations every {every} steps."
+  return text
+
+
+def schedules(results: Mapping) -> str:
+  """Says whose schedules are drawn."""
+  found = results["schedules"]
+  runs = ", ".join(
+    f"{kind}: {points['run']}, {points['step'][-1] + 1} steps"
+    for kind, points in found.items()
+  )
+  text = f"Of the longest run of each kind ({runs})."
+  decays = {
+    kind: results.get("settings", {}).get(kind, {}).get("layer_decay", 1.0)
+    for kind in found
+  }
+  if any(0 < decay != 1 for decay in decays.values()):
+    text += " The rate is that of the heads; layers below them have less."
+  if any("lambda" in points for points in found.values()):
+    text += (
+      " Lambda is the weight of the gold label against the teacher's; runs"
+      " without a teacher have none."
+    )
+  return text
+
+
+def costs(results: Mapping) -> str:
+  """Says what the numbers of a table of costs are."""
+  text = (
+    "Medians over trials. Trials that were trained together share their time"
+    " equally; compiling is in it."
+  )
+  if not results.get("energy"):
+    text += " Energy is not known: nothing measured it."
+  return text
+
+
+def command(results: Mapping) -> str:
+  """Says what a command is of."""
+  return (
+    f"The last command that wrote this, at commit"
+    f" {results.get('commit') or 'unknown'}; secrets are ***."
+  )

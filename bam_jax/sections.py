@@ -1,0 +1,193 @@
+"""What a report says, section by section, before it is written anywhere."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from bam_jax import figures, notes, stats, tables
+from bam_jax.document import (
+  Block,
+  Bold,
+  Bullets,
+  Code,
+  Paragraph,
+  Picture,
+  Section,
+  Table,
+  Text,
+  Warn,
+)
+
+
+def sections(results: Mapping) -> list[Section]:
+  """Returns the report of a results.json.
+
+  Args:
+    results: what results.json holds; see `report.write` for what is optional.
+
+  Raises:
+    ValueError: the results hold no scores.
+  """
+  rows = tables.grid(results)
+  parts = {
+    "Results": _results(results, rows),
+    "Published numbers, not ours": _published(results),
+    "Gains over Single": _gains(rows),
+    "Tests": _tests(results, rows),
+    "Differences": _differences(results),
+    "Medians and their intervals": _spread(rows),
+    "Calibration": _calibration(results),
+    "Learning curves": _learning(results),
+    "Schedules": _schedules(results),
+    "Cost": _costs(results),
+    "Every metric": _details(results),
+    "How to make it again": _command(results),
+  }
+  found = {title: tuple(blocks) for title, blocks in parts.items()}
+  return [Section(title, blocks) for title, blocks in found.items() if blocks]
+
+
+def _results(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
+  if warning := notes.warning(rows):
+    yield Warn(warning)
+  columns = stats.columns(results)
+  best, stars = tables.best(rows), tables.stars(results)
+  yield Table(
+    "scores",
+    ["Method", "Trials", *map(tables.column_name, columns)],
+    [
+      [
+        tables.method_name(method),
+        tables.trials(row),
+        *(
+          _score(row[c], (method, c) in best, stars.get((method, c), ""))
+          for c in columns
+        ),
+      ]
+      for method, row in rows.items()
+    ],
+    notes.caption(results, rows),
+  )
+  yield Bullets((*notes.reading(results), *notes.family(results)))
+  yield figures.scores(results)
+
+
+def _score(summary: stats.Summary | None, bold: bool, stars: str) -> Text:
+  median, plus_minus, sd = tables.cell(summary).partition(" ± ")
+  return Bold(median) if bold else median, stars + plus_minus + sd
+
+
+def _noted(
+  name: str, found: tables.Rows, caption: str, note: str
+) -> Iterator[Block]:
+  """Yields a table and what has to be said of it; nothing without rows."""
+  header, *rows = found
+  if rows:
+    yield Table(name, header, rows, f"{caption} {note}")
+    yield Paragraph(note)
+
+
+def _published(results: Mapping) -> Iterator[Block]:
+  rows = tables.published(results)
+  if not rows:
+    return
+  columns = map(tables.column_name, next(iter(rows.values())))
+  found = [["Published", *columns]] + [
+    [tables.method_name(method), *(f"{score:.1f}" for score in row.values())]
+    for method, row in rows.items()
+  ]
+  title = "Published numbers, not ours."
+  yield from _noted("published", found, title, notes.PUBLISHED)
+
+
+def _gains(rows: tables.Grid) -> Iterator[Block]:
+  note = "Differences of the medians above."
+  yield from _noted("gains", tables.gains(rows), "Gains over Single.", note)
+  yield from figures.gains(rows)
+
+
+def _tests(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
+  if not results.get("tests"):
+    return
+  # The kind that stands first is the one the stars are of.
+  kind = results["tests"][0]["test"]
+  tests = [test for test in results["tests"] if test["test"] == kind]
+  columns = list(dict.fromkeys(test["task"] for test in tests))
+  lines: dict[tuple[str, str], dict[str, Text]] = {}
+  least = 1.0
+  for test in tests:
+    a, b = (rows.get(test[side], {}).get(test["task"]) for side in "ab")
+    if a is None or b is None:
+      raise ValueError(
+        f"results.json tests {test['a']} against {test['b']} on"
+        f" {test['task']} without having its scores; evaluate again"
+      )
+    cell = f"{tables.difference(a, b)} ({tables.p_value(test['p_holm'])})"
+    bold = (Bold(cell),) if test["p_holm"] < 0.05 else cell
+    lines.setdefault((test["a"], test["b"]), {})[test["task"]] = bold
+    least = min(least, stats.smallest_p(a.n, b.n))
+  note = notes.tests(kind, len(tests), least)
+  yield Table(
+    "tests",
+    ["Pair", *map(tables.column_name, columns)],
+    [
+      [
+        f"{tables.method_name(a)} over {tables.method_name(b)}",
+        *(line.get(column, tables.NONE) for column in columns),
+      ]
+      for (a, b), line in lines.items()
+    ],
+    note,
+  )
+  yield Paragraph(note)
+
+
+def _differences(results: Mapping) -> Iterator[Block]:
+  found = tables.differences(results)
+  yield from _noted("differences", found, "Differences.", notes.DIFFERENCES)
+
+
+def _spread(rows: tables.Grid) -> Iterator[Block]:
+  title = "Medians and their intervals."
+  note = notes.spread(rows)
+  yield from _noted("spread", tables.spread(rows), title, note)
+
+
+def _calibration(results: Mapping) -> Iterator[Block]:
+  found = tables.calibration(results)
+  yield from _noted("calibration", found, "Calibration.", notes.CALIBRATION)
+  if len(found) > 1:
+    yield figures.calibration(results)
+
+
+def _learning(results: Mapping) -> Iterator[Block]:
+  pictures: Sequence[Picture] = [
+    *figures.learning(results, "score"),
+    *figures.learning(results, "loss"),
+  ]
+  if pictures:
+    yield Paragraph(notes.learning(results))
+    yield from pictures
+
+
+def _schedules(results: Mapping) -> Iterator[Block]:
+  pictures = list(figures.schedules(results))
+  if pictures:
+    yield Paragraph(notes.schedules(results))
+    yield from pictures
+
+
+def _costs(results: Mapping) -> Iterator[Block]:
+  found = tables.costs(results)
+  yield from _noted("costs", found, "Cost.", notes.costs(results))
+
+
+def _details(results: Mapping) -> Iterator[Block]:
+  found = tables.details(results)
+  if len(found) > 1:
+    caption = "Every metric: median of the trials ± standard deviation, x100."
+    yield Table("metrics", found[0], found[1:], caption)
+
+
+def _command(results: Mapping) -> Iterator[Block]:
+  if results.get("command"):
+    yield Paragraph(notes.command(results))
+    yield Code(results["command"])
