@@ -38,7 +38,7 @@ def bands(panels: Mapping[str, Lines], *, x: str, y: str) -> bytes:
     A PNG file.
   """
   labels = list(dict.fromkeys(k for lines in panels.values() for k in lines))
-  figure, axes = plots.grid(len(panels), labels)
+  figure, axes = plots.grid(len(panels))
   for ax, (title, lines) in zip(axes, panels.items(), strict=True):
     for label, (steps, values) in lines.items():
       low, median, high = quartiles(values)
@@ -64,7 +64,7 @@ def schedules(panels: Mapping[str, Lines]) -> bytes:
   Returns:
     A PNG file.
   """
-  figure, axes = plots.grid(len(panels), ())
+  figure, axes = plots.grid(len(panels))
   for ax, (title, lines) in zip(axes, panels.items(), strict=True):
     for i, (steps, (values,)) in enumerate(lines.values()):
       ax.plot(steps, values, color="black", linestyle=plots.DASHES[i])

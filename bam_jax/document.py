@@ -56,12 +56,14 @@ class Table:
     header: one cell per column.
     rows: as wide as the header.
     caption: all that has to be said where the table stands alone.
+    names: how many columns, from the left, hold names and no numbers.
   """
 
   name: str
   header: Sequence[str]
   rows: Sequence[Sequence[Text]]
   caption: str
+  names: int = 1
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,8 @@ def gains(rows: tables.Grid) -> Iterator[Picture]:
     values = [[number(cell) for cell in line] for line in texts]
     return plots.matrix([line[0] for line in lines], header[1:], values, texts)
 
-  text = "Gain of every method over Single in every column: blue above, orange"
-  yield Picture("gains.png", f"{text} below, the darker the more", draw)
+  text = "Gain of every method over Single in every column: purple above,"
+  yield Picture("gains.png", f"{text} orange below, the darker the more", draw)
 
 
 def learning(results: Mapping, kind: str) -> Iterator[Picture]:

@@ -31,7 +31,7 @@ _ESCAPES = str.maketrans(
 
 def render(table: Table) -> str:
   """Returns the text of a .tex file: one table, by booktabs."""
-  columns = "l" + "r" * (len(table.header) - 1)
+  columns = "l" * table.names + "r" * (len(table.header) - table.names)
   head = f"{_row(table.header)}\n\\midrule"
   rows = "\n".join(map(_row, table.rows))
   caption = f"\\caption{{{escape(table.caption)}}}"

@@ -47,8 +47,8 @@ def _block(block: Block) -> str:
       # Longer than any fence in it.
       fence = "`" * max(3, *(len(f) + 1 for f in ["", *re.findall("`+", text)]))
       return f"{fence}sh\n{text}\n{fence}"
-    case Table(_, header, rows, _):
-      rule = [":--", *["--:"] * (len(header) - 1)]
+    case Table(_, header, rows, _, names):
+      rule = [":--"] * names + ["--:"] * (len(header) - names)
       lines = [[*map(escape, header)], rule, *([*map(_text, r)] for r in rows)]
       return "\n".join(f"| {' | '.join(line)} |" for line in lines)
     case Picture(name, text, _):

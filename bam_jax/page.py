@@ -56,7 +56,7 @@ table { border-collapse: collapse; font-size: .9rem;
   font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 th, td { padding: .3rem .6rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
-th:first-child { text-align: left; }
+tbody th, .name { text-align: left; }
 thead th { border-top: 2px solid; border-bottom: 2px solid; }
 tbody th { font-weight: normal; }
 tbody tr:nth-child(even) { background: var(--stripe); }
@@ -134,12 +134,21 @@ def _box(label: str, inside: str) -> str:
 
 
 def _table(table: Table) -> str:
+  # The first cell of a line names it; further names are cells on the left.
+  kinds = [
+    ' class="name"' if k < table.names else ""
+    for k, _ in enumerate(table.header)
+  ]
   head = "".join(
-    f'<th scope="col">{escape(cell)}</th>' for cell in table.header
+    f'<th scope="col"{kind}>{escape(cell)}</th>'
+    for kind, cell in zip(kinds, table.header, strict=True)
   )
   lines = [f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>"]
   for first, *rest in table.rows:
-    cells = "".join(f"<td>{_text(cell)}</td>" for cell in rest)
+    cells = "".join(
+      f"<td{kind}>{_text(cell)}</td>"
+      for kind, cell in zip(kinds[1:], rest, strict=True)
+    )
     lines.append(f'<tr><th scope="row">{_text(first)}</th>{cells}</tr>')
   return "\n".join([*lines, "</tbody>\n</table>"])
 

@@ -81,7 +81,7 @@ def reliability(
     A PNG file.
   """
   labels = list(dict.fromkeys(x for lines in panels.values() for x in lines))
-  figure, axes = grid(len(panels), labels)
+  figure, axes = grid(len(panels))
   for ax, (title, lines) in zip(axes, panels.items(), strict=True):
     ax.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
     for label, points in lines.items():
@@ -109,7 +109,7 @@ def matrix(
   values: Sequence[Sequence[float]],
   texts: Sequence[Sequence[str]],
 ) -> bytes:
-  """Draws a heat map: what is above 0 blue, what is below orange.
+  """Draws a heat map: what is above 0 purple, what is below orange.
 
   Args:
     rows: labels, one per row.
@@ -169,19 +169,14 @@ def matrix(
   return _png(figure)
 
 
-def grid(panels: int, labels: Sequence[str]):
-  """Returns a figure and the axes of so many panels, at most 4 in a row.
-
-  Args:
-    panels: how many.
-    labels: of the lines; room for them is left below.
-  """
+def grid(panels: int):
+  """Returns a figure and the axes of so many panels, at most 4 in a row."""
   from matplotlib.figure import Figure
 
   wide = min(panels, 4)
   high = -(-panels // wide)
   figure = Figure(
-    (2.7 * wide + 0.5, 2.4 * high + 0.5 + 0.2 * len(labels)),
+    (2.7 * wide + 0.5, 2.4 * high + 0.6),
     dpi=DPI,
     layout="constrained",
   )
@@ -207,13 +202,19 @@ def finished(figure, labels: Sequence[str], x: str, y: str) -> bytes:
   figure.supylabel(y, fontsize=9)
   if labels:
     handles = [Line2D([], [], **style(i)) for i in range(len(labels))]
-    # One column below the panels: method names are long.
+    # Below the panels, in as many columns as such names leave room for.
+    width, height = figure.get_size_inches()
+    columns = max(1, int(width / (1 + 0.07 * max(map(len, labels)))))
+    lines = -(-len(labels) // columns)
+    figure.set_size_inches(width, height + 0.2 + 0.19 * lines)
     legend = figure.legend(
       handles,
       labels,
       loc="outside lower left",
+      ncols=columns,
       fontsize=8,
       handlelength=4,
+      frameon=False,
     )
     for text in legend.get_texts():
       text.set_parse_math(False)

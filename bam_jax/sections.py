@@ -76,12 +76,12 @@ def _score(summary: stats.Summary | None, bold: bool, stars: str) -> Text:
 
 
 def _noted(
-  name: str, found: tables.Rows, caption: str, note: str
+  name: str, found: tables.Rows, caption: str, note: str, *, names: int = 1
 ) -> Iterator[Block]:
   """Yields a table and what has to be said of it; nothing without rows."""
   header, *rows = found
   if rows:
-    yield Table(name, header, rows, f"{caption} {note}")
+    yield Table(name, header, rows, f"{caption} {note}", names)
     yield Paragraph(note)
 
 
@@ -142,18 +142,22 @@ def _tests(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
 
 def _differences(results: Mapping) -> Iterator[Block]:
   found = tables.differences(results)
-  yield from _noted("differences", found, "Differences.", notes.DIFFERENCES)
+  yield from _noted(
+    "differences", found, "Differences.", notes.DIFFERENCES, names=2
+  )
 
 
 def _spread(rows: tables.Grid) -> Iterator[Block]:
   title = "Medians and their intervals."
   note = notes.spread(rows)
-  yield from _noted("spread", tables.spread(rows), title, note)
+  yield from _noted("spread", tables.spread(rows), title, note, names=2)
 
 
 def _calibration(results: Mapping) -> Iterator[Block]:
   found = tables.calibration(results)
-  yield from _noted("calibration", found, "Calibration.", notes.CALIBRATION)
+  yield from _noted(
+    "calibration", found, "Calibration.", notes.CALIBRATION, names=2
+  )
   if len(found) > 1:
     yield figures.calibration(results)
 
@@ -184,7 +188,7 @@ def _details(results: Mapping) -> Iterator[Block]:
   found = tables.details(results)
   if len(found) > 1:
     caption = "Every metric: median of the trials ± standard deviation, x100."
-    yield Table("metrics", found[0], found[1:], caption)
+    yield Table("metrics", found[0], found[1:], caption, names=2)
 
 
 def _command(results: Mapping) -> Iterator[Block]:
