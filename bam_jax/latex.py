@@ -7,6 +7,8 @@ from bam_jax.document import Bold, Table, Text, pieces
 PACKAGES = r"\usepackage{booktabs,longtable}"
 # A float of more rows than this would not fit on a page.
 ROWS = 40
+# A table of more columns than this is wider than a column of text.
+COLUMNS = 7
 
 _ESCAPES = str.maketrans(
   {
@@ -36,18 +38,23 @@ def render(table: Table) -> str:
   rows = "\n".join(map(_row, table.rows))
   caption = f"\\caption{{{escape(table.caption)}}}"
   label = f"\\label{{tab:{table.name}}}"
+  wide = len(table.header) > COLUMNS
+  size = (
+    f"\\{'scriptsize' if wide else 'small'}\\setlength{{\\tabcolsep}}{{4pt}}"
+  )
   if len(table.rows) > ROWS:
     body = (
       f"\\begin{{longtable}}{{{columns}}}\n{caption}{label}\\\\\n\\toprule\n"
       f"{head}\n\\endfirsthead\n\\toprule\n{head}\n\\endhead\n"
       f"\\bottomrule\n\\endfoot\n{rows}\n\\end{{longtable}}"
     )
-    body = f"{{\\small\\setlength{{\\tabcolsep}}{{4pt}}\n{body}}}"
+    body = f"{{{size}\n{body}}}"
   else:
+    kind = "table*" if wide else "table"
     body = (
-      f"\\begin{{table}}\n\\centering\\small\\setlength{{\\tabcolsep}}{{4pt}}\n"
+      f"\\begin{{{kind}}}\n\\centering{size}\n"
       f"{caption}{label}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\n"
-      f"{rows}\n\\bottomrule\n\\end{{tabular}}\n\\end{{table}}"
+      f"{rows}\n\\bottomrule\n\\end{{tabular}}\n\\end{{{kind}}}"
     )
   return f"% needs {PACKAGES}\n{body}\n"
 

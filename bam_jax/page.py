@@ -41,7 +41,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere;
 }
-main { max-width: 76rem; margin: 0 auto; padding: 1rem; }
+main { max-width: 90rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.8rem; margin: .5rem 0; }
 h2 { font-size: 1.3rem; margin: 2.5rem 0 .5rem; }
 p, li { max-width: 50rem; }
@@ -52,9 +52,9 @@ nav ul { list-style: none; padding: 0; margin: 0; display: flex;
   padding: .5rem 1rem; font-weight: bold; }
 .box { overflow-x: auto; max-width: 100%; margin: 1rem 0; }
 .box:focus-visible { outline: 2px solid var(--link); }
-table { border-collapse: collapse; font-size: .9rem;
+table { border-collapse: collapse; font-size: .85rem;
   font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th, td { padding: .3rem .6rem; text-align: right; white-space: nowrap;
+th, td { padding: .3rem .45rem; text-align: right; white-space: nowrap;
   border-bottom: 1px solid var(--line); }
 tbody th, .name { text-align: left; }
 thead th { border-top: 2px solid; border-bottom: 2px solid; }

@@ -202,7 +202,7 @@ def finished(figure, labels: Sequence[str], x: str, y: str) -> bytes:
   figure.supylabel(y, fontsize=9)
   if labels:
     handles = [Line2D([], [], **style(i)) for i in range(len(labels))]
-    # Below the panels, in as many columns as such names leave room for.
+    # Above the panels, in as many columns as such names leave room for.
     width, height = figure.get_size_inches()
     columns = max(1, int(width / (1 + 0.07 * max(map(len, labels)))))
     lines = -(-len(labels) // columns)
@@ -210,7 +210,7 @@ def finished(figure, labels: Sequence[str], x: str, y: str) -> bytes:
     legend = figure.legend(
       handles,
       labels,
-      loc="outside lower left",
+      loc="outside upper left",
       ncols=columns,
       fontsize=8,
       handlelength=4,

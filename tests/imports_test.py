@@ -20,12 +20,13 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "plots", "distributed", "preemption"}
-LEAVES |= {"bootstrap", "calibration", "predictions"}
+LEAVES |= {"bootstrap", "calibration", "predictions", "document"}
 LEAVES |= {"data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
 DOCTOR = frozenset({"findings", "writer"})
 RECORDS = frozenset({"experiment", "results", "report", "records"})
 DATA = frozenset({"tasks", "data.features"})
+PLAIN = frozenset({"document", "stats", "tables"})
 MIDDLE = {
   "data.features": frozenset({"data.tokenizer"}),
   "multibootstrap": frozenset({"bootstrap"}),
@@ -70,7 +71,13 @@ LAYERS = {
   **dict.fromkeys(["", "data", *LEAVES], frozenset()),
   **MIDDLE,
   "tables": frozenset({"tasks", "stats"}),
-  "report": frozenset({"tasks", "stats", "tables", "plots"}),
+  "notes": frozenset({"tasks", "stats", "tables"}),
+  "curves": frozenset({"plots"}),
+  "figures": PLAIN | {"curves", "plots"},
+  "sections": PLAIN | {"figures", "notes"},
+  **dict.fromkeys(["markdown", "latex"], frozenset({"document"})),
+  "page": frozenset({"document", "plots"}),
+  "report": PLAIN | {"notes", "sections", "markdown", "latex", "page"},
   "evaluate": LEAVES | {"data.features", "data.pipeline", "multitask"},
   "state": LEAVES | {"multitask"},
   "train": STAGE | {"state"},
@@ -78,7 +85,9 @@ LAYERS = {
   "glue_server": frozenset({"tasks", "data.examples"}),
   "experiment": LEAVES | set(MIDDLE),
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
-  "results": LEAVES | {"experiment", "multibootstrap", "stats", "workdir"},
+  "history": frozenset({"schedules", "writer"}),
+  "results": LEAVES
+  | {"experiment", "history", "multibootstrap", "stats", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},

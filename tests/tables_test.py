@@ -7,6 +7,14 @@ from bam_jax import calibration, report, tables
 from tests.outcomes import ODD, read, record, results, three
 
 
+def only(found, title):
+  """Returns the table under a title of report.md."""
+  (table,) = read(
+    report.markdown(found).split(f"## {title}")[1].split("\n## ")[0]
+  )[0]
+  return table
+
+
 def far_apart():
   """Single→Multi is far above both others on RTE, and above one on STS-B."""
   spread = np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0])
@@ -63,7 +71,7 @@ def test_differences_are_those_of_the_file():
   found = results(far_apart())
   row = found["differences"][1]
   assert (row["a"], row["b"], row["task"]) == ("multi", "single", "rte")
-  header, *rows = read(report.markdown(found))[0][3]
+  header, *rows = only(found, "Differences")
   assert header == [
     *("Task", "Pair", "Difference", "P(better)"),
     *("bootstrap", "mann-whitney-u", "paired-bootstrap", "Seeds needed"),
@@ -86,7 +94,7 @@ def test_differences_are_those_of_the_file():
 
 def test_spread_of_every_cell():
   found = results({"single": {"rte": record(60.0), "cola": record(None)}})
-  header, *rows = read(report.markdown(found))[0][1]
+  header, *rows = only(found, "Medians")
   assert header[2:] == ["Trials", "Median", "95 % interval", "Mean ± sd"]
   # A task with a score that is no number has no line.
   assert rows == [["RTE", "Single", "1", "60.00", "–", "60.00"]]
@@ -109,7 +117,7 @@ def test_calibration_has_a_table_and_a_picture(tmp_path):
       "multi->multi->multi": {"rte": kept[1], ODD: kept[1]},
     }
   }
-  table = read(report.markdown(found))[0][5]
+  table = only(found, "Calibration")
   assert table[0][2:] == ["ECE", "ECE, equal mass", "Brier", "NLL"]
   assert table[1][:2] == ["RTE", "Single"]
   values = 100 * np.array(kept[0]["ece"])
