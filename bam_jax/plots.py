@@ -31,6 +31,11 @@ def style(number: int) -> dict[str, str]:
   }
 
 
+def short(name: str, letters: int = 28) -> str:
+  """Cuts a name that would leave a picture no room for anything else."""
+  return name if len(name) <= letters else f"{name[: letters - 1]}…"
+
+
 def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
   """Draws every trial as a dot, one panel a column, one line a method.
 
@@ -42,11 +47,11 @@ def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
   Returns:
     A PNG file.
   """
-  # Slow to import, and training should not wait for it. The figure is made
+  # Slow to import, and training should not wait for it. Figures are made
   # without pyplot, so nobody's backend is touched.
   from matplotlib.figure import Figure
 
-  labels = list(next(iter(panels.values())))
+  labels = [short(label) for label in next(iter(panels.values()))]
   wide = min(len(panels), _PANELS)
   high = -(-len(panels) // wide)
   margin = 0.4 + 0.08 * max(map(len, labels))
@@ -59,7 +64,7 @@ def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
   for ax, (title, lines) in zip(axes, panels.items(), strict=False):
     _strip(ax, lines)
     # Names are text from outside: a dollar in them starts no formula.
-    ax.set_title(title, fontsize=10, parse_math=False)
+    ax.set_title(short(title, 20), fontsize=10, parse_math=False)
     ax.set_yticks(range(len(labels)), labels, fontsize=9, parse_math=False)
   for ax in axes[len(panels) :]:
     ax.set_axis_off()
@@ -122,6 +127,7 @@ def matrix(
   """
   from matplotlib.figure import Figure
 
+  rows, columns = [*map(short, rows)], [*map(short, columns)]
   values = np.asarray(values, np.float64)
   margin = 0.4 + 0.08 * max(map(len, rows))
   high = 0.6 + 0.08 * max(map(len, columns)) + 0.36 * len(rows)
@@ -188,7 +194,7 @@ def grid(panels: int):
 
 def finish(ax, title: str) -> None:
   """Gives a panel its title and takes away what says nothing."""
-  ax.set_title(title, fontsize=10, parse_math=False)
+  ax.set_title(short(title), fontsize=10, parse_math=False)
   ax.locator_params(axis="x", nbins=5)
   ax.tick_params(labelsize=8)
   ax.spines[["top", "right"]].set_visible(False)
@@ -201,6 +207,7 @@ def finished(figure, labels: Sequence[str], x: str, y: str) -> bytes:
   figure.supxlabel(x, fontsize=9)
   figure.supylabel(y, fontsize=9)
   if labels:
+    labels = [short(label) for label in labels]
     handles = [Line2D([], [], **style(i)) for i in range(len(labels))]
     # Above the panels, in as many columns as such names leave room for.
     width, height = figure.get_size_inches()

@@ -6,8 +6,9 @@ import itertools
 import json
 
 from markdown_it import MarkdownIt
+import numpy as np
 
-from bam_jax import stats
+from bam_jax import calibration, stats
 
 ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
 GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]
@@ -77,3 +78,38 @@ def read(text):
     elif before.type in ("th_open", "td_open"):
       found[-1][-1].append("".join(c.content for c in token.children))
   return found, kinds
+
+
+def complete(found=None):
+  """Results in which everything is that a report can show."""
+  found = found or three()
+  base = {"batch_size": 32, "layer_decay": 0.9}
+  settings = {"select": {"by": "average", "patience": 3}, "eval_every": 20}
+  rng = np.random.default_rng(1)
+  labels = rng.integers(2, size=30)
+  curve = {"step": [20, 40], "seeds": [0, 1, 2]}
+  curve["values"] = [[1.0, 2.0], [3.0, 8.0], [2.0, None]]
+  scored, curves, calibrated = {}, {}, {}
+  for method, tasks in found["methods"].items():
+    scored[method] = {task: f"{method}.{task}" for task in tasks}
+    for task, run in scored[method].items():
+      curves[run] = {"loss": {task: curve}, "score": {task: curve}}
+      kept = calibration.summary(rng.normal(0, 2, (3, 30, 2)), labels)
+      calibrated.setdefault(method, {})[task] = kept
+  times = {run: [1.5, 2.0, 2.5] for run in curves}
+  points = {"step": [0, 1, 2], "rate": [0.0, 1e-4, 5e-5]}
+  schedules = {
+    "single": points | {"run": "single.rte"},
+    "multi": points | {"run": "multi.x", "lambda": [0.0, 0.3, 0.7]},
+  }
+  return found | {
+    "settings": settings | {"single": base, "multi": base},
+    "command": "python -m bam_jax.main --workdir='a b'",
+    "device": {"kind": "cpu", "count": 1, "jax": "0.10.2"},
+    "seconds": times,
+    "steps": {run: [20, 40, 40] for run in times},
+    "scored": scored,
+    "curves": curves,
+    "schedules": schedules,
+    "calibration": calibrated,
+  }
