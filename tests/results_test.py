@@ -3,7 +3,6 @@
 import json
 from types import SimpleNamespace
 
-from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
@@ -12,6 +11,7 @@ from bam_jax.plan import plan
 from bam_jax.predictions import Predictions
 from bam_jax.tasks import get_tasks
 from bam_jax.workdir import Workdir
+from configs import common
 
 TASKS = ("rte", "stsb")
 ROWS = {"rte": 30, "stsb": 20}
@@ -53,9 +53,9 @@ def trained(path, trials=10, split="validation", kept=METHODS):
       workdir.record(run.name, seed, entry)
       if method in kept:
         predictions.write(predictions.path(workdir.run(run.name), seed), logits)
-  config = ConfigDict(
-    {"encoder": "tiny", "data": {"holdout": 0.1 * (split == "holdout")}}
-  )
+  config = common.base()
+  config.encoder, config.trials = "tiny", trials
+  config.data.holdout = 0.1 * (split == "holdout")
   return SimpleNamespace(
     config=config,
     workdir=workdir,
@@ -150,3 +150,76 @@ def test_logits_of_another_split_are_refused(tmp_path):
   predictions.write(file, {("rte", "holdout"): rows})
   with pytest.raises(ValueError, match=r"seed-3.npz has no rte/validation"):
     results.gather(experiment)
+
+
+def logs(experiment, steps=12):
+  """Writes what the runs of an experiment would have logged."""
+  for run in experiment.runs:
+    file = experiment.workdir.run(run.name) / "metrics.jsonl"
+    lines = [
+      {
+        "step": step,
+        "seed": seed,
+        "rate": 0.1,
+        "lambda": 0.2,
+        "task_loss": dict.fromkeys(run.tasks, seed + step / 4),
+      }
+      for seed in (*experiment.seeds, 99)
+      for step in range(4, steps + 1, 4)
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_runs_bring_their_curves_and_schedules(tmp_path):
+  experiment = trained(tmp_path, trials=3, kept=())
+  logs(experiment)
+  found = results.gather(experiment)
+  assert found["scored"]["multi"] == dict.fromkeys(TASKS, "multi.rte+stsb")
+  assert found["scored"]["single"]["stsb"] == "single.stsb"
+  assert set(found["curves"]) == {run.name for run in experiment.runs}
+  curve = found["curves"]["multi.rte+stsb"]["loss"]["stsb"]
+  # Seed 99 is no trial of this experiment.
+  assert curve == {
+    "step": [4, 8, 12],
+    "seeds": [0, 1, 2],
+    "values": [[1.0, 2.0, 3.0], [2.0, 3.0, 4.0], [3.0, 4.0, 5.0]],
+  }
+  assert found["schedules"]["multi"]["step"] == list(range(12))
+  assert max(found["schedules"]["multi"]["rate"]) == pytest.approx(1e-4)
+  assert found["device"]["count"] >= 1
+  json.loads(json.dumps(found, allow_nan=False))
+
+
+def test_the_same_study_elsewhere_gives_the_same_but_for_times(tmp_path):
+  twice = []
+  for name, seconds in (("a", 1.5), ("b", 2.5)):
+    experiment = trained(tmp_path / name, trials=3)
+    logs(experiment)
+    for run in experiment.runs:
+      for seed, entry in experiment.workdir.scores(run.name).items():
+        more = {"seconds": seconds, "step": 12}
+        experiment.workdir.record(run.name, int(seed), entry | more)
+    twice.append(results.gather(experiment))
+  one, other = twice
+  assert one.pop("seconds") != other.pop("seconds")
+  assert json.dumps(one) == json.dumps(other)
+
+
+@pytest.mark.parametrize(
+  ("words", "shown"),
+  [
+    (
+      ["-m", "bam_jax.main", "--workdir=a b"],
+      "-m bam_jax.main '--workdir=a b'",
+    ),
+    (["--config.hub_token=abc"], "'--config.hub_token=***'"),
+    (["--password", "abc", "x"], "--password '***' x"),
+    (["https://me:abc@host/x"], "'https://***@host/x'"),
+    (["--config.encoder=hf_abcABC123456"], "'--config.encoder=***'"),
+    # Neither of these is a secret.
+    (["--config.max_length=9", "data/tokens"], None),
+  ],
+)
+def test_a_command_is_exact_but_for_secrets(words, shown):
+  found = results.command(["/somewhere/bin/python3", *words])
+  assert found == f"python {shown or ' '.join(words)}"

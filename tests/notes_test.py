@@ -1,0 +1,122 @@
+"""What a report says of its tables: selection, costs, the command."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from bam_jax import notes, report, tables
+from tests.outcomes import complete, read, three
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def chosen(by, patience=0, **changes):
+  settings = {"select": {"by": by, "patience": patience}, "eval_every": 20}
+  return list(notes.selection(three() | {"settings": settings} | changes))
+
+
+def test_last_step_is_no_selection():
+  assert chosen("last") == [
+    "Selection: none; the model of the last step, as in the paper."
+  ]
+  # Nobody knows it of results from before.
+  assert list(notes.selection(three())) == []
+
+
+@pytest.mark.parametrize(
+  ("by", "patience", "split", "words"),
+  [
+    ("average", 0, "dev", "on dev, one every 20 steps, by the mean of the run"),
+    ("stsb", 0, "dev", "by STS-B, or the mean of the run's headline scores"),
+    ("average", 3, "dev", "ends after 3 evaluations without a gain."),
+    ("average", 0, "holdout", "on the held-out part of train, one every"),
+  ],
+)
+def test_selection_says_that_its_rows_give_the_score_too(
+  by, patience, split, words
+):
+  first, second = chosen(by, patience, split=split)
+  assert words in first
+  assert ("ends after" in first) == bool(patience)
+  start = "Dev" if split == "dev" else "The held-out part of train"
+  assert second.startswith(
+    f"{start} chose the step and gives the score as well"
+  )
+  found = three() | {
+    "split": split,
+    "settings": {"select": {"by": by, "patience": patience}, "eval_every": 20},
+  }
+  assert f"- {second}" in report.markdown(found)
+
+
+def test_costs_show_what_is_known_and_no_more():
+  found = complete()
+  header, *rows = tables.costs(found)
+  assert header == ["Run", "Trials", "Step kept", "Seconds a trial"]
+  assert rows[0] == ["single.rte", "3", "40", "2.0"]
+  assert "Energy is not known" in report.markdown(found)
+  found["flops"] = {"single.rte": 2.5e12}
+  found["energy"] = {"single.rte": [1000.0, 3000.0, 2500.0]}
+  header, *rows = tables.costs(found)
+  assert header[4:] == ["FLOPs a trial", "Energy a trial, kJ"]
+  assert rows[0][4:] == ["2.50e+12", "2.5"]
+  assert rows[1][4:] == ["–", "–"]
+  assert "Energy is not known" not in report.markdown(found)
+
+
+def test_schedules_and_curves_say_whose_they_are():
+  text = report.markdown(complete())
+  assert "(single: single.rte, 3 steps, multi: multi.x, 3 steps)" in text
+  assert "The rate is that of the heads" in text
+  assert "Scores are of evaluations every 20 steps." in text
+  for name in ("curves", "losses", "schedules", "gains"):
+    assert f"]({name}.png)" in text
+
+
+def test_a_command_is_typed_as_it_was_whatever_is_in_it():
+  command = "python -m x '```' '--config.tasks=a|b_c'"
+  text = report.markdown(complete() | {"command": command})
+  assert f"\n````sh\n{command}\n````\n" in text
+  kinds = read(text)[1]
+  assert "fence" in kinds
+  assert "html_inline" not in kinds
+  # Old results have none.
+  assert "How to make it again" not in report.markdown(three())
+
+
+def test_every_file_of_the_report_is_known_as_its_own(tmp_path):
+  report.write(complete(), tmp_path)
+  names = {path.name for path in (tmp_path / "report").iterdir()}
+  assert names - {"report.md", "report.html"} <= report.OWN
+  mine = tmp_path / "report/mine.png"
+  mine.write_bytes(b"")
+  report.write(three(trials=1), tmp_path)
+  assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+    *("gains.png", "mine.png", "report.html", "report.md", "scores.png"),
+    *("table_gains.tex", "table_metrics.tex", "table_published.tex"),
+    *("table_scores.tex", "table_spread.tex"),
+  ]
+
+
+def test_the_whole_report_is_made_without_jax(tmp_path):
+  (tmp_path / "results.json").write_text(json.dumps(complete()))
+  code = (
+    "import sys\n"
+    "from bam_jax import report\n"
+    f"code = report.main(['--workdir={tmp_path}'])\n"
+    "sys.exit(code or 'jax' in sys.modules)"
+  )
+  ran = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert ran.returncode == 0, ran.stderr
+  report.write(complete(), tmp_path / "again")
+  for path in (tmp_path / "again/report").iterdir():
+    assert (tmp_path / "report" / path.name).read_bytes() == path.read_bytes()
