@@ -23,6 +23,10 @@ CALIBRATION = (
   " x100; negative log-likelihood in nats. Lower is better. Regression has no"
   " confidence."
 )
+COSTS = (
+  "Medians over trials. Trials that were trained together share their time"
+  " equally; compiling is in it. Energy is not measured."
+)
 PUBLISHED = (
   "Clark et al. (2019), Table 1: BERT-Large, all eight tasks of GLUE and"
   " their whole train splits, medians of at least 20 trials on the dev"
@@ -243,17 +247,6 @@ def schedules(results: Mapping) -> str:
       " Lambda is the weight of the gold label against the teacher's; runs"
       " without a teacher have none."
     )
-  return text
-
-
-def costs(results: Mapping) -> str:
-  """Says what the numbers of a table of costs are."""
-  text = (
-    "Medians over trials. Trials that were trained together share their time"
-    " equally; compiling is in it."
-  )
-  if not results.get("energy"):
-    text += " Energy is not known: nothing measured it."
   return text
 
 

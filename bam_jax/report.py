@@ -65,10 +65,9 @@ def write(results: Mapping, workdir: Path) -> Path:
       used where they are: "differences" (`stats.differences`), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
-      "flops" and "energy" (run -> of each trial; joules), "scored" (method ->
-      task -> run), "curves" (run -> `history.curves`), "schedules" (kind ->
-      `history.schedule`), "device" (kind, count, jax), "data" and "command"
-      (text).
+      "flops" (run -> of one trial), "scored" (method -> task -> run), "curves"
+      (run -> `history.curves`), "schedules" (kind -> `history.schedule`),
+      "device" (kind, count, jax), "data" and "command" (text).
     workdir: W.
 
   Returns:

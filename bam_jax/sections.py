@@ -181,7 +181,7 @@ def _schedules(results: Mapping) -> Iterator[Block]:
 
 def _costs(results: Mapping) -> Iterator[Block]:
   found = tables.costs(results)
-  yield from _noted("costs", found, "Cost.", notes.costs(results))
+  yield from _noted("costs", found, "Cost.", notes.COSTS)
 
 
 def _details(results: Mapping) -> Iterator[Block]:

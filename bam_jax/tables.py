@@ -216,17 +216,15 @@ def calibration(results: Mapping) -> Rows:
 
 
 def costs(results: Mapping) -> Rows:
-  """Returns a line for every run: trials, steps, time, FLOPs and energy.
+  """Returns a line for every run: trials, steps, time and FLOPs.
 
   A column that nothing is known for is left out.
   """
   seconds, steps = results.get("seconds", {}), results.get("steps", {})
-  flops, joules = results.get("flops", {}), results.get("energy", {})
   columns = {
-    "Step kept": (steps, 1, ",.0f"),
-    "Seconds a trial": (seconds, 1, ",.1f"),
-    "FLOPs a trial": (flops, 1, ".2e"),
-    "Energy a trial, kJ": (joules, 1e-3, ",.1f"),
+    "Step kept": (steps, ",.0f"),
+    "Seconds a trial": (seconds, ",.1f"),
+    "FLOPs a trial": (results.get("flops", {}), ".2e"),
   }
   shown = {k: v for k, v in columns.items() if any(v[0].values())}
   out = [["Run", "Trials", *shown]]
@@ -234,9 +232,9 @@ def costs(results: Mapping) -> Rows:
     if not times:
       continue
     cells = []
-    for values, factor, form in shown.values():
+    for values, form in shown.values():
       one = values.get(run) or NONE
-      cells.append(one if one is NONE else f"{np.median(one) * factor:{form}}")
+      cells.append(one if one is NONE else f"{np.median(one):{form}}")
     out.append([run, str(len(times)), *cells])
   return out
 

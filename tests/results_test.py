@@ -165,7 +165,7 @@ def logs(experiment, steps=12):
         "task_loss": dict.fromkeys(run.tasks, seed + step / 4),
       }
       for seed in (*experiment.seeds, 99)
-      for step in range(4, steps + 1, 4)
+      for step in range(4 - (seed == 99), steps + 1, 4)
     ]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
