@@ -43,6 +43,8 @@ setuptools.setup(
     "test": [
       *DOCS,  # tests/docs_test.py builds the pages
       "hypothesis>=6.100",  # packing over many lengths, readers over any bytes
+      "ipykernel",  # runs the notebook's cells, which
+      "nbclient",  # tests/notebook_test.py executes
       "pytest>=8.3",
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
       "torch==2.13.0",  # the peer that encoder and optimiser are held against
