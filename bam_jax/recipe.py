@@ -16,10 +16,10 @@ from bam_jax import (
   checks,
   distributed,
   evaluate,
-  predict,
   predictions,
   report,
   results,
+  submission,
   teach,
   train,
 )
@@ -326,8 +326,9 @@ class Recipe(Lessons):
       found |= {key: value[0] for key, value in logits.items()}
     if not found or not distributed.leader():
       return
-    predict.write_submission(self.workdir.path / "submission", found, rows=rows)
-    say(f"{method}: wrote {self.workdir.path / 'submission'}")
+    directory = self.workdir.path / "submission"
+    submission.write_submission(directory, found, rows=rows)
+    say(f"{method}: wrote {directory}")
 
 
 @jax.jit

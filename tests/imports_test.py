@@ -53,7 +53,7 @@ STAGE = LEAVES | set(MIDDLE) | {"evaluate"}
 RECIPE = STAGE | {
   "train",
   "teach",
-  "predict",
+  "submission",
   "experiment",
   "lessons",
   "results",
@@ -68,7 +68,7 @@ LAYERS = {
   "evaluate": LEAVES | {"data.features", "data.pipeline", "multitask"},
   "state": LEAVES | {"multitask"},
   "train": STAGE | {"state"},
-  **dict.fromkeys(["teach", "predict"], STAGE),
+  **dict.fromkeys(["teach", "submission"], STAGE),
   "experiment": LEAVES | set(MIDDLE),
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
   "results": LEAVES | {"experiment", "multibootstrap", "stats", "workdir"},

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from bam_jax import predict
+from bam_jax import submission
 from bam_jax.tasks import TASKS
 
 # As the server's own sample submission has them.
@@ -19,7 +19,7 @@ def submit(directory, **predictions):
   """Writes tasks whose test split is called "test"."""
   found = {(name, "test"): np.array(x) for name, x in predictions.items()}
   rows = {key: len(logits) for key, logits in found.items()}
-  return predict.write_submission(directory, found, rows=rows)
+  return submission.write_submission(directory, found, rows=rows)
 
 
 def answers(path):
@@ -32,35 +32,35 @@ def answers(path):
 
 def test_columns_of_wider_tasks_are_never_the_answer():
   logits = np.array([[0.0, 1.0, 9.0], [2.0, 1.0, 9.0]])
-  found = predict.labels_of(TASKS["rte"], logits)
+  found = submission.labels_of(TASKS["rte"], logits)
   assert found == ["not_entailment", "entailment"]
 
 
 def test_regression_comes_back_to_its_range_and_stays_in_it():
   logits = np.array([[-0.2, 7.0], [0.5, 7.0], [0.33333, 7.0], [1.3, 7.0]])
-  found = predict.labels_of(TASKS["stsb"], logits)
+  found = submission.labels_of(TASKS["stsb"], logits)
   assert found == pytest.approx([0.0, 2.5, 1.66665, 5.0])
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (3,), (3, 2, 3)])
 def test_logits_of_another_head_are_refused(shape):
   with pytest.raises(ValueError, match="mnli has 3 classes but logits"):
-    predict.labels_of(TASKS["mnli"], np.zeros(shape))
+    submission.labels_of(TASKS["mnli"], np.zeros(shape))
 
 
 def test_nan_is_no_answer():
   logits = np.zeros((5, 2))
   logits[3, 1] = np.nan
   with pytest.raises(ValueError, match="1 rows, first in row 3"):
-    predict.labels_of(TASKS["cola"], logits)
+    submission.labels_of(TASKS["cola"], logits)
   # What does not belong to the task may be anything.
   logits = np.full((5, 3), np.nan)
   logits[:, :2] = 0
-  assert len(predict.labels_of(TASKS["cola"], logits)) == 5
+  assert len(submission.labels_of(TASKS["cola"], logits)) == 5
 
 
 def test_file_names_are_the_servers():
-  assert sorted(predict.SERVER_FILES) == sorted(SERVER_FILES)
+  assert sorted(submission.SERVER_FILES) == sorted(SERVER_FILES)
 
 
 def test_file_is_exactly_what_the_server_reads(tmp_path):
@@ -97,7 +97,7 @@ def test_the_two_mnli_sets_do_not_mix(tmp_path):
     ("mnli", "test_mismatched"): np.eye(3)[[2]],
   }
   rows = {("mnli", "test_matched"): 2, ("mnli", "test_mismatched"): 1}
-  predict.write_submission(tmp_path, found, rows=rows)
+  submission.write_submission(tmp_path, found, rows=rows)
   matched = answers(tmp_path / "MNLI-m.tsv")
   assert matched == ["contradiction", "entailment"]
   assert answers(tmp_path / "MNLI-mm.tsv") == ["neutral"]
@@ -118,7 +118,7 @@ def test_one_bad_split_and_nothing_is_written(
 ):
   good = ("cola", "test")
   with pytest.raises(ValueError, match=message):
-    predict.write_submission(
+    submission.write_submission(
       tmp_path / "submission",
       {good: np.zeros((3, 2)), key: logits},
       rows={good: 3, key: rows},
