@@ -113,7 +113,7 @@ import resource, sys
 from pathlib import Path
 from bam_jax import hf, weights
 from bam_jax.data import builders, parquet
-config = hf._read_config(Path(sys.argv[1]))
+config = hf.read_config(Path(sys.argv[1]))
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + (1 << 32)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
