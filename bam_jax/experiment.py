@@ -20,6 +20,7 @@ from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
+from bam_jax.heads import Description, Head
 from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
 from bam_jax.tasks import Task, get_tasks
@@ -131,9 +132,14 @@ class Experiment:
     """The mesh of all devices."""
     return sharding.make_mesh(**self.config.mesh.to_dict())
 
-  @functools.cached_property
+  @property
   def encoder(self) -> tuple[BertConfig, dict[str, Any], Tokenizer]:
     """The encoder's configuration, its parameters ({} = none) and tokenizer."""
+    return self.encoder_files[:3]
+
+  @functools.cached_property
+  def encoder_files(self) -> tuple[BertConfig, dict[str, Any], Tokenizer, Path]:
+    """What `encoder` is, and the directory of its tokenizer."""
     c = self.config
     if c.encoder == "scratch":
       directory = self.workdir.data / "tokenizer"
@@ -149,7 +155,7 @@ class Experiment:
         shards.verify(directory)
       tokenizer = load_tokenizer(directory, vocab_size=None)
       bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
-      return bert, {}, tokenizer
+      return bert, {}, tokenizer, directory
     bert, params, directory = hf.load_encoder(
       c.encoder, layers=c.encoder_layers or None, every=c.encoder_every
     )
@@ -158,7 +164,8 @@ class Experiment:
         f"max_length is {c.max_length}, but {c.encoder} has "
         f"{bert.positions} positions; try --config.max_length={bert.positions}"
       )
-    return bert, params, load_tokenizer(directory, vocab_size=bert.vocab_size)
+    tokenizer = load_tokenizer(directory, vocab_size=bert.vocab_size)
+    return bert, params, tokenizer, directory
 
   def scratch(self, vocab_size: int, pad_id: int) -> BertConfig:
     """Returns the shape of the encoder that starts from random weights."""
@@ -210,6 +217,15 @@ class Experiment:
       regression_output=c.loss.regression_output,
       dtype=jnp.dtype(c.dtype),
       remat=c.remat,
+    )
+
+  def description(self, tasks: Sequence[str]) -> Description:
+    """Returns what the heads of a run with these tasks mean."""
+    return Description(
+      heads=tuple(Head.of(task) for task in get_tasks(tasks)),
+      regression_output=self.config.loss.regression_output,
+      max_length=self.config.max_length,
+      dtype=self.config.dtype,
     )
 
   def width(self, run: Run) -> int:

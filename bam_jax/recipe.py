@@ -16,6 +16,7 @@ from bam_jax import (
   checks,
   distributed,
   evaluate,
+  hf,
   predictions,
   report,
   results,
@@ -24,6 +25,7 @@ from bam_jax import (
   train,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
+from bam_jax.data import shards
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run, scored
 from bam_jax.tasks import Task, get_tasks
@@ -112,6 +114,7 @@ class Recipe(Lessons):
       ) from error
     finally:
       checkpoints.close()
+    self.describe(run)
     meta = [{"step": k, "seconds": writer.seconds / len(seeds)} for k in steps]
     for trial, seed in enumerate(seeds):
       mine = jax.tree.map(lambda x: x[0], take(params, trial))
@@ -119,6 +122,17 @@ class Recipe(Lessons):
     checkpoints.discard()
     for trial, seed in enumerate(seeds):
       self.score(run, seed, take(params, trial), meta[trial])
+
+  def describe(self, run: Run) -> None:
+    """Keeps what a run's parameters need to answer, without its encoder."""
+    folder = self.workdir.model(run.name)
+    if not distributed.leader() or folder.exists():
+      return
+    config, _, _, tokenizer = self.encoder_files
+    files = hf.tokenizer_files(tokenizer)
+    with shards.beside(folder) as made:
+      hf.write(made, hf.write_config(config), {}, files)
+      self.description(run.tasks).save(made)
 
   def startable(self, run: Run, seeds: Sequence[int]) -> bool:
     """Tells whether the trials that a run continues are finished."""

@@ -48,6 +48,8 @@ MIDDLE = {
   "weights": frozenset({"bert", "families"}),
   "hf": frozenset({"bert", "families", "weights", "data.hub"}),
   "multitask": frozenset({"bert"}),
+  "heads": frozenset({"tasks"}),
+  "classifiers": frozenset({"bert", "families", "heads", "hf", "weights"}),
 }
 STAGE = LEAVES | set(MIDDLE) | {"evaluate"}
 RECIPE = STAGE | {
@@ -75,6 +77,12 @@ LAYERS = {
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
+  "trained": LEAVES | set(MIDDLE) | {"experiment"},
+  "inference": LEAVES | set(MIDDLE) | {"trained"},
+  "streams": frozenset({"heads"}),
+  "predict": frozenset({"heads", "inference", "main", "streams", "trained"}),
+  "card": frozenset({"heads"}),
+  "export": LEAVES | set(MIDDLE) | {"card", "inference", "main", "trained"},
   "replay": RECIPE | {"state"},
   "findings": frozenset(),
   "versions": frozenset({"findings"}),

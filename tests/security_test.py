@@ -126,7 +126,7 @@ for name in sys.argv[2:]:
     elif path.suffix == ".parquet":
       parquet.read(path)
     else:
-      weights.read(path, config, kept=[0])
+      weights.read(path, config, kept=[0], aliases={})
   except ValueError as error:
     assert not isinstance(error.__cause__, MemoryError), error
   else:
