@@ -207,8 +207,8 @@ def read(directory: Path) -> Classifier:
   )
   if "pooler/kernel" not in flat:
     raise ValueError(
-      f"{directory / hf.WEIGHTS} has no {', '.join(layout.pooler.values())}, so "
-      "it is no whole classification model"
+      f"{directory / hf.WEIGHTS} has no {', '.join(layout.pooler.values())}; a "
+      "classification model needs it"
     )
   output = f"{layout.output}.weight", f"{layout.output}.bias"
   try:

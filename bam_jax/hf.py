@@ -88,9 +88,7 @@ def load_encoder(
   kept = there[:layers]
   if not (directory / WEIGHTS).is_file():
     raise ValueError(_no_weights(name, directory))
-  flat = weights.read(
-    directory / WEIGHTS, config, kept=kept, aliases={}
-  )
+  flat = weights.read(directory / WEIGHTS, config, kept=kept, aliases={})
   params = traverse_util.unflatten_dict(flat, sep="/")
   return config.keep(kept), params, directory
 

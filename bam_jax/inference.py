@@ -105,9 +105,7 @@ class Model:
     Raises:
       ValueError: a head is not there, or the texts do not fit it.
     """
-    heads = [
-      heads_lib.find(tuple(self.heads.values()), name) for name in tasks
-    ]
+    heads = [heads_lib.find(tuple(self.heads.values()), name) for name in tasks]
     for head in heads:
       self.fitting([head.name], len(texts))
     if any(isinstance(column, str) for column in texts):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "plots", "distributed", "preemption"}
 LEAVES |= {"bootstrap", "calibration", "predictions"}
-LEAVES |= {"data.tokenizer", "data.hub"}
+LEAVES |= {"command", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
 DOCTOR = frozenset({"findings", "writer"})
 RECORDS = frozenset({"experiment", "results", "report", "records"})
@@ -63,7 +63,9 @@ RECIPE = STAGE | {
   "report",
 }
 LAYERS = {
-  **dict.fromkeys(["", "data", *LEAVES], frozenset()),
+  # `bam_jax.load`, which imports it when it is called.
+  "": frozenset({"inference"}),
+  **dict.fromkeys(["data", *LEAVES], frozenset()),
   **MIDDLE,
   "tables": frozenset({"tasks", "stats"}),
   "report": frozenset({"tasks", "stats", "tables", "plots"}),
@@ -80,9 +82,9 @@ LAYERS = {
   "trained": LEAVES | set(MIDDLE) | {"experiment"},
   "inference": LEAVES | set(MIDDLE) | {"trained"},
   "streams": frozenset({"heads"}),
-  "predict": frozenset({"heads", "inference", "main", "streams", "trained"}),
+  "predict": frozenset({"command", "heads", "inference", "streams"}),
   "card": frozenset({"heads"}),
-  "export": LEAVES | set(MIDDLE) | {"card", "inference", "main", "trained"},
+  "export": LEAVES | set(MIDDLE) | {"card", "inference", "trained"},
   "replay": RECIPE | {"state"},
   "findings": frozenset(),
   "versions": frozenset({"findings"}),

@@ -1,0 +1,146 @@
+r"""Answers on raw text: python -m bam_jax.predict --run=W/runs/NAME --task=rte.
+
+  python -m bam_jax.predict --run=W/runs/NAME --task=rte < pairs.tsv > out.jsonl
+  python -m bam_jax.predict --run=DIR --task=all --output-format=tsv < in.csv
+
+An example a line: TSV, CSV or JSONL. The task's text columns are found by their
+names, where the first line (or each JSON object) names them, else by position.
+One answer a line, in the same order. Memory does not grow with the input, and
+no training data are needed: a run's directory is enough, as is one made by
+bam_jax.export.
+
+Exit codes: 0 done, 2 something in the command or a line is wrong (one sentence
+says what; what came before that line is answered), 1 anything else.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+import contextlib
+import itertools
+from pathlib import Path
+import sys
+
+from bam_jax import command
+
+
+def parser() -> argparse.ArgumentParser:
+  """Returns the flags."""
+  found = argparse.ArgumentParser(
+    prog="python -m bam_jax.predict",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  formats = ("jsonl", "tsv", "csv")
+  add = found.add_argument
+  add("--run", required=True, help="W/runs/NAME, or an exported directory")
+  add("--task", required=True, help="one of its heads, or all")
+  add("--trial", type=int, help="seed of the trial; the best on dev if absent")
+  add("--input", help="a file; standard input if absent")
+  add("--input-format", choices=formats, help="guessed if absent")
+  add("--output-format", choices=formats, default="jsonl")
+  return found
+
+
+def stream(model, tasks, reader, writer_of, progress: Callable) -> None:
+  """Answers example after example, a batch at a time.
+
+  Args:
+    model: an `inference.Model`.
+    tasks: those asked; of several, the ones that read so many texts answer.
+    reader: a `streams.Reader`.
+    writer_of: called with the heads that answer; returns a `streams.Writer`
+      and a function that flushes it.
+    progress: called with the number of examples of each batch.
+
+  Raises:
+    BadLine: a line is no example; those before it are answered.
+  """
+  from bam_jax.inference import BATCH
+  from bam_jax.streams import BadLine
+
+  rows, writer, bad = iter(reader), None, None
+  while bad is None:
+    batch: list[Sequence[str]] = []
+    try:
+      # Not list(): what was read before a bad line would be lost.
+      for row in itertools.islice(rows, BATCH):
+        batch.append(row)
+    except BadLine as error:
+      bad = error
+    if not batch:
+      break
+    if writer is None:
+      fitting = model.fitting(tasks, reader.columns)
+      writer, flush = writer_of([model.heads[name] for name in fitting])
+    found = model.answers(fitting, list(zip(*batch, strict=True)))
+    for answers in zip(*found.values(), strict=True):
+      writer.write(answers)
+    flush()
+    progress(len(batch))
+  if bad is not None:
+    raise bad
+
+
+@contextlib.contextmanager
+def counter() -> Iterator[Callable[[int], None]]:
+  """Shows on a terminal how many are answered; yields advance(n)."""
+  import rich.console
+  import rich.progress
+
+  with rich.progress.Progress(
+    rich.progress.SpinnerColumn(),
+    "{task.completed} answered",
+    rich.progress.TimeElapsedColumn(),
+    console=rich.console.Console(stderr=True),
+    disable=not sys.stderr.isatty(),
+    transient=True,
+  ) as progress:
+    shown = progress.add_task("", total=None)
+    yield lambda n: progress.update(shown, advance=n)
+
+
+def answer(flags: argparse.Namespace) -> None:
+  """Answers on what is read."""
+  from bam_jax import inference, streams
+
+  model, tasks = inference.prepare(Path(flags.run), flags.task, flags.trial)
+  alone = flags.task != inference.ALL
+  out = sys.stdout
+
+  def writer_of(heads):
+    left = [name for name in tasks if name not in {h.name for h in heads}]
+    if left:
+      print(
+        f"{', '.join(left)} read another number of texts: left out",
+        file=sys.stderr,
+      )
+    made = streams.Writer(
+      out, format=flags.output_format, heads=heads, alone=alone
+    )
+    return made, out.flush
+
+  with contextlib.ExitStack() as stack:
+    file, name = sys.stdin.buffer, "standard input"
+    if flags.input:
+      file = stack.enter_context(open(flags.input, "rb"))
+      name = flags.input
+    reader = streams.Reader(
+      streams.lines_of(file),
+      name=name,
+      format=flags.input_format or "",
+      layouts=[model.heads[task].text for task in tasks],
+    )
+    progress = stack.enter_context(counter())
+    stream(model, tasks, reader, writer_of, progress)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command."""
+  flags = parser().parse_args(argv)
+  sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+  command.run(lambda: answer(flags))
+
+
+if __name__ == "__main__":
+  main()
