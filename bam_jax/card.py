@@ -64,8 +64,8 @@ def write(
   parts = [
     "\n".join(["---", *lines, "---"]),
     f"# {about.get('run', 'model')}: {', '.join(names)}",
-    f"Trial (seed) {about.get('trial')} of the run `{about.get('run')}`, trained"
-    f" by bam_jax at commit `{about.get('commit')}` with {made}.",
+    f"Trial (seed) {about.get('trial')} of the run `{about.get('run')}`, "
+    f"trained by bam_jax at commit `{about.get('commit')}` with {made}.",
     f"Encoder: `{base}`. An example has at most "
     f"{description.max_length} tokens in training; of a longer pair, the last "
     "tokens of the longer text were cut.",
@@ -100,9 +100,9 @@ def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:
   data = config.get("data", {})
   holdout = data.get("holdout", 0)
   split = f"{holdout:g} of the training rows, held out" if holdout else "dev"
+  rows = about.get("examples", {})
   found = [
-    f"| {head.name} | {about.get('examples', {}).get(head.name, '')} | {metric} "
-    f"| {value:.2f} |"
+    f"| {head.name} | {rows.get(head.name, '')} | {metric} | {value:.2f} |"
     for head in heads
     for metric, value in about.get("scores", {}).get(head.name, {}).items()
   ]
@@ -111,7 +111,8 @@ def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:
   return "\n".join(
     [
       f"This trial alone, x100, on {split}. Trained on: "
-      f"{config.get('tasks', 'unknown')} (GLUE rows from {about.get('source')}).",
+      f"{config.get('tasks', 'unknown')}; GLUE rows from "
+      f"{about.get('source')}.",
       "",
       "| task | rows | metric | score |",
       "|---|--:|---|--:|",

@@ -7,8 +7,8 @@ r"""Models out: python -m bam_jax.export --run=W/runs/NAME --task=rte --out=DIR.
   python -m bam_jax.export --run=W/runs/NAME --task=all --format=stablehlo ...
       the forward pass for jax.export, or anything that runs StableHLO
 
-DIR is written whole or not at all. --trial=SEED takes one trial; without it, the
-best on dev.
+DIR is written whole or not at all. --trial=SEED takes one trial; without it,
+the best on dev.
 
 Exit codes: 0 done, 2 something in the command or the run is wrong (one sentence
 says what), 1 anything else.
@@ -57,9 +57,7 @@ def export(flags: argparse.Namespace) -> None:
   elif everything:
     layouts.write_heads(out, found, overwrite=flags.overwrite)
   else:
-    layouts.write_classifier(
-      out, found, flags.task, overwrite=flags.overwrite
-    )
+    layouts.write_classifier(out, found, flags.task, overwrite=flags.overwrite)
   trial = found.about.get("trial")
   print(
     f"wrote {out}: {flags.task} of {flags.run}"

@@ -33,8 +33,9 @@ or `bam_jax.load(DIR)("TASK", TEXTS)` without PyTorch."""
 _HEADS = """\
 `transformers.AutoModel.from_pretrained(DIR)` loads the encoder;
 `heads/TASK.safetensors` holds the last layer of each task (`weight` [C, D] and
-`bias` [C]), which reads the encoder's pooled first token; `heads.json` says what
-they mean. `bam_jax.load(DIR)("all", TEXTS)` gives all answers from one pass."""
+`bias` [C]), which reads the encoder's pooled first token; `heads.json` says
+what they mean. `bam_jax.load(DIR)("all", TEXTS)` gives all answers from one
+pass."""
 _PROGRAM = f"""\
 ```python
 import jax
@@ -188,9 +189,9 @@ def serialize(found: Trained, tasks: list[str]) -> bytes:
     "b, s", constraints=[f"s <= {found.config.positions}"]
   )
   ids = jax.ShapeDtypeStruct((size, width), jnp.int32)
-  made = jax_export.export(
-    jax.jit(forward), platforms=("cpu", "cuda", "tpu")
-  )(*[ids] * len(INPUTS))
+  made = jax_export.export(jax.jit(forward), platforms=("cpu", "cuda", "tpu"))(
+    *[ids] * len(INPUTS)
+  )
   return bytes(made.serialize())
 
 

@@ -16,16 +16,15 @@ from bam_jax import (
   checks,
   distributed,
   evaluate,
-  hf,
   predictions,
   report,
   results,
   submission,
   teach,
   train,
+  welcome,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
-from bam_jax.data import shards
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run, scored
 from bam_jax.tasks import Task, get_tasks
@@ -88,6 +87,7 @@ class Recipe(Lessons):
     """Trains some trials of a run together, keeps and scores them."""
     directory = self.workdir.run(run.name)
     directory.mkdir(parents=True, exist_ok=True)
+    welcome.look(self, run, seeds, self.scored(run), self.forward)
     metrics = directory / "metrics.jsonl" if distributed.leader() else None
     writer = Writer(metrics, run.name, run.tasks, seeds)
     checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
@@ -122,17 +122,6 @@ class Recipe(Lessons):
     checkpoints.discard()
     for trial, seed in enumerate(seeds):
       self.score(run, seed, take(params, trial), meta[trial])
-
-  def describe(self, run: Run) -> None:
-    """Keeps what a run's parameters need to answer, without its encoder."""
-    folder = self.workdir.model(run.name)
-    if not distributed.leader() or folder.exists():
-      return
-    config, _, _, tokenizer = self.encoder_files
-    files = hf.tokenizer_files(tokenizer)
-    with shards.beside(folder) as made:
-      hf.write(made, hf.write_config(config), {}, files)
-      self.description(run.tasks).save(made)
 
   def startable(self, run: Run, seeds: Sequence[int]) -> bool:
     """Tells whether the trials that a run continues are finished."""

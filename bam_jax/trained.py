@@ -12,10 +12,8 @@ from typing import Any
 from flax import traverse_util
 from ml_collections import ConfigDict
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from bam_jax import classifiers, hf, weights
+from bam_jax import classifiers, hf, transfer, weights
 from bam_jax import heads as heads_lib
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
@@ -81,8 +79,12 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
     params["heads"][head.name] = found.head
     _check_tasks(found.description, tasks)
     return Trained(found.config, params, found.description, path, {})
-  if (path / heads_lib.FILE).is_file() and (path / hf.WEIGHTS).is_file():
-    return _of_export(path, tasks)
+  if transfer.is_exported(path):
+    found = transfer.read_exported(path)
+    _check_tasks(found.description, tasks)
+    return Trained(
+      found.config, found.params, found.description, path, found.about
+    )
   raise ValueError(
     f"{path} is no finished run and no exported model; give a directory like "
     "W/runs/NAME"
@@ -92,28 +94,6 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
 def _check_tasks(description: Description, tasks: tuple[str, ...]) -> None:
   for task in tasks:
     heads_lib.find(description.heads, task)
-
-
-def _of_export(path: Path, tasks: tuple[str, ...]) -> Trained:
-  """Reads what `export --task=all` has written."""
-  description, raw = heads_lib.load(path / heads_lib.FILE)
-  _check_tasks(description, tasks)
-  config, params, _ = hf.load_encoder(path)
-  heads = {}
-  for head in description.heads:
-    file = path / "heads" / f"{head.name}.safetensors"
-    try:
-      tensors = safetensors.numpy.load_file(file)
-    except (OSError, safetensors.SafetensorError) as error:
-      raise ValueError(f"{file} cannot be read ({error})") from error
-    wanted = {"weight": (head.classes, config.width), "bias": (head.classes,)}
-    got = {name: tensor.shape for name, tensor in tensors.items()}
-    if got != wanted:
-      raise ValueError(f"{file} holds {got}, {heads_lib.FILE} says {wanted}")
-    kernel = np.ascontiguousarray(tensors["weight"].T)
-    heads[head.name] = {"kernel": kernel, "bias": tensors["bias"]}
-  about = raw.get("about", {})
-  return Trained(config, params | {"heads": heads}, description, path, about)
 
 
 def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:

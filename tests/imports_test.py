@@ -50,6 +50,7 @@ MIDDLE = {
   "multitask": frozenset({"bert"}),
   "heads": frozenset({"tasks"}),
   "classifiers": frozenset({"bert", "families", "heads", "hf", "weights"}),
+  "transfer": frozenset({"bert", "classifiers", "heads", "hf", "tasks"}),
 }
 STAGE = LEAVES | set(MIDDLE) | {"evaluate"}
 RECIPE = STAGE | {
@@ -61,6 +62,7 @@ RECIPE = STAGE | {
   "results",
   "checks",
   "report",
+  "welcome",
 }
 LAYERS = {
   # `bam_jax.load`, which imports it when it is called.
@@ -77,6 +79,7 @@ LAYERS = {
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
   "results": LEAVES | {"experiment", "multibootstrap", "stats", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
+  "welcome": LEAVES | set(MIDDLE) | {"evaluate", "experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
   "trained": LEAVES | set(MIDDLE) | {"experiment"},
