@@ -1,7 +1,9 @@
 """Models in: an imported head says what it said, whatever its labels' order."""
 
 import json
+from pathlib import Path
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -209,13 +211,11 @@ def test_a_run_starts_from_what_was_exported(small_run, cola, tmp_path, capsys):
 
 
 def test_swapped_names_are_warned_of(small_run, cola, tmp_path, capsys):
-  said = []
-  for labels in (
-    ("unacceptable", "acceptable"),
-    ("acceptable", "unacceptable"),
-  ):
-    reword(cola, labels)
-    config = starting(small_run, cola)
+  said, names = [], ("unacceptable", "acceptable")
+  out = Path(shutil.copytree(cola, tmp_path / "out"))
+  for labels in (names, names[::-1]):
+    reword(out, labels)
+    config = starting(small_run, out)
     it = recipe.Recipe(config, Workdir(tmp_path / "W"), lambda: False)
     (run,) = it.runs
     welcome.look(it, run, [0], it.scored(run), it.forward)
