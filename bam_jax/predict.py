@@ -14,11 +14,12 @@ says what; what came before that line is answered), 1 anything else.
 """
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import contextlib
 import itertools
 from pathlib import Path
 import sys
+from typing import Any
 
 from bam_jax import command
 
@@ -42,7 +43,13 @@ def parser() -> argparse.ArgumentParser:
   return found
 
 
-def stream(model, tasks, reader, writer_of, progress: Callable) -> None:
+def stream(
+  model: Any,
+  tasks: Sequence[str],
+  reader: Iterable[Sequence[str]],
+  writer_of: Callable,
+  progress: Callable[[int], None],
+) -> None:
   """Answers example after example, a batch at a time.
 
   Args:
