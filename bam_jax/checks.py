@@ -10,7 +10,6 @@ import difflib
 from typing import Any
 
 from bam_jax import schedules, sharding
-from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE
@@ -229,10 +228,9 @@ def encoder(experiment: Experiment) -> None:
     experiment.scratch(experiment.config.scratch.vocab_size, 0)
   else:
     assert experiment.encoder
-  start = experiment.init_from
-  if start and experiment.config.encoder != "scratch":
+  if experiment.initial and experiment.config.encoder != "scratch":
     for run in experiment.runs:
-      experiment.check_fit(run, load_params(start)[0])
+      experiment.check_fit(run)
 
 
 def text(experiment: Experiment) -> None:

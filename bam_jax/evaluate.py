@@ -6,6 +6,7 @@ batches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 from typing import Any
 
@@ -124,6 +125,25 @@ def scores(
   else:
     predicted, labels = logits.argmax(-1), labels.astype(np.int64)
   return {name: 100 * METRICS[name](predicted, labels) for name in task.metrics}
+
+
+def against_chance(
+  task: Task, logits: np.ndarray, labels: np.ndarray
+) -> tuple[str, float, float]:
+  """Returns a metric, its value and what guessing would have, x100.
+
+  It is the accuracy, whatever the task's own metrics are, or of regression
+  Spearman's correlation.
+
+  Args:
+    task: says what the labels are.
+    logits: f32[N, C].
+    labels: f32[N], class numbers or values.
+  """
+  name = "spearman" if task.kind == "regression" else "accuracy"
+  alone = dataclasses.replace(task, metrics=(name,))
+  chance = 0.0 if task.kind == "regression" else 100 / task.classes
+  return name, scores(alone, logits, labels)[name], chance
 
 
 def evaluate(

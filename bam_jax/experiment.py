@@ -15,11 +15,19 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import distributed, hf, own_tasks, sharding
+from bam_jax import (
+  classifiers,
+  distributed,
+  hf,
+  own_tasks,
+  sharding,
+  transfer,
+)
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
+from bam_jax.heads import Description, Head
 from bam_jax.multitask import MultiTask, init_params
 from bam_jax.plan import Run, names, plan
 from bam_jax.tasks import TASKS, Task, get_tasks
@@ -166,9 +174,14 @@ class Experiment:
     """The mesh of all devices."""
     return sharding.make_mesh(**self.config.mesh.to_dict())
 
-  @functools.cached_property
+  @property
   def encoder(self) -> tuple[BertConfig, dict[str, Any], Tokenizer]:
     """The encoder's configuration, its parameters ({} = none) and tokenizer."""
+    return self.encoder_files[:3]
+
+  @functools.cached_property
+  def encoder_files(self) -> tuple[BertConfig, dict[str, Any], Tokenizer, Path]:
+    """What `encoder` is, and the directory of its tokenizer."""
     c = self.config
     if c.encoder == "scratch":
       directory = self.workdir.data / "tokenizer"
@@ -184,7 +197,7 @@ class Experiment:
         shards.verify(directory)
       tokenizer = load_tokenizer(directory, vocab_size=None)
       bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
-      return bert, {}, tokenizer
+      return bert, {}, tokenizer, directory
     bert, params, directory = hf.load_encoder(
       c.encoder, layers=c.encoder_layers or None, every=c.encoder_every
     )
@@ -193,7 +206,8 @@ class Experiment:
         f"max_length is {c.max_length}, but {c.encoder} has "
         f"{bert.positions} positions; try --config.max_length={bert.positions}"
       )
-    return bert, params, load_tokenizer(directory, vocab_size=bert.vocab_size)
+    tokenizer = load_tokenizer(directory, vocab_size=bert.vocab_size)
+    return bert, params, tokenizer, directory
 
   def scratch(self, vocab_size: int, pad_id: int) -> BertConfig:
     """Returns the shape of the encoder that starts from random weights."""
@@ -247,6 +261,26 @@ class Experiment:
       remat=c.remat,
     )
 
+  def description(self, tasks: Sequence[str]) -> Description:
+    """Returns what the heads of a run with these tasks mean."""
+    return Description(
+      heads=tuple(Head.of(task) for task in get_tasks(tasks, self.table)),
+      regression_output=self.config.loss.regression_output,
+      max_length=self.config.max_length,
+      dtype=self.config.dtype,
+    )
+
+  def describe(self, run: Run) -> None:
+    """Keeps what a run's parameters need to answer, without its encoder."""
+    folder = self.workdir.model(run.name)
+    if not distributed.leader() or folder.exists():
+      return
+    config, _, _, tokenizer = self.encoder_files
+    files = hf.tokenizer_files(tokenizer)
+    with shards.beside(folder) as made:
+      hf.write(made, hf.write_config(config), {}, files)
+      self.description(run.tasks).save(made)
+
   def width(self, run: Run) -> int:
     """Returns the row width of a run: its longest example, and no more."""
     longest = max(
@@ -299,9 +333,8 @@ class Experiment:
       return self.own(run, self.trial_params(run.start, seeds))
     given = self.encoder[1]
     if c.init_from:
-      found, _ = load_params(self.init_from)
-      self.check_fit(run, found)
-      given = self.own(run, found)
+      self.check_fit(run)
+      given = self.own(run, self.initial)
       if c.init_part == "encoder":
         given.pop("heads")
     return jax.tree.map(
@@ -309,29 +342,57 @@ class Experiment:
     )
 
   @functools.cached_property
-  def init_from(self) -> Path | None:
-    """The parameters that init_from means: its first trial's; None = none."""
+  def imported(self) -> tuple[str, Path] | None:
+    """The directory of a model that init_from means, and the task it names."""
+    tasks = [task.name for task in self.trained_tasks]
+    named, equals, rest = self.config.init_from.partition("=")
+    if not equals or named not in tasks:
+      named, rest = "", self.config.init_from
+    path = Path(rest)
+    there = classifiers.is_classifier(path) or transfer.is_exported(path)
+    return (named, path) if rest and there else None
+
+  @functools.cached_property
+  def initial(self) -> Any:
+    """The parameters that init_from means; {} = none.
+
+    Of a run they are its first trial's, with all of its heads; of a model of
+    transformers, those that fit the tasks. Without init_part "all", no head is
+    looked at.
+    """
     c = self.config
     if c.init_part not in ("encoder", "all"):
       raise ValueError(f"init_part is {c.init_part!r}; it is encoder or all")
     if not c.init_from:
-      return None
+      return {}
+    if self.imported:
+      named, path = self.imported
+      if c.init_part == "encoder":
+        return transfer.read_encoder(path) | {"heads": {}}
+      return transfer.read(
+        path,
+        named,
+        self.trained_tasks,
+        regression_output=c.loss.regression_output,
+      )
     found = (Path(c.init_from) / "checkpoints").glob("seed-*")
     # seed-2 comes before seed-10; what Orbax left half is no trial.
     seeds = [int(p.name[5:]) for p in found if p.name[5:].isdigit()]
     if not seeds:
       raise ValueError(
         f"init_from is {c.init_from}, which holds no finished run; give a "
-        "directory like W/runs/NAME"
+        "directory like W/runs/NAME, or a classification model's"
       )
-    return Path(c.init_from) / "checkpoints" / f"seed-{min(seeds)}"
+    return load_params(
+      Path(c.init_from) / "checkpoints" / f"seed-{min(seeds)}"
+    )[0]
 
-  def check_fit(self, run: Run, given: Any) -> None:
+  def check_fit(self, run: Run) -> None:
     """Refuses parameters of another shape than the run's model has."""
     key = jax.random.key(0)
     wanted = jax.eval_shape(lambda: init_params(self.model(run), key))
     shapes = {k: v.shape for k, v in flatten(wanted).items()}
-    for name, value in flatten(self.own(run, given)).items():
+    for name, value in flatten(self.own(run, self.initial)).items():
       if value.shape != shapes.get(name):
         raise ValueError(
           f"init_from {self.config.init_from} has {name} of shape "

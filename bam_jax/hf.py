@@ -5,7 +5,8 @@ imports torch wherever it is installed; a test holds the two readings together.
 Nothing else that a directory says is followed: no code, no other file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -70,8 +71,8 @@ def load_encoder(
       is of no known family, or its tensors are not those that config.json
       describes, in which case those that differ are named.
   """
-  directory = _locate(name)
-  config = _read_config(directory / CONFIG)
+  directory = locate(name)
+  config = read_config(directory / CONFIG)
   if not 1 <= every <= config.layers:
     raise ValueError(
       f"every is {every}, but encoder {name} has {config.layers} layers; give "
@@ -87,7 +88,7 @@ def load_encoder(
   kept = there[:layers]
   if not (directory / WEIGHTS).is_file():
     raise ValueError(_no_weights(name, directory))
-  flat = weights.read(directory / WEIGHTS, config, kept=kept)
+  flat = weights.read(directory / WEIGHTS, config, kept=kept, aliases={})
   params = traverse_util.unflatten_dict(flat, sep="/")
   return config.keep(kept), params, directory
 
@@ -112,45 +113,112 @@ def save_encoder(
   Raises:
     ValueError: the directory exists, or the other one has no tokenizer.
   """
-  directory, tokenizer = Path(directory), Path(tokenizer)
-  if directory.exists() and (
-    not directory.is_dir() or any(directory.iterdir())
-  ):
-    raise ValueError(f"{directory} exists; remove it or give another directory")
-  files = [tokenizer / f for f in TOKENIZER if (tokenizer / f).is_file()]
-  vocabularies = {"tokenizer.json", "vocab.txt", "vocab.json"}
-  if vocabularies.isdisjoint(file.name for file in files):
-    raise ValueError(
-      f"{tokenizer} has neither tokenizer.json nor vocab.txt; give the "
-      "directory that the encoder was loaded from"
-    )
+  directory = Path(directory)
+  files = tokenizer_files(Path(tokenizer))
+  named = tensors(config, params)
+  with beside(directory, overwrite=False) as made:
+    write(made, write_config(config), named, files)
+
+
+def tensors(
+  config: bert.BertConfig, params: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+  """Returns transformers' name -> f32 tensor, of the encoder and its pooler."""
   shapes = weights.shapes(config)
   flat = traverse_util.flatten_dict(dict(params), sep="/")
   got = {path: tuple(np.shape(value)) for path, value in flat.items()}
   assert got == shapes, (
     f"not an encoder: {sorted(got.items() ^ shapes.items())}"
   )
-  tensors = {
+  return {
     name: weights.join([np.asarray(flat[x], np.float32) for x in ours], ours[0])
     for name, ours in weights.names(config).items()
   }
-  beside = directory.parent / f".{directory.name}-{os.getpid()}"
-  beside.mkdir(parents=True)
+
+
+def tokenizer_files(directory: Path) -> list[Path]:
+  """Returns the files of a directory's tokenizer.
+
+  Raises:
+    ValueError: there is none.
+  """
+  files = [directory / f for f in TOKENIZER if (directory / f).is_file()]
+  vocabularies = {"tokenizer.json", "vocab.txt", "vocab.json"}
+  if vocabularies.isdisjoint(file.name for file in files):
+    raise ValueError(
+      f"{directory} has neither tokenizer.json nor vocab.txt; give the "
+      "directory that the encoder was loaded from"
+    )
+  return files
+
+
+@contextlib.contextmanager
+def beside(directory: Path, *, overwrite: bool) -> Iterator[Path]:
+  """Yields a directory to fill; then it gets its name, whole or not at all.
+
+  Args:
+    directory: where to; made, with those above it.
+    overwrite: whether a model that is there may go.
+
+  Raises:
+    ValueError: something is there that may not go.
+  """
+  full = directory.exists() and (
+    not directory.is_dir() or any(directory.iterdir())
+  )
+  # Who mistypes a name must not lose a directory of other things.
+  if full and overwrite and not (directory / CONFIG).is_file():
+    raise ValueError(
+      f"{directory} holds no model that could be overwritten; give another "
+      "directory"
+    )
+  if full and not overwrite:
+    raise ValueError(f"{directory} exists; remove it or give another directory")
+  made = directory.parent / f".{directory.name}-{os.getpid()}"
+  made.mkdir(parents=True)
   try:
-    metadata = {"format": "pt"}
-    safetensors.numpy.save_file(tensors, beside / WEIGHTS, metadata=metadata)
-    text = json.dumps(_write_config(config), indent=2, sort_keys=True)
-    (beside / CONFIG).write_text(text + "\n", encoding="utf-8")
-    for file in files:
-      shutil.copyfile(file, beside / file.name)
-    beside.rename(directory)
+    yield made
+    if full:
+      gone = made.with_name(f"{made.name}-old")
+      directory.rename(gone)
+    made.rename(directory)
+    if full:
+      shutil.rmtree(gone, ignore_errors=True)
   except BaseException:
-    shutil.rmtree(beside, ignore_errors=True)
+    shutil.rmtree(made, ignore_errors=True)
     raise
 
 
-def _read_config(path: Path) -> bert.BertConfig:
-  """Reads config.json, refusing what bert.py does not compute."""
+def write(
+  directory: Path,
+  config: Mapping[str, Any],
+  named: Mapping[str, np.ndarray],
+  tokenizer: Sequence[Path],
+) -> None:
+  """Fills a directory as transformers' save_pretrained does.
+
+  Args:
+    directory: there already.
+    config: for config.json.
+    named: name -> tensor; {} = no weights.
+    tokenizer: files to copy.
+  """
+  if named:
+    safetensors.numpy.save_file(
+      dict(named), directory / WEIGHTS, metadata={"format": "pt"}
+    )
+  text = json.dumps(config, indent=2, sort_keys=True)
+  (directory / CONFIG).write_text(text + "\n", encoding="utf-8")
+  for file in tokenizer:
+    shutil.copyfile(file, directory / file.name)
+
+
+def read_raw(path: Path) -> dict[str, Any]:
+  """Returns what a config.json holds.
+
+  Raises:
+    ValueError: it is not there or not a JSON object.
+  """
   if not path.is_file():
     raise ValueError(
       f"{path.parent} has no {CONFIG}; give a directory with {CONFIG}, "
@@ -162,6 +230,16 @@ def _read_config(path: Path) -> bert.BertConfig:
     raise ValueError(f"{path} is not JSON ({error}); mend it") from error
   if not isinstance(raw, dict):
     raise ValueError(f"{path} is not a JSON object; mend it")
+  return raw
+
+
+def read_config(path: Path) -> bert.BertConfig:
+  """Reads config.json.
+
+  Raises:
+    ValueError: it says what bert.py does not compute.
+  """
+  raw = read_raw(path)
   try:
     values = _parse(raw)
   except ValueError as error:
@@ -209,8 +287,8 @@ def _parse(raw: families.Raw) -> dict[str, Any]:
   return {"family": name, **values, **family.facts, **layers}
 
 
-def _write_config(config: bert.BertConfig) -> dict[str, Any]:
-  """What config.json holds, the way back."""
+def write_config(config: bert.BertConfig) -> dict[str, Any]:
+  """Returns what config.json holds, the way back."""
   family = families.FAMILIES[config.family]
   fixed = {key: allowed[0] for key, allowed in family.fixed.items()}
   fields = {key: getattr(config, field) for field, key, _ in family.fields}
@@ -226,8 +304,12 @@ def _write_config(config: bert.BertConfig) -> dict[str, Any]:
   }
 
 
-def _locate(name: str | Path) -> Path:
-  """The local directory of an encoder, fetched from the hub if need be."""
+def locate(name: str | Path) -> Path:
+  """Returns an encoder's directory, fetched from the hub if need be.
+
+  Raises:
+    ValueError: the name leads nowhere.
+  """
   # Path's own expanduser raises where there is no such user.
   directory = Path(os.path.expanduser(name))
   if str(name) and directory.is_dir():

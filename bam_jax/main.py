@@ -31,9 +31,10 @@ import runpy
 import sys
 from typing import Any
 
-from absl import app, flags, logging
+from absl import app, flags
 from ml_collections import config_flags
 
+from bam_jax.command import WRONG, fail, hush, sentence
 from bam_jax.preemption import STOPPED, Preemption
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -64,8 +65,8 @@ KINDS = {
 }
 
 
-# Exit codes; 1 is what the interpreter gives for anything else.
-WRONG, PEER_LOST = 2, 4
+# An exit code besides WRONG; 1 is what the interpreter gives for all else.
+PEER_LOST = 4
 
 
 class UsageError(ValueError):
@@ -224,19 +225,6 @@ def config_keys() -> str:
   return "\n".join([title, *shown]).rstrip()
 
 
-def fail(sentence: str) -> None:
-  """Says what is wrong and exits with code 2."""
-  print(f"error: {sentence}", file=sys.stderr)
-  sys.exit(WRONG)
-
-
-def sentence(error: Exception) -> str:
-  """Returns what to say of an error; the system's own say no more than why."""
-  if isinstance(error, OSError) and error.strerror and error.filename:
-    return f"{error.filename}: {error.strerror}"
-  return str(error)
-
-
 def main(argv: Sequence[str]) -> None:
   """Runs the stages that the config asks for, and says how it ended."""
   del argv
@@ -271,15 +259,6 @@ def typed_tasks() -> bool:
   holder = flags.FLAGS["config"]
   _, _, arg = config_flags.get_config_filename(holder).partition(":")
   return bool(arg) or "tasks" in config_flags.get_override_values(holder)
-
-
-def hush() -> None:
-  """Keeps what libraries tell their own developers off the screen."""
-  logging.set_verbosity(logging.WARNING)
-  # What Orbax logs with a trace is also raised, and said in one sentence.
-  logging.get_absl_handler().addFilter(
-    lambda record: "orbax" not in record.pathname
-  )
 
 
 def run(stop: Preemption) -> None:

@@ -1,126 +1,153 @@
-"""Turns logits into answers: labels, and the files that the GLUE server wants.
+r"""Answers on raw text: python -m bam_jax.predict --run=W/runs/NAME --task=rte.
 
-The server reads one file a test set, `index<TAB>prediction` with a header, and
-one zip of all of them.
+  python -m bam_jax.predict --run=W/runs/NAME --task=rte < pairs.tsv > out.jsonl
+  python -m bam_jax.predict --run=DIR --task=all --output-format=tsv < in.csv
+
+An example a line: TSV, CSV or JSONL. The task's text columns are found by their
+names, where the first line (or each JSON object) names them, else by position.
+One answer a line, in the same order. Memory does not grow with the input, and
+no training data are needed: a run's directory is enough, as is one made by
+bam_jax.export.
+
+Exit codes: 0 done, 2 something in the command or a line is wrong (one sentence
+says what; what came before that line is answered), 1 anything else.
 """
 
-from collections.abc import Mapping
-import os
+import argparse
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
+import itertools
 from pathlib import Path
-import zipfile
+import sys
+from typing import Any
 
-import numpy as np
-
-from bam_jax.tasks import TASKS, Task, get_tasks
-
-# What the server refuses to do without; in the order of its front page.
-SERVER_FILES = tuple(
-  name for task in TASKS.values() for name in task.submission.values()
-)
-# A zip holds times; a fixed one keeps equal answers equal files.
-_DATE = (1980, 1, 1, 0, 0, 0)
+from bam_jax import command
 
 
-def labels_of(task: Task, logits: np.ndarray) -> list[str] | list[float]:
-  """Reads the answers off the logits.
-
-  Args:
-    task: whose labels are meant.
-    logits: f[N, C], C >= the task's classes; of regression the first column is
-      the prediction in [0, 1]. Probabilities serve as well.
-
-  Returns:
-    N label names, or N values within the task's own range.
-
-  Raises:
-    ValueError: the shape does not fit the task, or a number is not finite.
-  """
-  if logits.ndim != 2 or logits.shape[1] < task.classes:
-    raise ValueError(
-      f"{task.name} has {task.classes} classes but logits of shape"
-      f" {logits.shape}; predict with a model that was trained on {task.head}"
-    )
-  # Other tasks of the run may have more classes: those columns mean nothing.
-  own = np.asarray(logits[:, : task.classes], np.float64)
-  bad = np.flatnonzero(~np.isfinite(own).all(1))
-  if len(bad):
-    raise ValueError(
-      f"the logits of {task.name} are not finite in {len(bad)} rows, first in"
-      f" row {bad[0]}; the model has diverged, take an earlier checkpoint"
-    )
-  if task.kind == "classification":
-    return [task.labels[number] for number in own.argmax(1)]
-  low, high = task.range
-  # Raw outputs may leave the range and the server refuses such a value.
-  return np.clip(low + own[:, 0] * (high - low), low, high).tolist()
+def parser() -> argparse.ArgumentParser:
+  """Returns the flags."""
+  found = argparse.ArgumentParser(
+    prog="python -m bam_jax.predict",
+    description=__doc__,
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  formats = ("jsonl", "tsv", "csv")
+  add = found.add_argument
+  add("--run", required=True, help="W/runs/NAME, or an exported directory")
+  add("--task", required=True, help="one of its heads, or all")
+  add("--trial", type=int, help="seed of the trial; the best on dev if absent")
+  add("--input", help="a file; standard input if absent")
+  add("--input-format", choices=formats, help="guessed if absent")
+  add("--output-format", choices=formats, default="jsonl")
+  return found
 
 
-def write_submission(
-  directory: Path,
-  predictions: Mapping[tuple[str, str], np.ndarray],
-  *,
-  rows: Mapping[tuple[str, str], int],
-) -> Path:
-  """Writes the GLUE server's files and zips all that are in the folder.
-
-  Nothing is written unless everything fits.
+def stream(
+  model: Any,
+  tasks: Sequence[str],
+  reader: Iterable[Sequence[str]],
+  writer_of: Callable,
+  progress: Callable[[int], None],
+) -> None:
+  """Answers example after example, a batch at a time.
 
   Args:
-    directory: W/submission; made if it is not there.
-    predictions: (task name, test split) -> logits f[N, C] in example order,
-      as `labels_of` reads them.
-    rows: (task name, test split) -> number of examples that were given.
-
-  Returns:
-    The path of submission.zip. It holds the server's files of this call and
-    of earlier ones; the server wants all of `SERVER_FILES`.
+    model: an `inference.Model`.
+    tasks: those asked; of several, the ones that read so many texts answer.
+    reader: a `streams.Reader`.
+    writer_of: called with the heads that answer; returns a `streams.Writer`
+      and a function that flushes it.
+    progress: called with the number of examples of each batch.
 
   Raises:
-    ValueError: a task or split that the server does not ask for, logits that
-      do not fit, or not one answer per example.
+    BadLine: a line is no example; those before it are answered.
   """
-  texts = {}
-  for (name, split), logits in predictions.items():
-    (task,) = get_tasks([name])
-    if split not in task.submission:
-      wanted = ", ".join(task.submission) or "none of it"
-      raise ValueError(
-        f"the GLUE server asks for no {split} of {name} (it takes {wanted});"
-        " leave it out"
+  from bam_jax.inference import BATCH
+  from bam_jax.streams import BadLine
+
+  rows, writer, bad = iter(reader), None, None
+  while bad is None:
+    batch: list[Sequence[str]] = []
+    try:
+      # Not list(): what was read before a bad line would be lost.
+      for row in itertools.islice(rows, BATCH):
+        batch.append(row)
+    except BadLine as error:
+      bad = error
+    if not batch:
+      break
+    if writer is None:
+      fitting = model.fitting(tasks, reader.columns)
+      writer, flush = writer_of([model.heads[name] for name in fitting])
+    found = model.answers(fitting, list(zip(*batch, strict=True)))
+    for answers in zip(*found.values(), strict=True):
+      writer.write(answers)
+    flush()
+    progress(len(batch))
+  if bad is not None:
+    raise bad
+
+
+@contextlib.contextmanager
+def counter() -> Iterator[Callable[[int], None]]:
+  """Shows on a terminal how many are answered; yields advance(n)."""
+  import rich.console
+  import rich.progress
+
+  with rich.progress.Progress(
+    rich.progress.SpinnerColumn(),
+    "{task.completed} answered",
+    rich.progress.TimeElapsedColumn(),
+    console=rich.console.Console(stderr=True),
+    disable=not sys.stderr.isatty(),
+    transient=True,
+  ) as progress:
+    shown = progress.add_task("", total=None)
+    yield lambda n: progress.update(shown, advance=n)
+
+
+def answer(flags: argparse.Namespace) -> None:
+  """Answers on what is read."""
+  from bam_jax import inference, streams
+
+  model, tasks = inference.prepare(Path(flags.run), flags.task, flags.trial)
+  alone = flags.task != inference.ALL
+  out = sys.stdout
+
+  def writer_of(heads):
+    left = [name for name in tasks if name not in {h.name for h in heads}]
+    if left:
+      print(
+        f"{', '.join(left)} read another number of texts: left out",
+        file=sys.stderr,
       )
-    if len(logits) != rows[name, split]:
-      raise ValueError(
-        f"{len(logits)} predictions for the {rows[name, split]} examples of"
-        f" {name} {split}; predict the whole split again"
-      )
-    texts[task.submission[split]] = _tsv(task, labels_of(task, logits))
-  directory.mkdir(parents=True, exist_ok=True)
-  for file, text in texts.items():
-    part = directory / f".{file}.part"
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, directory / file)
-  return _zip(directory)
+    made = streams.Writer(
+      out, format=flags.output_format, heads=heads, alone=alone
+    )
+    return made, out.flush
+
+  with contextlib.ExitStack() as stack:
+    file, name = sys.stdin.buffer, "standard input"
+    if flags.input:
+      file = stack.enter_context(open(flags.input, "rb"))
+      name = flags.input
+    reader = streams.Reader(
+      streams.lines_of(file),
+      name=name,
+      format=flags.input_format or "",
+      layouts=[model.heads[task].text for task in tasks],
+    )
+    progress = stack.enter_context(counter())
+    stream(model, tasks, reader, writer_of, progress)
 
 
-def _tsv(task: Task, labels: list[str] | list[float]) -> str:
-  if task.kind == "classification":
-    written = dict(zip(task.labels, task.file_labels, strict=True))
-    answers = [written[label] for label in labels]
-  else:
-    answers = [f"{value:.3f}" for value in labels]
-  lines = (f"{index}\t{answer}\n" for index, answer in enumerate(answers))
-  return "index\tprediction\n" + "".join(lines)
+def main(argv: Sequence[str] | None = None) -> None:
+  """Runs the command."""
+  flags = parser().parse_args(argv)
+  sys.stdout.reconfigure(encoding="utf-8", newline="\n")
+  command.run(lambda: answer(flags))
 
 
-def _zip(directory: Path) -> Path:
-  path = directory / "submission.zip"
-  part = directory / ".submission.zip.part"
-  with zipfile.ZipFile(part, "w") as archive:
-    for name in SERVER_FILES:
-      if (directory / name).is_file():
-        entry = zipfile.ZipInfo(name, date_time=_DATE)
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.external_attr = 0o644 << 16
-        archive.writestr(entry, (directory / name).read_bytes())
-  os.replace(part, path)
-  return path
+if __name__ == "__main__":
+  main()

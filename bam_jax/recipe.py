@@ -17,12 +17,13 @@ from bam_jax import (
   distributed,
   evaluate,
   glue_server,
-  predict,
   predictions,
   report,
   results,
+  submission,
   teach,
   train,
+  welcome,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
 from bam_jax.lessons import Lessons
@@ -87,6 +88,7 @@ class Recipe(Lessons):
     """Trains some trials of a run together, keeps and scores them."""
     directory = self.workdir.run(run.name)
     directory.mkdir(parents=True, exist_ok=True)
+    welcome.look(self, run, seeds, self.scored(run), self.forward)
     metrics = directory / "metrics.jsonl" if distributed.leader() else None
     writer = Writer(metrics, run.name, run.tasks, seeds)
     checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
@@ -113,6 +115,7 @@ class Recipe(Lessons):
       ) from error
     finally:
       checkpoints.close()
+    self.describe(run)
     meta = [{"step": k, "seconds": writer.seconds / len(seeds)} for k in steps]
     for trial, seed in enumerate(seeds):
       mine = jax.tree.map(lambda x: x[0], take(params, trial))
@@ -333,7 +336,7 @@ class Recipe(Lessons):
     if not found or not distributed.leader():
       return
     folder = self.workdir.path / "submission"
-    predict.write_submission(folder, found, rows=rows)
+    submission.write_submission(folder, found, rows=rows)
     say(f"{method}: wrote {folder}")
     for deviation in glue_server.check(folder):
       say(f"the GLUE server would refuse it: {deviation}")

@@ -5,7 +5,7 @@ has to be accounted for: found there, or named among those that are dropped.
 """
 
 import collections
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
 import re
@@ -96,7 +96,11 @@ def _canonical(name: str, prefix: str) -> str:
 
 
 def read(
-  path: Path, config: bert.BertConfig, *, kept: Sequence[int]
+  path: Path,
+  config: bert.BertConfig,
+  *,
+  kept: Sequence[int],
+  aliases: Mapping[str, str],
 ) -> dict[str, np.ndarray]:
   """Reads some layers of an encoder: our path -> f32 tensor.
 
@@ -104,6 +108,8 @@ def read(
     path: the file.
     config: what the whole file holds.
     kept: the layers to read; they are numbered anew, in this order.
+    aliases: other modules' names -> those that they stand for here, in whose
+      place they are read.
 
   Raises:
     ValueError: it is not a safetensors file, a tensor is missing, unexpected,
@@ -112,7 +118,7 @@ def read(
   try:
     # The library bounds and checks the header before anything is trusted.
     with safetensors.safe_open(path, framework="np") as file:
-      known, problems = _account(file, config)
+      known, problems = _account(file, config, aliases)
       problems += [f"twice: {name}" for name in _twice(path)]
       if problems:
         more = f"; and {len(problems) - _MOST} more" * (len(problems) > _MOST)
@@ -160,14 +166,19 @@ def _twice(path: Path) -> list[str]:
 
 
 def _account(
-  file, config: bert.BertConfig
+  file, config: bert.BertConfig, aliases: Mapping[str, str]
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
   """Matches a file's tensors to ours: its name -> our paths, what is off."""
   family = FAMILIES[config.family]
   found, problems = {}, []
   for name in sorted(file.keys()):
     theirs = _canonical(name, family.prefix)
-    if any(re.fullmatch(pattern, theirs) for pattern in family.dropped):
+    module, _, kind = theirs.rpartition(".")
+    if module in aliases.values():
+      continue
+    if module in aliases:
+      theirs = f"{aliases[module]}.{kind}"
+    elif any(re.fullmatch(pattern, theirs) for pattern in family.dropped):
       continue
     if theirs in found:
       problems.append(f"twice: {found[theirs]} and {name}")

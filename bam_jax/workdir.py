@@ -244,6 +244,10 @@ class Workdir:
     """Returns where a finished trial's parameters are."""
     return self.run(run) / "checkpoints" / f"seed-{seed}"
 
+  def model(self, run: str) -> Path:
+    """Returns where the shape, the tokenizer and the labels of a run are."""
+    return self.run(run) / "model"
+
   def training(self, run: str, seeds: Sequence[int]) -> Path:
     """Returns where neighbouring trials in training keep their state."""
     return self.run(run) / "checkpoints" / f"training-{seeds[0]}-{seeds[-1]}"

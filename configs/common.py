@@ -156,9 +156,13 @@ def base() -> ConfigDict:
   c.finetune.rate = 1e-5
   c.finetune.layer_decay = 0.9
   # Runs of the first methods may start from a finished run's directory
-  # (W/runs/NAME) instead of the pre-trained encoder: intermediate training.
+  # (W/runs/NAME) instead of the pre-trained encoder: intermediate training; or
+  # from a directory of bam_jax.export, or from any classification model of
+  # transformers (rte=DIR where its labels fit several tasks). Its directory is
+  # `encoder` too then: the tokenizer is read from there.
   c.init_from = ""
-  # What to take from it: encoder (heads are new) or all.
+  # What to take from it: encoder (heads are new) or all. A model's head is
+  # matched by the names of its labels.
   c.init_part = "encoder"
 
   # --- which step's model is kept

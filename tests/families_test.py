@@ -329,7 +329,7 @@ def test_modernberts_older_keys_mean_the_same(tmp_path):
   old = dict(
     global_attn_every_n_layers=2, global_rope_theta=7.0, local_rope_theta=3
   )
-  config = hf._read_config(written(tmp_path, **old, local_attention=10))
+  config = hf.read_config(written(tmp_path, **old, local_attention=10))
   theirs = transformers.ModernBertConfig.from_pretrained(tmp_path)
   assert config.thetas == (7.0, 3.0, 7.0)
   assert config.reaches == (0, 5, 0)
@@ -367,7 +367,7 @@ def test_what_the_encoder_does_not_compute_is_refused(
   tmp_path, changes, sentence
 ):
   with pytest.raises(ValueError, match=rf"config\.json:? .*{sentence}"):
-    hf._read_config(written(tmp_path, **changes))
+    hf.read_config(written(tmp_path, **changes))
 
 
 @pytest.mark.parametrize("name", ["roberta", "distilbert"])

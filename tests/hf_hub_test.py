@@ -113,7 +113,7 @@ def test_hub_name_fetches_what_is_needed_once(hub, tmp_path):
   from bam_jax import hf, weights
 
   (tmp_path / "config.json").write_bytes(FILES["config.json"])
-  config = hf._read_config(tmp_path / "config.json")
+  config = hf.read_config(tmp_path / "config.json")
   shapes = weights.shapes(config)
   hub.files["model.safetensors"] = st.save(
     {

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"sharding", "writer", "plots", "distributed", "preemption"}
 LEAVES |= {"bootstrap", "calibration", "predictions", "document"}
-LEAVES |= {"data.tokenizer", "data.hub"}
+LEAVES |= {"command", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
 DOCTOR = frozenset({"findings", "writer"})
 RECORDS = frozenset({"experiment", "results", "report", "records"})
@@ -54,21 +54,27 @@ MIDDLE = {
   "weights": frozenset({"bert", "families"}),
   "hf": frozenset({"bert", "families", "weights", "data.hub"}),
   "multitask": frozenset({"bert"}),
+  "heads": frozenset({"tasks"}),
+  "classifiers": frozenset({"bert", "families", "heads", "hf", "weights"}),
+  "transfer": frozenset({"bert", "classifiers", "heads", "hf", "tasks"}),
 }
 STAGE = LEAVES | set(MIDDLE) | {"evaluate"}
 RECIPE = STAGE | {
   "train",
   "teach",
-  "predict",
   "glue_server",
+  "submission",
   "experiment",
   "lessons",
   "results",
   "checks",
   "report",
+  "welcome",
 }
 LAYERS = {
-  **dict.fromkeys(["", "data", *LEAVES], frozenset()),
+  # `bam_jax.load`, which imports it when it is called.
+  "": frozenset({"inference"}),
+  **dict.fromkeys(["data", *LEAVES], frozenset()),
   **MIDDLE,
   "tables": frozenset({"tasks", "stats"}),
   "notes": frozenset({"tasks", "stats", "tables"}),
@@ -81,16 +87,24 @@ LAYERS = {
   "evaluate": LEAVES | {"data.features", "data.pipeline", "multitask"},
   "state": LEAVES | {"multitask"},
   "train": STAGE | {"state"},
-  **dict.fromkeys(["teach", "predict"], STAGE),
   "glue_server": frozenset({"tasks", "data.examples"}),
+  **dict.fromkeys(["teach", "submission"], STAGE),
   "experiment": LEAVES | set(MIDDLE),
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
   "history": frozenset({"schedules", "writer"}),
   "results": LEAVES
   | {"experiment", "history", "multibootstrap", "stats", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
+  "welcome": LEAVES | set(MIDDLE) | {"evaluate", "experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
+  "trained": LEAVES | set(MIDDLE) | {"experiment"},
+  "inference": LEAVES | set(MIDDLE) | {"trained"},
+  "streams": frozenset({"heads"}),
+  "predict": frozenset({"command", "heads", "inference", "streams"}),
+  "card": frozenset({"heads"}),
+  "layouts": LEAVES | set(MIDDLE) | {"card", "inference", "trained"},
+  "export": frozenset({"command", "inference", "layouts", "trained"}),
   "replay": RECIPE | {"state"},
   "findings": frozenset(),
   "versions": frozenset({"findings"}),

@@ -1,148 +1,304 @@
-"""Answers as the GLUE server reads them, written whole or not at all."""
+"""Raw text in, answers out: no line is lost, shifted or silently misread."""
 
-import zipfile
+import io
+import json
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from bam_jax import predict
+import bam_jax
+from bam_jax import inference, predict, predictions, streams
+from bam_jax.data import sources
+from bam_jax.heads import Answer, Head
 from bam_jax.tasks import TASKS
+from tests import small
 
-# As the server's own sample submission has them.
-SERVER_FILES = (
-  *("CoLA.tsv", "SST-2.tsv", "MRPC.tsv", "STS-B.tsv", "QQP.tsv"),
-  *("MNLI-m.tsv", "MNLI-mm.tsv", "QNLI.tsv", "RTE.tsv", "WNLI.tsv", "AX.tsv"),
-)
-
-
-def submit(directory, **predictions):
-  """Writes tasks whose test split is called "test"."""
-  found = {(name, "test"): np.array(x) for name, x in predictions.items()}
-  rows = {key: len(logits) for key, logits in found.items()}
-  return predict.write_submission(directory, found, rows=rows)
+PAIR = ("sentence1", "sentence2")
+RTE, COLA, STSB = (Head.of(TASKS[name]) for name in ("rte", "cola", "stsb"))
+MULTI = "multi.cola+stsb"
 
 
-def answers(path):
-  header, *lines = path.read_text().splitlines()
-  assert header == "index\tprediction"
-  index, found = zip(*(line.split("\t") for line in lines), strict=True)
-  assert index == tuple(map(str, range(len(lines))))
-  return list(found)
-
-
-def test_columns_of_wider_tasks_are_never_the_answer():
-  logits = np.array([[0.0, 1.0, 9.0], [2.0, 1.0, 9.0]])
-  found = predict.labels_of(TASKS["rte"], logits)
-  assert found == ["not_entailment", "entailment"]
-
-
-def test_regression_comes_back_to_its_range_and_stays_in_it():
-  logits = np.array([[-0.2, 7.0], [0.5, 7.0], [0.33333, 7.0], [1.3, 7.0]])
-  found = predict.labels_of(TASKS["stsb"], logits)
-  assert found == pytest.approx([0.0, 2.5, 1.66665, 5.0])
-
-
-@pytest.mark.parametrize("shape", [(3, 2), (3,), (3, 2, 3)])
-def test_logits_of_another_head_are_refused(shape):
-  with pytest.raises(ValueError, match="mnli has 3 classes but logits"):
-    predict.labels_of(TASKS["mnli"], np.zeros(shape))
-
-
-def test_nan_is_no_answer():
-  logits = np.zeros((5, 2))
-  logits[3, 1] = np.nan
-  with pytest.raises(ValueError, match="1 rows, first in row 3"):
-    predict.labels_of(TASKS["cola"], logits)
-  # What does not belong to the task may be anything.
-  logits = np.full((5, 3), np.nan)
-  logits[:, :2] = 0
-  assert len(predict.labels_of(TASKS["cola"], logits)) == 5
-
-
-def test_file_names_are_the_servers():
-  assert sorted(predict.SERVER_FILES) == sorted(SERVER_FILES)
-
-
-def test_file_is_exactly_what_the_server_reads(tmp_path):
-  submit(tmp_path, cola=[[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
-  expected = b"index\tprediction\n0\t1\n1\t0\n2\t1\n"
-  assert (tmp_path / "CoLA.tsv").read_bytes() == expected
-
-
-def test_labels_are_written_as_each_file_has_them(tmp_path):
-  submit(
-    tmp_path,
-    sst2=[[1.0, 0.0], [0.0, 1.0]],
-    mrpc=[[1.0, 0.0], [0.0, 1.0]],
-    qqp=[[1.0, 0.0], [0.0, 1.0]],
-    wnli=[[1.0, 0.0], [0.0, 1.0]],
-    qnli=[[1.0, 0.0], [0.0, 1.0]],
-    rte=[[1.0, 0.0], [0.0, 1.0]],
-    ax=np.eye(3).tolist(),
-    stsb=[[0.12345], [-1.0], [2.0]],
-  )
-  for name in ("SST-2", "MRPC", "QQP", "WNLI"):
-    assert answers(tmp_path / f"{name}.tsv") == ["0", "1"]
-  for name in ("QNLI", "RTE"):
-    found = answers(tmp_path / f"{name}.tsv")
-    assert found == ["entailment", "not_entailment"]
-  found = answers(tmp_path / "AX.tsv")
-  assert found == ["contradiction", "entailment", "neutral"]
-  assert answers(tmp_path / "STS-B.tsv") == ["0.617", "0.000", "5.000"]
-
-
-def test_the_two_mnli_sets_do_not_mix(tmp_path):
-  found = {
-    ("mnli", "test_matched"): np.eye(3)[[0, 1]],
-    ("mnli", "test_mismatched"): np.eye(3)[[2]],
-  }
-  rows = {("mnli", "test_matched"): 2, ("mnli", "test_mismatched"): 1}
-  predict.write_submission(tmp_path, found, rows=rows)
-  matched = answers(tmp_path / "MNLI-m.tsv")
-  assert matched == ["contradiction", "entailment"]
-  assert answers(tmp_path / "MNLI-mm.tsv") == ["neutral"]
+def reader(text, *, format="", layouts=(PAIR,)):
+  data = text if isinstance(text, bytes) else text.encode()
+  lines = streams.lines_of(io.BytesIO(data))
+  return streams.Reader(lines, name="F", format=format, layouts=layouts)
 
 
 @pytest.mark.parametrize(
-  ("key", "logits", "rows", "message"),
+  ("text", "format"),
   [
-    (("rte", "test"), np.zeros((4, 2)), 5, "4 predictions for the 5 examples"),
-    (("rte", "validation"), np.zeros((4, 2)), 4, "no validation of rte"),
-    (("sentiment", "test"), np.zeros((4, 2)), 4, "it takes none of it"),
-    (("rte", "test"), np.full((4, 2), np.inf), 4, "not finite in 4 rows"),
-    (("rtee", "test"), np.zeros((4, 2)), 4, "did you mean 'rte'"),
+    ("a, b\tc\nd\te\n", "tsv"),
+    ("a, b\tc\r\nd\te", "tsv"),
+    ("\ufeffsentence2\tlabel\tsentence1\nc\t1\ta, b\ne\t0\td\n", "tsv"),
+    ('"a, b",c\nd,e\n', "csv"),
+    ('label,sentence1,sentence2\n0,"a, b",c\n1,d,e\n', "csv"),
+    ('["a, b", "c"]\n["d", "e"]\n', "jsonl"),
+    (
+      '{"sentence1": "a, b", "x": 3, "sentence2": "c"}\n'
+      '{"sentence2": "e", "sentence1": "d"}\n',
+      "jsonl",
+    ),
   ],
 )
-def test_one_bad_split_and_nothing_is_written(
-  tmp_path, key, logits, rows, message
-):
-  good = ("cola", "test")
-  with pytest.raises(ValueError, match=message):
-    predict.write_submission(
-      tmp_path / "submission",
-      {good: np.zeros((3, 2)), key: logits},
-      rows={good: 3, key: rows},
+def test_columns_are_found_by_name_or_by_position(text, format):
+  found = reader(text)
+  assert found.format == format
+  assert list(found) == [("a, b", "c"), ("d", "e")]
+  assert found.columns == 2
+
+
+@pytest.mark.parametrize(
+  ("text", "rows"),
+  [
+    ("Dogs bark, cats do not.\nNo\n", ["Dogs bark, cats do not.", "No"]),
+    ('"Yes", she said\n', ['"Yes", she said']),
+    ("[Music] plays\n", ["[Music] plays"]),
+    ("{no json}\n", ["{no json}"]),
+    ("sentence\nNo\n", ["No"]),
+    ("sentence,label\nNo,0\n", ["No"]),
+    ("", []),
+  ],
+)
+def test_a_lone_sentence_is_not_taken_for_something_else(text, rows):
+  found = list(reader(text, layouts=[("sentence",)]))
+  assert found == [(row,) for row in rows]
+
+
+def test_a_quoted_cell_may_hold_line_ends():
+  assert list(reader('"a\nb",c\nd,e\n', format="csv")) == [
+    ("a\nb", "c"),
+    ("d", "e"),
+  ]
+
+
+@pytest.mark.parametrize(
+  ("format", "line", "said"),
+  [
+    ("tsv", b"one", "has 1 column, .* 2 .sentence1, sentence2"),
+    ("tsv", b"a\tb\tc", "has 3 columns"),
+    ("tsv", b"", "is empty"),
+    ("tsv", b"a\t\xff\xfe", "is not UTF-8 .*at byte 2"),
+    ("tsv", b"x" * 2**21, "is longer than 1048576 bytes"),
+    ("csv", b'a,"b" c', "is not CSV"),
+    ("csv", b"a,b,c", "has 3 columns"),
+    ("csv", b"", "is empty"),
+    ("jsonl", b"{", "is not JSON"),
+    ("jsonl", b"[" * 100_000, "is not JSON"),
+    ("jsonl", b"3", "is no JSON object or list"),
+    ("jsonl", b'["a"]', "has 1 column"),
+    ("jsonl", b'["a", null]', "has None where a text is expected"),
+    ("jsonl", rb'["a", "\ud800"]', "holds half a character"),
+    ("jsonl", b'{"sentence1": "a"}', "has keys .'sentence1'."),
+    (
+      "jsonl",
+      b'{"sentence1": "a", "sentence2": "b"}',
+      "has keys .*, the first line has other",
+    ),
+  ],
+)
+def test_a_bad_line_is_named_and_those_before_it_are_read(format, line, said):
+  good = {"tsv": b"a\tb\n", "csv": b"a,b\n", "jsonl": b'["a", "b"]\n'}[format]
+  rows = iter(reader(2 * good + line + b"\n" + good, format=format))
+  assert [next(rows), next(rows)] == [("a", "b")] * 2
+  with pytest.raises(streams.BadLine, match=rf"^line 3 of F {said}"):
+    next(rows)
+
+
+@pytest.mark.parametrize(
+  "first", [b"\xff\xfe\n", b"\n", b"one\n", b'{"premise": "a"}\n', b'{"a": 1\n']
+)
+def test_a_bad_first_line_is_named(first):
+  with pytest.raises(streams.BadLine, match=r"^line 1 of F"):
+    list(reader(first + b"a\tb\n"))
+
+
+class Fake:
+  """A model that answers without computing."""
+
+  def __init__(self):
+    self.heads = {head.name: head for head in (RTE, COLA, STSB)}
+
+  fitting = inference.Model.fitting
+
+  def answers(self, tasks, texts):
+    rows = len(texts[0])
+    assert rows <= inference.BATCH
+    answer = Answer(
+      label="entailment",
+      probabilities={"entailment": 0.75, "not_entailment": 0.25},
     )
-  assert not (tmp_path / "submission").exists()
+    known = {"rte": answer, "stsb": Answer(value=2.5)}
+    return {task: [known[task]] * rows for task in tasks}
 
 
-def test_zip_is_flat_and_holds_what_was_written_before(tmp_path):
-  submit(tmp_path, rte=[[1.0, 0.0]])
-  (tmp_path / "notes.txt").write_text("mine")
-  path = submit(tmp_path, cola=[[1.0, 0.0]])
-  assert path == tmp_path / "submission.zip"
-  with zipfile.ZipFile(path) as archive:
-    assert archive.testzip() is None
-    assert archive.namelist() == ["CoLA.tsv", "RTE.tsv"]
-    for name in archive.namelist():
-      assert archive.read(name) == (tmp_path / name).read_bytes()
-  assert not list(tmp_path.glob(".*"))
+def run(lines, *, tasks=("rte",), format="jsonl", alone=True, out=None):
+  out = io.StringIO() if out is None else out
+  found = streams.Reader(
+    lines, name="F", format="", layouts=[Fake().heads[t].text for t in tasks]
+  )
+
+  def writer_of(heads):
+    made = streams.Writer(out, format=format, heads=heads, alone=alone)
+    return made, out.flush
+
+  predict.stream(Fake(), list(tasks), found, writer_of, lambda n: None)
+  return out.getvalue() if isinstance(out, io.StringIO) else out
 
 
-def test_same_answers_make_the_same_zip(tmp_path):
-  first = submit(tmp_path / "a", rte=[[1.0, 0.0]])
-  again = submit(tmp_path / "b", rte=[[1.0, 0.0]])
-  assert again.read_bytes() == first.read_bytes()
-  # The clock has not moved between them, so ask for it too.
-  with zipfile.ZipFile(first) as archive:
-    assert archive.infolist()[0].date_time[0] == 1980
+def test_memory_does_not_grow_with_the_input():
+  ahead = []
+  state = SimpleNamespace(read=0, written=0)
+
+  def lines():
+    for state.read in range(1, 20_001):
+      ahead.append(state.read - state.written)
+      yield b"a\tb\n"
+
+  class Out:
+    def write(self, text):
+      state.written += text.count("\n")
+
+    def flush(self):
+      pass
+
+  run(lines(), out=Out())
+  assert state.written == 20_000
+  # What is held is one batch, and the line at hand.
+  assert max(ahead) <= inference.BATCH + 1
+
+
+@pytest.mark.parametrize("good", [3, inference.BATCH, inference.BATCH + 1])
+def test_what_came_before_a_bad_line_is_answered(good):
+  out = io.StringIO()
+  with pytest.raises(streams.BadLine, match=f"line {good + 1} of F"):
+    run(iter([b"a\tb\n"] * good + [b"bad\n", b"a\tb\n"]), out=out)
+  assert len(out.getvalue().splitlines()) == good
+
+
+def test_all_heads_that_read_so_many_texts_answer():
+  (line,) = run([b"a\tb\n"], tasks=Fake().heads, alone=False).splitlines()
+  assert json.loads(line) == {
+    "rte": {
+      "label": "entailment",
+      "probabilities": {"entailment": 0.75, "not_entailment": 0.25},
+    },
+    "stsb": {"value": 2.5},
+  }
+
+
+@pytest.mark.parametrize(("format", "between"), [("tsv", "\t"), ("csv", ",")])
+def test_tables_name_their_columns(format, between):
+  text = run([b"a\tb\n"], tasks=("rte", "stsb"), format=format, alone=False)
+  header, row = (line.split(between) for line in text.splitlines())
+  assert header == ["rte", "rte:entailment", "rte:not_entailment", "stsb"]
+  assert row == ["entailment", "0.75", "0.25", "2.5"]
+
+
+def test_no_input_is_no_answer():
+  assert run([]) == ""
+
+
+# --- with a trained model
+
+
+@pytest.fixture(scope="module")
+def model(small_run):
+  return bam_jax.load(small_run.workdir / "runs" / MULTI)
+
+
+def test_answers_are_those_that_were_scored_on_dev(small_run, model):
+  kept = predictions.read(
+    predictions.path(small_run.workdir / "runs" / MULTI, 0)
+  )
+  for name in ("cola", "stsb"):
+    dev = sources.load(
+      TASKS[name], "validation", glue_dir=str(small_run.glue), seed=0
+    )
+    rows, task = kept[name, "validation"], TASKS[name]
+    got = model.logits([name], dev.texts)[rows.index, 0, : task.classes]
+    assert np.abs(got - rows.logits).max() < 1e-5
+    answers = model(name, *dev.texts)
+    if task.labels:
+      best = [task.labels[i] for i in rows.logits.argmax(1)]
+      assert [answers[i].label for i in rows.index] == best
+    else:
+      values = [answers[i].value for i in rows.index]
+      assert values == pytest.approx(5 * rows.logits[:, 0], abs=5e-5)
+
+
+def test_batches_and_rows_of_any_size_answer_alike(model):
+  rng = np.random.default_rng(0)
+  texts = [
+    " ".join(rng.choice(small.WORDS, size=rng.integers(1, 40)))
+    for _ in range(inference.BATCH + 3)
+  ]
+  whole = model.logits(["cola"], [texts])
+  for i in (0, 1, len(texts) - 1):
+    alone = model.logits(["cola"], [texts[i : i + 1]])
+    assert np.abs(alone[0] - whole[i]).max() < 1e-5
+
+
+def test_all_is_each_one(model):
+  texts = ["the dog", "a bird sees"]
+  assert model("all", texts) == [{"cola": a} for a in model("cola", texts)]
+  assert model("stsb", [], []) == []
+
+
+@pytest.mark.parametrize(
+  ("task", "texts", "said"),
+  [
+    ("rte", (["a"], ["b"]), "no head for 'rte'; .*--task=cola, stsb"),
+    ("stsb", (["a"],), "got 1 columns of text, but stsb reads sentence1 and"),
+    ("stsb", (["a", "b"], ["c"]), r"have lengths \[1, 2\]"),
+    ("cola", ("a sentence",), "is a list of texts, not one text"),
+  ],
+)
+def test_what_a_model_cannot_answer_it_says(model, task, texts, said):
+  with pytest.raises(ValueError, match=said):
+    model(task, *texts)
+
+
+def test_the_command_ends_as_it_should(small_run):
+  flags = [f"--run={small_run.workdir / 'runs' / MULTI}", "--task=stsb"]
+  made = subprocess.Popen(
+    [sys.executable, "-m", "bam_jax.predict", *flags],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    stderr=subprocess.PIPE,
+    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+  )
+  out, said = made.communicate(b"the dog\ta cat\n" * 3 + b"bad\n")
+  assert made.returncode == 2
+  assert len(out.splitlines()) == 3
+  assert said.decode() == (
+    "error: line 4 of standard input has 1 column, the first line has other "
+    "ones; expected are columns of text: 2 (sentence1, sentence2)\n"
+  )
+
+
+def test_a_reader_that_has_enough_is_no_mistake(small_run):
+  flags = f"--run={small_run.workdir / 'runs' / MULTI} --task=cola"
+  ran = subprocess.run(
+    f"yes the dog | head -n 9000 | {sys.executable} -m bam_jax.predict {flags}"
+    " | head -n 1; echo ${PIPESTATUS[2]}",
+    shell=True,
+    executable="/bin/bash",
+    capture_output=True,
+    text=True,
+    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+  )
+  first, code = ran.stdout.splitlines()
+  assert json.loads(first)["label"] in COLA.labels
+  assert (code, ran.stderr) == ("0", "")
+
+
+def test_importing_the_package_imports_no_jax():
+  code = "import sys, bam_jax; print('jax' in sys.modules, bam_jax.load)"
+  ran = subprocess.run(
+    [sys.executable, "-c", code], capture_output=True, text=True
+  )
+  assert ran.stdout.startswith("False <function load"), ran.stderr

@@ -113,7 +113,7 @@ import resource, sys
 from pathlib import Path
 from bam_jax import hf, weights
 from bam_jax.data import builders, parquet
-config = hf._read_config(Path(sys.argv[1]))
+config = hf.read_config(Path(sys.argv[1]))
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + (1 << 32)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -126,7 +126,7 @@ for name in sys.argv[2:]:
     elif path.suffix == ".parquet":
       parquet.read(path)
     else:
-      weights.read(path, config, kept=[0])
+      weights.read(path, config, kept=[0], aliases={})
   except ValueError as error:
     assert not isinstance(error.__cause__, MemoryError), error
   else:

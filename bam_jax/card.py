@@ -1,0 +1,121 @@
+"""The model card of an exported model: README.md with what is known of it."""
+
+from collections.abc import Mapping, Sequence
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from bam_jax.heads import Description, Head
+
+# What was set, but for what says where things lay on somebody's machine.
+_PLACES = ("glue_dir", "files", "init_from", "tasks_file")
+
+
+def settings(config: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns a run's config without paths of the machine it ran on."""
+  return {
+    key: settings(value) if isinstance(value, Mapping) else value
+    for key, value in config.items()
+    if key not in _PLACES
+  }
+
+
+def encoder(config: Mapping[str, Any]) -> str:
+  """Returns the encoder's hub name, or the last part of its directory."""
+  name = str(config.get("encoder", "unknown")).rstrip("/")
+  # A hub name has one slash at most, and no dot in front.
+  return name if published(name) else name.rpartition("/")[2]
+
+
+def published(name: str) -> bool:
+  """Tells whether an encoder's name is one of the hub, OWNER/NAME."""
+  known = re.fullmatch(r"[A-Za-z0-9][\w.-]*/[\w.-]+", name)
+  return bool(known) and not Path(name).exists()
+
+
+def write(
+  description: Description,
+  about: Mapping[str, Any],
+  *,
+  usage: str,
+) -> str:
+  """Returns the text of README.md.
+
+  Args:
+    description: of the heads that are in the directory.
+    about: `run`, `trial`, `scores`, `examples`, `commit`, `versions`,
+      `source`, `settings`.
+    usage: how the directory is loaded.
+  """
+  config = about.get("settings", {})
+  base = encoder(config)
+  names = [head.name for head in description.heads]
+  versions = about.get("versions", {})
+  made = ", ".join(f"{k} {v}" for k, v in versions.items()) or "unknown"
+  front = {
+    "library_name": "transformers",
+    "pipeline_tag": "text-classification",
+    **({"base_model": base} if published(base) else {}),
+    "tags": ["bam_jax", *names],
+  }
+  # JSON is YAML, and quotes what needs it.
+  lines = [f"{key}: {json.dumps(value)}" for key, value in front.items()]
+  parts = [
+    "\n".join(["---", *lines, "---"]),
+    f"# {about.get('run', 'model')}: {', '.join(names)}",
+    f"Trial (seed) {about.get('trial')} of the run `{about.get('run')}`, "
+    f"trained by bam_jax at commit `{about.get('commit')}` with {made}.",
+    f"Encoder: `{base}`. An example has at most "
+    f"{description.max_length} tokens in training; of a longer pair, the last "
+    "tokens of the longer text were cut.",
+    "## Answers",
+    *(_head(head, description.regression_output) for head in description.heads),
+    "## Scores",
+    _scores(description.heads, about),
+    "## How to use it",
+    usage,
+    "## Settings",
+    "```json\n" + json.dumps(settings(config), indent=1) + "\n```",
+  ]
+  return "\n\n".join(parts) + "\n"
+
+
+def _head(head: Head, output: str) -> str:
+  """Returns what a head reads and says."""
+  reads = f"`{head.name}` reads {' and '.join(head.text)}"
+  if head.labels:
+    order = ", ".join(f"{i} = {name}" for i, name in enumerate(head.labels))
+    return f"{reads}; its classes are {order}."
+  low, high = head.range
+  return (
+    f"{reads} and gives one number x, from which the value in [{low:g}, "
+    f"{high:g}] is `{head.formula(output)}`. transformers gives x itself."
+  )
+
+
+def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:
+  """Returns a table of this trial's scores on dev."""
+  config = about.get("settings", {})
+  data = config.get("data", {})
+  holdout = data.get("holdout", 0)
+  split = f"{holdout:g} of the training rows, held out" if holdout else "dev"
+  rows = about.get("examples", {})
+  found = [
+    f"| {head.name} | {rows.get(head.name, '')} | {metric} | {value:.2f} |"
+    for head in heads
+    for metric, value in about.get("scores", {}).get(head.name, {}).items()
+  ]
+  if not found:
+    return "This trial was not scored."
+  return "\n".join(
+    [
+      f"This trial alone, x100, on {split}. Trained on: "
+      f"{config.get('tasks', 'unknown')}; GLUE rows from "
+      f"{about.get('source')}.",
+      "",
+      "| task | rows | metric | score |",
+      "|---|--:|---|--:|",
+      *found,
+    ]
+  )

@@ -1,0 +1,277 @@
+"""Classification models in transformers' layout, written and read.
+
+Each family publishes a head of its own for whole sentences; our pooler is its
+first part and our head its last, so the mapping is exact and only names differ.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from pathlib import Path
+import re
+import reprlib
+from typing import Any
+
+from flax import traverse_util
+import numpy as np
+import safetensors
+
+from bam_jax import hf, weights
+from bam_jax.bert import BertConfig
+from bam_jax.families import FAMILIES
+from bam_jax.heads import Description, Head, parse
+
+# Our own settings in config.json, which transformers keeps and does not read.
+OURS = "bam_jax"
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """The head of one family.
+
+  Attributes:
+    model: the class of transformers.
+    pooler: module of the encoder's own file -> module of the classifier's.
+    output: the last dense layer.
+    dropout: config.json's key for the rate before it.
+    fixed: what else config.json has to say.
+  """
+
+  model: str
+  pooler: Mapping[str, str]
+  output: str
+  dropout: str = "classifier_dropout"
+  fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+LAYOUTS = {
+  "bert": Layout(
+    "BertForSequenceClassification",
+    {"pooler.dense": "bert.pooler.dense"},
+    "classifier",
+  ),
+  "roberta": Layout(
+    "RobertaForSequenceClassification",
+    {"pooler.dense": "classifier.dense"},
+    "classifier.out_proj",
+  ),
+  "electra": Layout(
+    "ElectraForSequenceClassification",
+    {"classifier.dense": "classifier.dense"},
+    "classifier.out_proj",
+  ),
+  "distilbert": Layout(
+    "DistilBertForSequenceClassification",
+    {"pre_classifier": "pre_classifier"},
+    "classifier",
+    dropout="seq_classif_dropout",
+  ),
+  "modernbert": Layout(
+    "ModernBertForSequenceClassification",
+    {"head.dense": "head.dense", "head.norm": "head.norm"},
+    "classifier",
+    fixed={"classifier_pooling": "cls"},
+  ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+  """A classification model as its directory says it.
+
+  Attributes:
+    config: of the encoder.
+    params: {"bert": ..., "pooler": ...}, f32.
+    head: {"kernel": f32[D, C], "bias": f32[C]}.
+    labels: C label names; () where it gives one number.
+    description: of its one head, if bam_jax has written it.
+    raw: all that config.json says.
+    directory: where the tokenizer is.
+  """
+
+  config: BertConfig
+  params: Mapping[str, Any]
+  head: Mapping[str, np.ndarray]
+  labels: tuple[str, ...]
+  description: Description | None
+  raw: Mapping[str, Any]
+  directory: Path
+
+
+def rename(config: BertConfig) -> dict[str, str]:
+  """Returns the encoder file's name -> the classifier file's, for all tensors.
+
+  Raises:
+    ValueError: the family has no classification head that is ours.
+  """
+  if config.family not in LAYOUTS:
+    raise ValueError(
+      f"{config.family} has no classification head in transformers that "
+      "computes what ours does; export all heads with --task=all"
+    )
+  layout, prefix = LAYOUTS[config.family], FAMILIES[config.family].prefix
+  found = {}
+  for name in weights.names(config):
+    module, _, kind = name.rpartition(".")
+    new = layout.pooler.get(module, prefix + module)
+    found[name] = f"{new}.{kind}"
+  return found
+
+
+def describe(
+  config: BertConfig, description: Description, about: Mapping[str, Any]
+) -> dict[str, Any]:
+  """Returns config.json of a classifier.
+
+  Args:
+    config: of the encoder.
+    description: of its one head.
+    about: where it comes from, and `head_dropout`.
+  """
+  (head,) = description.heads
+  layout = LAYOUTS[config.family]
+  names = head.labels or (head.name,)
+  ours = description.record() | dict(about)
+  if not head.labels:
+    ours["value"] = head.formula(description.regression_output)
+  return {
+    **hf.write_config(config),
+    **layout.fixed,
+    "architectures": [layout.model],
+    layout.dropout: about["head_dropout"],
+    "problem_type": (
+      "single_label_classification" if head.labels else "regression"
+    ),
+    "id2label": {str(i): name for i, name in enumerate(names)},
+    "label2id": {name: i for i, name in enumerate(names)},
+    OURS: ours,
+  }
+
+
+def tensors(
+  config: BertConfig, params: Mapping[str, Any], name: str
+) -> dict[str, np.ndarray]:
+  """Returns transformers' name -> tensor of the encoder with one head.
+
+  Args:
+    config: of the encoder.
+    params: {"bert": ..., "pooler": ..., "heads": ...}.
+    name: of the head.
+  """
+  new = rename(config)
+  encoder = {part: params[part] for part in ("bert", "pooler")}
+  named = {new[k]: v for k, v in hf.tensors(config, encoder).items()}
+  output, head = LAYOUTS[config.family].output, params["heads"][name]
+  kernel = np.asarray(head["kernel"], np.float32)
+  return named | {
+    f"{output}.weight": np.ascontiguousarray(kernel.T),
+    f"{output}.bias": np.asarray(head["bias"], np.float32),
+  }
+
+
+def is_classifier(directory: Path) -> bool:
+  """Tells whether a directory says that it holds a classification model."""
+  if not (directory / hf.CONFIG).is_file():
+    return False
+  named = hf.read_raw(directory / hf.CONFIG).get("architectures") or []
+  return named in [[layout.model] for layout in LAYOUTS.values()]
+
+
+def read(directory: Path) -> Classifier:
+  """Reads a classification model, whoever has written it.
+
+  Args:
+    directory: with config.json, model.safetensors and a tokenizer.
+
+  Raises:
+    ValueError: a file is missing or is not what config.json says.
+  """
+  path = directory / hf.CONFIG
+  raw, config = hf.read_raw(path), hf.read_config(path)
+  layout = LAYOUTS[config.family]
+  for key, value in layout.fixed.items():
+    if raw.get(key, value) != value:
+      raise ValueError(
+        f"{path} says {key} {reprlib.repr(raw[key])}; only {value!r} can be "
+        "read"
+      )
+  labels = _labels(raw, path)
+  prefix = FAMILIES[config.family].prefix
+  aliases = {
+    new.removeprefix(prefix): old for old, new in layout.pooler.items()
+  }
+  flat = weights.read(
+    directory / hf.WEIGHTS,
+    config,
+    kept=range(config.layers),
+    aliases={new: old for new, old in aliases.items() if new != old},
+  )
+  if "pooler/kernel" not in flat:
+    raise ValueError(
+      f"{directory / hf.WEIGHTS} has no {', '.join(layout.pooler.values())}; a "
+      "classification model needs it"
+    )
+  output = f"{layout.output}.weight", f"{layout.output}.bias"
+  try:
+    with safetensors.safe_open(directory / hf.WEIGHTS, framework="np") as file:
+      weight, bias = (
+        file.get_tensor(name).astype(np.float32) for name in output
+      )
+  except safetensors.SafetensorError as error:
+    raise ValueError(
+      f"{directory / hf.WEIGHTS} has no head {layout.output} ({error})"
+    ) from error
+  wanted = (len(labels) or 1, config.width)
+  if weight.shape != wanted or bias.shape != wanted[:1]:
+    raise ValueError(
+      f"{directory / hf.WEIGHTS} has a head {layout.output} of shape "
+      f"{weight.shape}, {path} names {wanted[0]} labels for a width of "
+      f"{config.width}"
+    )
+  if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+    raise ValueError(
+      f"{directory / hf.WEIGHTS} has NaN or infinity in {layout.output}"
+    )
+  return Classifier(
+    config=config,
+    params=traverse_util.unflatten_dict(flat, sep="/"),
+    head={"kernel": np.ascontiguousarray(weight.T), "bias": bias},
+    labels=labels,
+    description=parse(raw[OURS], path) if OURS in raw else None,
+    raw=raw,
+    directory=directory,
+  )
+
+
+def _labels(raw: Mapping[str, Any], path: Path) -> tuple[str, ...]:
+  """Returns the label names by class number; () for one number."""
+  named = raw.get("id2label")
+  if named is None:  # transformers leaves out what it would name itself
+    named = {"0": "LABEL_0", "1": "LABEL_1"}
+  try:
+    found = {int(number): str(name) for number, name in named.items()}
+  except (AttributeError, TypeError, ValueError):
+    found = {}
+  if sorted(found) != list(range(len(found))) or not found:
+    raise ValueError(
+      f"{path} says id2label {reprlib.repr(named)}; it has to name classes 0, "
+      "1, 2 ..."
+    )
+  regression = raw.get("problem_type") == "regression" or len(found) == 1
+  return () if regression else tuple(found[i] for i in range(len(found)))
+
+
+def plain(label: str) -> str:
+  """Returns a label name without case and without what joins its words."""
+  return re.sub(r"[-_\s]+", "_", label.strip()).casefold()
+
+
+def order(labels: tuple[str, ...], head: Head) -> list[int] | None:
+  """Returns where each of a head's labels stands among others; None = not so.
+
+  Names are compared without case; the positions never count.
+  """
+  theirs = [plain(label) for label in labels]
+  mine = [plain(label) for label in head.labels]
+  if sorted(theirs) != sorted(mine) or len(set(mine)) < len(mine):
+    return None
+  return [theirs.index(label) for label in mine]

@@ -1,0 +1,213 @@
+"""What a model's heads mean, on disk beside its parameters, and their answers.
+
+With this, a tokenizer and parameters a model answers without the data that it
+was trained on. Label names travel with it, so no order is ever guessed.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+import json
+from pathlib import Path
+import reprlib
+from typing import Any
+
+import numpy as np
+
+from bam_jax.tasks import Task
+
+FILE = "heads.json"
+SCHEMA = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Head:
+  """What one head means: the part of a task that answers need.
+
+  Attributes:
+    name: of the task.
+    text: names of its text columns, one or two.
+    labels: label names; their position is the class number. () = regression.
+    range: lowest and highest value of a regression task.
+    headline: the metric that trials are compared by.
+  """
+
+  name: str
+  text: tuple[str, ...]
+  labels: tuple[str, ...]
+  range: tuple[float, float] | None
+  headline: str
+
+  @staticmethod
+  def of(task: Task) -> "Head":
+    """Returns what the head of a task means."""
+    fields = [field.name for field in dataclasses.fields(Head)]
+    return Head(**{name: getattr(task, name) for name in fields})
+
+  @property
+  def classes(self) -> int:
+    """Width of the head; 1 for regression."""
+    return len(self.labels) or 1
+
+  def formula(self, output: str) -> str:
+    """Returns, of regression, how its value comes from the head's number x."""
+    low, high = self.range
+    inner = "1 / (1 + exp(-x))" if output == "sigmoid" else "x"
+    return f"min(max({low:g} + {high - low:g} * {inner}, {low:g}), {high:g})"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Answer:
+  """What a head says of one example.
+
+  Attributes:
+    label: the most likely label's name; None for regression.
+    probabilities: label name -> probability; {} for regression.
+    value: within the task's own range; None for classification.
+  """
+
+  label: str | None = None
+  probabilities: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  value: float | None = None
+
+  def record(self) -> dict[str, Any]:
+    """Returns what JSON is to say."""
+    if self.value is not None:
+      return {"value": self.value}
+    return {"label": self.label, "probabilities": dict(self.probabilities)}
+
+
+def answers(head: Head, logits: np.ndarray) -> list[Answer]:
+  """Reads the answers off a head's logits.
+
+  Args:
+    head: whose labels are meant.
+    logits: f[N, C], C >= the head's classes; of regression the first column is
+      the prediction in [0, 1].
+
+  Raises:
+    ValueError: a number is not finite.
+  """
+  own = np.asarray(logits[:, : head.classes], np.float64)
+  if not np.isfinite(own).all():
+    raise ValueError(
+      f"the logits of {head.name} are not finite; the model has diverged, take "
+      "another trial"
+    )
+  if not head.labels:
+    low, high = head.range
+    values = np.clip(low + own[:, 0] * (high - low), low, high)
+    return [Answer(value=value) for value in values.tolist()]
+  shares = np.exp(own - own.max(axis=1, keepdims=True))
+  shares /= shares.sum(axis=1, keepdims=True)
+  return [
+    Answer(
+      label=head.labels[best],
+      probabilities=dict(zip(head.labels, row, strict=True)),
+    )
+    for best, row in zip(own.argmax(axis=1), shares.tolist(), strict=True)
+  ]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Description:
+  """What all heads of one model share, and each of them.
+
+  Attributes:
+    heads: in the model's order.
+    regression_output: see configs/common.py, `loss.regression_output`.
+    max_length: tokens of an example in training.
+    dtype: what was computed in.
+  """
+
+  heads: tuple[Head, ...]
+  regression_output: str
+  max_length: int
+  dtype: str
+
+  def alone(self, name: str) -> "Description":
+    """Returns the description of a model with one of the heads."""
+    return dataclasses.replace(self, heads=(find(self.heads, name),))
+
+  def record(self) -> dict[str, Any]:
+    """Returns what JSON is to say; `parse` reads it."""
+    return {"schema": SCHEMA} | dataclasses.asdict(self)
+
+  def save(self, directory: Path, **others: Any) -> None:
+    """Writes heads.json into a directory that is there."""
+    text = json.dumps(self.record() | others, indent=2)
+    (directory / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def find(heads: Sequence[Head], name: str) -> Head:
+  """Returns the head of a task.
+
+  Raises:
+    ValueError: there is none.
+  """
+  for head in heads:
+    if head.name == name:
+      return head
+  known = ", ".join(head.name for head in heads)
+  raise ValueError(f"no head for {name!r}; this model has --task={known}")
+
+
+def load(path: Path) -> tuple[Description, dict[str, Any]]:
+  """Reads heads.json; returns the description and all that the file says.
+
+  Raises:
+    ValueError: it is not there, or not what `Description.save` writes.
+  """
+  try:
+    raw = json.loads(path.read_text("utf-8"))
+  except (OSError, ValueError, RecursionError) as error:
+    raise ValueError(f"{path} cannot be read ({error})") from error
+  return parse(raw, path), raw
+
+
+def parse(raw: Any, path: Path) -> Description:
+  """Reads what `Description.record` returns.
+
+  Args:
+    raw: from JSON, which anybody may have written.
+    path: named in errors.
+
+  Raises:
+    ValueError: it is something else.
+  """
+
+  def words(value) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(type(x) is str for x in value):
+      raise TypeError(f"{reprlib.repr(value)} is no list of words")
+    return tuple(value)
+
+  try:
+    if raw["schema"] != SCHEMA:
+      raise ValueError(f"schema {reprlib.repr(raw['schema'])}, not {SCHEMA}")
+    heads = []
+    for each in raw["heads"]:
+      low, high = each["range"] or (0, 1)
+      made = Head(
+        name=str(each["name"]),
+        text=words(each["text"]),
+        labels=words(each["labels"]),
+        range=(float(low), float(high)) if each["range"] else None,
+        headline=str(each["headline"]),
+      )
+      if len(made.text) not in (1, 2) or (not made.labels and not made.range):
+        raise ValueError(f"head {made.name} has no text columns or no range")
+      heads.append(made)
+    if raw["regression_output"] not in ("sigmoid", "linear") or not heads:
+      raise ValueError("no heads, or an unknown regression_output")
+    if raw["dtype"] not in ("float32", "bfloat16"):
+      raise ValueError(f"dtype {reprlib.repr(raw['dtype'])}")
+    return Description(
+      heads=tuple(heads),
+      regression_output=raw["regression_output"],
+      max_length=int(raw["max_length"]),
+      dtype=raw["dtype"],
+    )
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    raise ValueError(
+      f"{path} does not say what the heads mean ({type(error).__name__}: "
+      f"{error}); export the run again"
+    ) from error

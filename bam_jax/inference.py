@@ -1,0 +1,207 @@
+"""Answers on raw text: one encoder pass, and every head that is asked.
+
+A row holds one example and a slot per head, so the model is the one that was
+trained, asked several tasks at once.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bam_jax import heads as heads_lib
+from bam_jax import trained as trained_lib
+from bam_jax.data.features import Features, featurise, load_tokenizer, spans
+from bam_jax.heads import Answer, Head
+from bam_jax.multitask import MultiTask
+
+# Examples in one forward pass; fewer are rounded up to a power of two.
+BATCH = 64
+# The narrowest row, in tokens; wider ones are twice, four times ... as wide.
+NARROWEST = 16
+ALL = "all"
+
+
+class Model:
+  """A trained model that answers on text.
+
+  Attributes:
+    trained: what it was made from.
+    heads: what it can be asked, by task.
+  """
+
+  def __init__(self, trained: trained_lib.Trained):
+    """Takes the parameters to the device."""
+    self.trained = trained
+    said = trained.description
+    self.heads: dict[str, Head] = {head.name: head for head in said.heads}
+    self.tokenizer = load_tokenizer(
+      trained.tokenizer, vocab_size=trained.config.vocab_size
+    )
+    self.net = MultiTask(
+      trained.config,
+      tuple((head.name, head.classes) for head in said.heads),
+      head_dropout=0.0,
+      regression_output=said.regression_output,
+      dtype=jnp.dtype(said.dtype),
+      remat=False,
+    )
+    self._params = jax.device_put(dict(trained.params))
+    self._forward = jax.jit(
+      lambda params, batch: self.net.apply(
+        {"params": params}, batch, train=False
+      )
+    )
+
+  def __call__(
+    self, task: str, *texts: Sequence[str]
+  ) -> list[Answer] | list[dict[str, Answer]]:
+    """Answers for one task, or for all that take as many texts.
+
+    Args:
+      task: the name of a head, or "all".
+      *texts: one or two columns of N texts.
+
+    Returns:
+      N answers; with "all" N times {task: answer}.
+
+    Raises:
+      ValueError: there is no such head, or its number of texts is another.
+    """
+    if task != ALL:
+      return self.answers([task], texts)[task]
+    fitting = self.fitting(list(self.heads), len(texts))
+    found = self.answers(fitting, texts)
+    return [
+      dict(zip(found, row, strict=True))
+      for row in zip(*found.values(), strict=True)
+    ]
+
+  def fitting(self, tasks: Sequence[str], columns: int) -> list[str]:
+    """Returns those tasks that read so many texts.
+
+    Raises:
+      ValueError: none does.
+    """
+    fit = [name for name in tasks if len(self.heads[name].text) == columns]
+    if not fit:
+      needs = ", ".join(
+        f"{name} reads {' and '.join(self.heads[name].text)}" for name in tasks
+      )
+      raise ValueError(f"got {columns} columns of text, but {needs}")
+    return fit
+
+  def answers(
+    self, tasks: Sequence[str], texts: Sequence[Sequence[str]]
+  ) -> dict[str, list[Answer]]:
+    """Returns each task's N answers, from one encoder pass.
+
+    Args:
+      tasks: names of heads that read as many texts.
+      texts: one or two columns of N texts.
+
+    Raises:
+      ValueError: a head is not there, or the texts do not fit it.
+    """
+    heads = [heads_lib.find(tuple(self.heads.values()), name) for name in tasks]
+    for head in heads:
+      self.fitting([head.name], len(texts))
+    if any(isinstance(column, str) for column in texts):
+      raise ValueError("each column of text is a list of texts, not one text")
+    if len(sizes := {len(column) for column in texts}) > 1:
+      raise ValueError(f"columns of text have lengths {sorted(sizes)}")
+    logits = self.logits(tasks, texts)
+    return {
+      head.name: heads_lib.answers(head, logits[:, slot])
+      for slot, head in enumerate(heads)
+    }
+
+  def logits(
+    self, tasks: Sequence[str], texts: Sequence[Sequence[str]]
+  ) -> np.ndarray:
+    """Returns f32[N, T, C], what training's model gives for each task.
+
+    Columns past a task's own classes are zero; a regression task's first is
+    its prediction in [0, 1], or any number with the linear output.
+    """
+    widest = max(head.classes for head in self.heads.values())
+    parts = [np.zeros((0, len(tasks), widest), np.float32)]
+    names = list(self.heads)
+    asked = np.array([names.index(task) for task in tasks], np.int32)
+    for start in range(0, len(texts[0]), BATCH):
+      rows = featurise(
+        self.tokenizer,
+        [list(column[start : start + BATCH]) for column in texts],
+        None,
+        max_length=self.trained.description.max_length,
+      )
+      batch = self._batch(rows, asked)
+      out = jax.device_get(self._forward(self._params, batch))
+      parts.append(out[: len(rows)])
+    return np.concatenate(parts)
+
+  def _batch(self, rows: Features, asked: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns one example a row, a slot per task asked."""
+    lengths = rows.lengths
+    width = NARROWEST
+    while width < lengths.max():
+      width *= 2
+    width = min(width, self.trained.description.max_length)
+    size = 1
+    while size < len(rows):
+      size *= 2
+    return lay_out(rows, asked, size=size, width=width)
+
+
+def lay_out(
+  rows: Features, asked: np.ndarray, *, size: int, width: int
+) -> dict[str, np.ndarray]:
+  """Returns a batch of one example a row, with a slot per task asked.
+
+  Args:
+    rows: N of them.
+    asked: i32[T], positions of heads.
+    size: B, N or more.
+    width: S, as long as the longest example or more.
+  """
+  lengths = rows.lengths
+  names = ("tokens", "types", "positions", "segments")
+  batch = {name: np.zeros((size, width), np.int32) for name in names}
+  position = spans(np.zeros_like(lengths), lengths)
+  there = np.repeat(np.arange(len(rows)), lengths), position
+  batch["tokens"][there] = rows.tokens
+  batch["types"][there] = rows.types
+  batch["positions"][there] = position
+  batch["segments"][there] = 1
+  # Every slot reads the same [CLS].
+  batch["cls"] = np.zeros((size, len(asked)), np.int32)
+  batch["task"] = np.tile(asked, (size, 1))
+  return batch
+
+
+def load(path: str | Path, *, trial: int | None = None) -> Model:
+  """Returns a model that answers on text.
+
+  Args:
+    path: a finished run, W/runs/NAME, or a directory made by bam_jax.export.
+    trial: the seed of a run's trial; None = the best on dev.
+
+  Raises:
+    ValueError: see `trained.load`.
+  """
+  return Model(trained_lib.load(Path(path), trial=trial, tasks=()))
+
+
+def prepare(path: Path, task: str, trial: int | None) -> tuple[Model, list]:
+  """Returns the model and the tasks that are asked of it.
+
+  Args:
+    path: see `load`.
+    task: one, or "all".
+    trial: see `load`.
+  """
+  tasks = () if task == ALL else (task,)
+  model = Model(trained_lib.load(path, trial=trial, tasks=tasks))
+  return model, list(tasks or model.heads)

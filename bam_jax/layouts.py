@@ -1,0 +1,226 @@
+"""The directories that a trained model is exported to, each written whole."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax import export as jax_export
+import jax.numpy as jnp
+import numpy as np
+import safetensors.numpy
+
+from bam_jax import card, classifiers, hf, inference
+from bam_jax.trained import Trained
+
+CARD = "README.md"
+# The serialized program of `write_program`, and what it takes beside tokens.
+PROGRAM = "forward.stablehlo"
+INPUTS = ("tokens", "types", "positions", "segments")
+
+_CLASSIFIER = """\
+```python
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(DIR)
+model = AutoModelForSequenceClassification.from_pretrained(DIR)
+inputs = tokenizer(TEXTS, truncation=True, max_length=MAX_LENGTH,
+                   padding=True, return_tensors="pt")
+logits = model(**inputs).logits
+```
+
+or `bam_jax.load(DIR)("TASK", TEXTS)` without PyTorch."""
+_HEADS = """\
+`transformers.AutoModel.from_pretrained(DIR)` loads the encoder;
+`heads/TASK.safetensors` holds the last layer of each task (`weight` [C, D] and
+`bias` [C]), which reads the encoder's pooled first token; `heads.json` says
+what they mean. `bam_jax.load(DIR)("all", TEXTS)` gives all answers from one
+pass."""
+_PROGRAM = f"""\
+```python
+import jax
+
+forward = jax.export.deserialize(open("{PROGRAM}", "rb").read())
+outputs = forward.call(tokens, types, positions, segments)
+```
+
+Each input is i32[B, S], any B, any S that the encoder has positions for:
+token ids, 0 or 1 for the first or second text, 0 to S - 1, and 1 where there is
+a token, 0 where there is padding. What comes back is task -> f32[B, C]: logits,
+or of a regression task its prediction, as `heads.json` says."""
+
+
+def about(found: Trained) -> dict[str, Any]:
+  """Returns what is known of where a model comes from, fit to be published."""
+  known = dict(found.about)
+  if "settings" in known:
+    local = known["settings"]["data"]["glue_dir"]
+    known["source"] = "local files" if local else "the Hugging Face hub"
+    known["settings"] = card.settings(known["settings"]) | {
+      "encoder": card.encoder(known["settings"])
+    }
+  return known
+
+
+def write_classifier(
+  out: Path, found: Trained, task: str, *, overwrite: bool
+) -> None:
+  """Writes what AutoModelForSequenceClassification.from_pretrained loads.
+
+  Its logits are those before any sigmoid.
+
+  Args:
+    out: where to.
+    found: the model.
+    task: the head that is written.
+    overwrite: whether a model that is there may go.
+
+  Raises:
+    ValueError: no such head, nothing in transformers computes the same, or
+      something is there.
+  """
+  description = found.description.alone(task)
+  named = classifiers.tensors(found.config, found.params, task)
+  known = about(found)
+  dropout = known.get("settings", {}).get("head_dropout", 0.0)
+  ours = {k: v for k, v in known.items() if k != "settings"}
+  config = classifiers.describe(
+    found.config, description, ours | {"head_dropout": dropout}
+  )
+  columns = len(description.heads[0].text)
+  usage = (
+    _CLASSIFIER.replace("MAX_LENGTH", str(description.max_length))
+    .replace("TEXTS", ", ".join(("first", "second")[:columns]))
+    .replace("TASK", task)
+  )
+  _write(out, found, config, named, description, usage, known, overwrite)
+
+
+def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
+  """Writes the encoder for AutoModel, one file per head, and heads.json.
+
+  Args:
+    out: where to.
+    found: the model.
+    overwrite: whether a model that is there may go.
+
+  Raises:
+    ValueError: something is there.
+  """
+  encoder = {part: found.params[part] for part in ("bert", "pooler")}
+  named = hf.tensors(found.config, encoder)
+  config, known = hf.write_config(found.config), about(found)
+  heads = {
+    head.name: {
+      "weight": np.ascontiguousarray(
+        np.asarray(found.params["heads"][head.name]["kernel"], np.float32).T
+      ),
+      "bias": np.asarray(found.params["heads"][head.name]["bias"], np.float32),
+    }
+    for head in found.description.heads
+  }
+  _write(
+    out,
+    found,
+    config,
+    named,
+    found.description,
+    _HEADS,
+    known,
+    overwrite,
+    heads=heads,
+  )
+
+
+def write_program(
+  out: Path, found: Trained, *, task: str, overwrite: bool
+) -> None:
+  """Writes the forward pass with its parameters, as StableHLO.
+
+  Args:
+    out: where to.
+    found: the model.
+    task: the head that answers, or "all".
+    overwrite: whether a model that is there may go.
+
+  Raises:
+    ValueError: no such head, or something is there.
+  """
+  description = found.description
+  if task != inference.ALL:
+    description = description.alone(task)
+  program = serialize(found, [head.name for head in description.heads])
+  _write(
+    out,
+    found,
+    hf.write_config(found.config),
+    {},
+    description,
+    _PROGRAM,
+    about(found),
+    overwrite,
+    heads={},
+    program=program,
+  )
+
+
+def serialize(found: Trained, tasks: list[str]) -> bytes:
+  """Returns the forward pass of some heads, for any batch and length."""
+  model = inference.Model(found)
+  slots = [list(model.heads).index(task) for task in tasks]
+  params = jax.tree.map(jnp.asarray, dict(found.params))
+
+  def forward(tokens, types, positions, segments):
+    task = jnp.broadcast_to(
+      jnp.array(slots, jnp.int32), (tokens.shape[0], len(slots))
+    )
+    batch = dict(
+      zip(INPUTS, (tokens, types, positions, segments), strict=True),
+      cls=jnp.zeros_like(task),
+      task=task,
+    )
+    logits = model.net.apply({"params": params}, batch, train=False)
+    return {
+      name: logits[:, i, : model.heads[name].classes]
+      for i, name in enumerate(tasks)
+    }
+
+  size, width = jax_export.symbolic_shape(
+    "b, s", constraints=[f"s <= {found.config.positions}"]
+  )
+  ids = jax.ShapeDtypeStruct((size, width), jnp.int32)
+  made = jax_export.export(jax.jit(forward), platforms=("cpu", "cuda", "tpu"))(
+    *[ids] * len(INPUTS)
+  )
+  return bytes(made.serialize())
+
+
+def _write(
+  out: Path,
+  found: Trained,
+  config: Mapping[str, Any],
+  named: Mapping[str, np.ndarray],
+  description: Any,
+  usage: str,
+  known: Mapping[str, Any],
+  overwrite: bool,
+  *,
+  heads: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+  program: bytes = b"",
+) -> None:
+  """Writes a directory beside and renames it."""
+  files = hf.tokenizer_files(found.tokenizer)
+  with hf.beside(out, overwrite=overwrite) as made:
+    hf.write(made, config, named, files)
+    if heads is not None:
+      description.save(made, about=known)
+    if heads:
+      (made / "heads").mkdir()
+    for name, tensors in (heads or {}).items():
+      safetensors.numpy.save_file(
+        tensors, made / "heads" / f"{name}.safetensors"
+      )
+    if program:
+      (made / PROGRAM).write_bytes(program)
+    text = card.write(description, known, usage=usage)
+    (made / CARD).write_text(text, encoding="utf-8")

@@ -1,0 +1,126 @@
+"""Turns logits into answers: labels, and the files that the GLUE server wants.
+
+The server reads one file a test set, `index<TAB>prediction` with a header, and
+one zip of all of them.
+"""
+
+from collections.abc import Mapping
+import os
+from pathlib import Path
+import zipfile
+
+import numpy as np
+
+from bam_jax.tasks import TASKS, Task, get_tasks
+
+# What the server refuses to do without; in the order of its front page.
+SERVER_FILES = tuple(
+  name for task in TASKS.values() for name in task.submission.values()
+)
+# A zip holds times; a fixed one keeps equal answers equal files.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def labels_of(task: Task, logits: np.ndarray) -> list[str] | list[float]:
+  """Reads the answers off the logits.
+
+  Args:
+    task: whose labels are meant.
+    logits: f[N, C], C >= the task's classes; of regression the first column is
+      the prediction in [0, 1]. Probabilities serve as well.
+
+  Returns:
+    N label names, or N values within the task's own range.
+
+  Raises:
+    ValueError: the shape does not fit the task, or a number is not finite.
+  """
+  if logits.ndim != 2 or logits.shape[1] < task.classes:
+    raise ValueError(
+      f"{task.name} has {task.classes} classes but logits of shape"
+      f" {logits.shape}; predict with a model that was trained on {task.head}"
+    )
+  # Other tasks of the run may have more classes: those columns mean nothing.
+  own = np.asarray(logits[:, : task.classes], np.float64)
+  bad = np.flatnonzero(~np.isfinite(own).all(1))
+  if len(bad):
+    raise ValueError(
+      f"the logits of {task.name} are not finite in {len(bad)} rows, first in"
+      f" row {bad[0]}; the model has diverged, take an earlier checkpoint"
+    )
+  if task.kind == "classification":
+    return [task.labels[number] for number in own.argmax(1)]
+  low, high = task.range
+  # Raw outputs may leave the range and the server refuses such a value.
+  return np.clip(low + own[:, 0] * (high - low), low, high).tolist()
+
+
+def write_submission(
+  directory: Path,
+  predictions: Mapping[tuple[str, str], np.ndarray],
+  *,
+  rows: Mapping[tuple[str, str], int],
+) -> Path:
+  """Writes the GLUE server's files and zips all that are in the folder.
+
+  Nothing is written unless everything fits.
+
+  Args:
+    directory: W/submission; made if it is not there.
+    predictions: (task name, test split) -> logits f[N, C] in example order,
+      as `labels_of` reads them.
+    rows: (task name, test split) -> number of examples that were given.
+
+  Returns:
+    The path of submission.zip. It holds the server's files of this call and
+    of earlier ones; the server wants all of `SERVER_FILES`.
+
+  Raises:
+    ValueError: a task or split that the server does not ask for, logits that
+      do not fit, or not one answer per example.
+  """
+  texts = {}
+  for (name, split), logits in predictions.items():
+    (task,) = get_tasks([name])
+    if split not in task.submission:
+      wanted = ", ".join(task.submission) or "none of it"
+      raise ValueError(
+        f"the GLUE server asks for no {split} of {name} (it takes {wanted});"
+        " leave it out"
+      )
+    if len(logits) != rows[name, split]:
+      raise ValueError(
+        f"{len(logits)} predictions for the {rows[name, split]} examples of"
+        f" {name} {split}; predict the whole split again"
+      )
+    texts[task.submission[split]] = _tsv(task, labels_of(task, logits))
+  directory.mkdir(parents=True, exist_ok=True)
+  for file, text in texts.items():
+    part = directory / f".{file}.part"
+    part.write_text(text, encoding="utf-8", newline="\n")
+    os.replace(part, directory / file)
+  return _zip(directory)
+
+
+def _tsv(task: Task, labels: list[str] | list[float]) -> str:
+  if task.kind == "classification":
+    written = dict(zip(task.labels, task.file_labels, strict=True))
+    answers = [written[label] for label in labels]
+  else:
+    answers = [f"{value:.3f}" for value in labels]
+  lines = (f"{index}\t{answer}\n" for index, answer in enumerate(answers))
+  return "index\tprediction\n" + "".join(lines)
+
+
+def _zip(directory: Path) -> Path:
+  path = directory / "submission.zip"
+  part = directory / ".submission.zip.part"
+  with zipfile.ZipFile(part, "w") as archive:
+    for name in SERVER_FILES:
+      if (directory / name).is_file():
+        entry = zipfile.ZipInfo(name, date_time=_DATE)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = 0o644 << 16
+        archive.writestr(entry, (directory / name).read_bytes())
+  os.replace(part, path)
+  return path

@@ -1,0 +1,179 @@
+"""A trained model whole: parameters, shape, tokenizer and what its heads mean.
+
+It is read from a finished run or from a directory that `export` has written;
+neither needs the data, and a run no longer needs its encoder's directory.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from flax import traverse_util
+from ml_collections import ConfigDict
+import numpy as np
+
+from bam_jax import classifiers, hf, transfer, weights
+from bam_jax import heads as heads_lib
+from bam_jax.bert import BertConfig
+from bam_jax.checkpoint import load_params
+from bam_jax.data import shards
+from bam_jax.experiment import Experiment
+from bam_jax.heads import Description
+from bam_jax.workdir import Workdir, read_json
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+  """One trial of one run.
+
+  Attributes:
+    config: of the encoder.
+    params: {"bert": ..., "pooler": ..., "heads": {task: ...}}, f32 numpy.
+    description: what the heads mean.
+    tokenizer: the directory with its files.
+    about: where it comes from: `run`, `trial`, `scores`, `commit`, `settings`,
+      as far as it is known.
+  """
+
+  config: BertConfig
+  params: Mapping[str, Any]
+  description: Description
+  tokenizer: Path
+  about: Mapping[str, Any]
+
+
+def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
+  """Reads a model from a run, W/runs/NAME, or from an exported directory.
+
+  Args:
+    path: the directory.
+    trial: the seed of a run's trial; None = the best one on dev, by the mean
+      headline of the tasks.
+    tasks: those that are asked for; () = all of its heads.
+
+  Raises:
+    ValueError: it is neither, or damaged, or lacks that trial or task.
+  """
+  if (path / "checkpoints").is_dir():
+    return _of_run(path.absolute(), trial, tasks)
+  if trial is not None:
+    raise ValueError(
+      f"{path} holds no trials to choose from; give a run like W/runs/NAME"
+    )
+  if classifiers.is_classifier(path):
+    found = classifiers.read(path)
+    if found.description is None:
+      raise ValueError(
+        f"{path} was not exported by bam_jax, so nobody knows which texts it "
+        "reads; start a run from it: --config.init_from"
+      )
+    params = found.params | {"heads": {}}
+    (head,) = found.description.heads
+    # Another program may have written other names, or another order of them.
+    if found.labels != head.labels:
+      raise ValueError(
+        f"{path / hf.CONFIG} names labels {', '.join(found.labels)} in "
+        f"id2label and {', '.join(head.labels)} for bam_jax; export it again"
+      )
+    params["heads"][head.name] = found.head
+    _check_tasks(found.description, tasks)
+    return Trained(found.config, params, found.description, path, {})
+  if transfer.is_exported(path):
+    found = transfer.read_exported(path)
+    _check_tasks(found.description, tasks)
+    return Trained(
+      found.config, found.params, found.description, path, found.about
+    )
+  raise ValueError(
+    f"{path} is no finished run and no exported model; give a directory like "
+    "W/runs/NAME"
+  )
+
+
+def _check_tasks(description: Description, tasks: tuple[str, ...]) -> None:
+  for task in tasks:
+    heads_lib.find(description.heads, task)
+
+
+def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
+  """Reads one trial of a finished run."""
+  workdir, name = Workdir(path.parent.parent), path.name
+  made = read_json(workdir.file)
+  folder = workdir.model(name)
+  if folder.is_dir():
+    shards.verify(folder)
+    config = hf.read_config(folder / hf.CONFIG)
+    description, _ = heads_lib.load(folder / heads_lib.FILE)
+    _check_tasks(description, tasks)
+    tokenizer = folder
+  else:
+    description = None
+  scores = workdir.scores(name)
+  there = (path / "checkpoints").glob("seed-*")
+  seeds = sorted(int(p.name[5:]) for p in there if p.name[5:].isdigit())
+  seed = _choose(path, seeds, scores, trial, tasks, description)
+  params, meta = load_params(workdir.params(name, seed))
+  if description is None:  # of an older version
+    experiment = Experiment(ConfigDict(made["config"]), workdir)
+    description = experiment.description(sorted(params["heads"]))
+    _check_tasks(description, tasks)
+    config, _, _, tokenizer = experiment.encoder_files
+  _check_params(path, config, description, params)
+  entry = scores.get(str(seed), {})
+  about = {
+    "run": name,
+    "trial": seed,
+    "step": meta.get("step"),
+    "scores": entry.get("scores", {}),
+    "examples": entry.get("examples", {}),
+    "commit": made.get("commit"),
+    "versions": made.get("versions", {}),
+    "settings": made.get("config", {}),
+  }
+  return Trained(config, params, description, tokenizer, about)
+
+
+def _choose(path, seeds, scores, trial, tasks, description) -> int:
+  """Returns the seed that is meant."""
+  if not seeds:
+    raise ValueError(
+      f"{path} holds no finished trial; train it: --config.stage=train"
+    )
+  if trial is not None and trial not in seeds:
+    raise ValueError(
+      f"{path} has no finished trial {trial}; give --trial="
+      f"{' or '.join(map(str, seeds))}"
+    )
+  if trial is not None or description is None:
+    return seeds[0] if trial is None else trial
+  heads = [h for h in description.heads if h.name in tasks or not tasks]
+
+  def score(seed: int) -> float:
+    found = scores.get(str(seed), {}).get("scores", {})
+    try:
+      return sum(found[head.name][head.headline] for head in heads)
+    except (KeyError, TypeError):  # not scored
+      return -np.inf
+
+  return max(seeds, key=score)
+
+
+def _check_params(path, config, description, params) -> None:
+  """Refuses parameters of another shape than the run's description says."""
+  got = {
+    f"{head.name} of {np.shape(params['heads'][head.name]['bias'])[0]} classes"
+    for head in description.heads
+    if head.name in params["heads"]
+  }
+  wanted = {f"{h.name} of {h.classes} classes" for h in description.heads}
+  shapes = weights.shapes(config)
+  flat = traverse_util.flatten_dict(
+    {part: params.get(part, {}) for part in ("bert", "pooler")}, sep="/"
+  )
+  if got != wanted or {k: np.shape(v) for k, v in flat.items()} != shapes:
+    raise ValueError(
+      f"the parameters of {path} do not fit what is written beside them; "
+      f"heads there: {', '.join(sorted(got))}, described: "
+      f"{', '.join(sorted(wanted))}"
+    )

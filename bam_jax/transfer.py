@@ -1,0 +1,186 @@
+"""Models in: encoders with heads from directories, matched by label name.
+
+Two files may put the same labels in different orders, and a swapped order is
+never seen in a shape. So columns are moved to where the names say, and a head
+whose names do not fit is refused.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from bam_jax import classifiers, hf
+from bam_jax import heads as heads_lib
+from bam_jax.bert import BertConfig
+from bam_jax.heads import Description, Head
+from bam_jax.tasks import Task
+
+
+@dataclasses.dataclass(frozen=True)
+class Exported:
+  """What a directory of `export --task=all` holds.
+
+  Attributes:
+    config: of the encoder.
+    params: {"bert": ..., "pooler": ..., "heads": {task: ...}}.
+    description: what the heads mean.
+    about: where they come from.
+  """
+
+  config: BertConfig
+  params: Mapping[str, Any]
+  description: Description
+  about: Mapping[str, Any]
+
+
+def is_exported(path: Path) -> bool:
+  """Tells whether `export --task=all` has written a directory."""
+  return (path / heads_lib.FILE).is_file() and (path / hf.WEIGHTS).is_file()
+
+
+def read_exported(path: Path) -> Exported:
+  """Reads what `export --task=all` has written.
+
+  Raises:
+    ValueError: a file is missing or is not what heads.json says.
+  """
+  description, raw = heads_lib.load(path / heads_lib.FILE)
+  config, params, _ = hf.load_encoder(path)
+  heads = {}
+  for head in description.heads:
+    file = path / "heads" / f"{head.name}.safetensors"
+    try:
+      tensors = safetensors.numpy.load_file(file)
+    except (OSError, safetensors.SafetensorError) as error:
+      raise ValueError(f"{file} cannot be read ({error})") from error
+    wanted = {"weight": (head.classes, config.width), "bias": (head.classes,)}
+    got = {name: tensor.shape for name, tensor in tensors.items()}
+    if got != wanted:
+      raise ValueError(f"{file} holds {got}, {heads_lib.FILE} says {wanted}")
+    if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
+      raise ValueError(f"{file} has NaN or infinity")
+    kernel = np.ascontiguousarray(tensors["weight"].T)
+    heads[head.name] = {"kernel": kernel, "bias": tensors["bias"]}
+  return Exported(config, params | {"heads": heads}, description, raw["about"])
+
+
+def read_encoder(path: Path) -> dict[str, Any]:
+  """Returns {"bert": ..., "pooler": ...} of a directory that `read` reads."""
+  if is_exported(path):
+    return dict(hf.load_encoder(path)[1])
+  return dict(classifiers.read(path).params)
+
+
+def read(
+  path: Path, named: str, tasks: Sequence[Task], *, regression_output: str
+) -> dict[str, Any]:
+  """Returns parameters to start from, with the heads that fit some tasks.
+
+  Args:
+    path: a directory of `export`, or any classification model of transformers.
+    named: the task that its head is for; "" = told by the directory, or by the
+      label names where they fit one task only.
+    tasks: that are trained.
+    regression_output: of the model that starts.
+
+  Returns:
+    {"bert": ..., "pooler": ..., "heads": {task: ...}}.
+
+  Raises:
+    ValueError: no head fits, or several tasks do.
+  """
+  if is_exported(path):
+    found = read_exported(path)
+    known = {task.name: task for task in tasks}
+    heads = {
+      head.name: _ordered(
+        found.params["heads"][head.name],
+        head.labels,
+        known[head.name],
+        found.description,
+        path,
+        regression_output,
+      )
+      for head in found.description.heads
+      if head.name in known
+    }
+    if not heads:
+      there = ", ".join(head.name for head in found.description.heads)
+      raise ValueError(
+        f"init_from {path} has heads for {there}, none of which is trained "
+        f"here ({', '.join(known)}); set --config.init_part=encoder"
+      )
+    return {**found.params, "heads": heads}
+  model = classifiers.read(path)
+  task = _meant(model, named, tasks)
+  head = _ordered(
+    model.head, model.labels, task, model.description, path, regression_output
+  )
+  return {**model.params, "heads": {task.name: head}}
+
+
+def _meant(
+  model: classifiers.Classifier, named: str, tasks: Sequence[Task]
+) -> Task:
+  """Returns the task that the head of a classification model is for."""
+  path, known = model.directory, {task.name: task for task in tasks}
+  told = model.description.heads[0].name if model.description else ""
+  for name in (named, told):
+    if name in known:
+      return known[name]
+  fitting = [
+    task
+    for task in tasks
+    if classifiers.order(model.labels, Head.of(task)) and task.labels
+  ]
+  if len(fitting) == 1:
+    return fitting[0]
+  said = ", ".join(model.labels) or "one number"
+  if fitting:
+    names = [task.name for task in fitting]
+    raise ValueError(
+      f"init_from {path} gives {said}, which fits {' and '.join(names)}; say "
+      f"which, as in --config.init_from={names[0]}={path}"
+    )
+  wanted = "; ".join(
+    f"{task.name}: {', '.join(task.labels) or 'one number'}" for task in tasks
+  )
+  raise ValueError(
+    f"init_from {path} gives {said}, which are the labels of no task here "
+    f"({wanted}); write those names in id2label of its {hf.CONFIG}, or set "
+    "--config.init_part=encoder"
+  )
+
+
+def _ordered(
+  head: Mapping[str, np.ndarray],
+  labels: tuple[str, ...],
+  task: Task,
+  description: Description | None,
+  path: Path,
+  regression_output: str,
+) -> dict[str, np.ndarray]:
+  """Returns a head with its columns in the order of a task's labels."""
+  if task.labels:
+    places = classifiers.order(labels, Head.of(task))
+    if places is None:
+      raise ValueError(
+        f"init_from {path} gives {', '.join(labels) or 'one number'}, but "
+        f"{task.name} has {', '.join(task.labels)}; write those names in "
+        f"id2label of its {hf.CONFIG}, or set --config.init_part=encoder"
+      )
+    return {"kernel": head["kernel"][:, places], "bias": head["bias"][places]}
+  ranges = [h.range for h in description.heads] if description else []
+  same = description and description.regression_output == regression_output
+  if labels or task.range not in ranges or not same:
+    raise ValueError(
+      f"init_from {path} does not say that its number means what {task.name}'s "
+      f"does (range {task.range}, regression_output {regression_output}); set "
+      "--config.init_part=encoder"
+    )
+  return dict(head)
