@@ -90,14 +90,15 @@ class Recipe(Lessons):
     metrics = directory / "metrics.jsonl" if distributed.leader() else None
     writer = Writer(metrics, run.name, run.tasks, seeds)
     checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
+    config = self.settings(run)
     try:
       params, steps = train.train(
         self.model(run),
         self.batches(run, seeds),
         seeds=seeds,
         given=self.given(run, seeds),
-        settings=self.config[run.kind],
-        config=self.config,
+        settings=config[run.kind],
+        config=config,
         mesh=self.mesh,
         checkpoints=checkpoints,
         writer=writer,
@@ -309,6 +310,8 @@ class Recipe(Lessons):
         say(f"{task.name} is predicted by {task.head}, which is not trained")
         continue
       run = scored(runs, task.head)
+      if not run:
+        continue
       scores = self.workdir.scores(run.name)
       head = self.table[task.head]
       seeds = [s for s in self.seeds if str(s) in scores]

@@ -31,7 +31,10 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   for method, runs in experiment.methods.items():
     records = {}
     for task in tasks:
-      scores = workdir.scores(scored(runs, task.name).name)
+      # A variant may be trained on some of the tasks only.
+      if not (run := scored(runs, task.name)):
+        continue
+      scores = workdir.scores(run.name)
       seeds = [s for s in experiment.seeds if str(s) in scores]
       if not seeds:
         continue
@@ -101,10 +104,11 @@ def _kept(
   split = "holdout" if experiment.config.data.holdout else task.dev[0]
   files = {}
   for method, records in methods.items():
-    run = scored(experiment.methods[method], task.name).name
-    folder = experiment.workdir.run(run)
-    seeds = records.get(task.name, {"seeds": ()})["seeds"]
-    mine = [predictions.path(folder, seed) for seed in seeds]
+    run = scored(experiment.methods[method], task.name)
+    if not run or task.name not in records:
+      continue
+    folder = experiment.workdir.run(run.name)
+    mine = [predictions.path(folder, s) for s in records[task.name]["seeds"]]
     if mine and all(file.is_file() for file in mine):
       files[method] = mine
   trials = {}

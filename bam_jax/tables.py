@@ -45,10 +45,15 @@ Rows = list[list[str]]  # the header first
 
 
 def method_name(method: str) -> str:
-  """Writes a method for people: "single->multi" as "Single→Multi"."""
-  parts = method.split("+")[0].split("->")
-  options = [f" +{option}" for option in method.split("+")[1:]]
-  return "".join(["→".join(p[:1].upper() + p[1:] for p in parts), *options])
+  """Writes a method for people: "single->multi" as "Single→Multi".
+
+  A variant's name follows: "multi@lambda_0" as "Multi, lambda 0".
+  """
+  stages, _, variant = method.partition("@")
+  chain, *options = stages.split("+")
+  name = "→".join(p[:1].upper() + p[1:] for p in chain.split("->"))
+  name += "".join(f" +{option}" for option in options)
+  return f"{name}, {variant.replace('_', ' ')}" if variant else name
 
 
 def column_name(column: str) -> str:

@@ -23,8 +23,12 @@ def base() -> ConfigDict:
   c.tasks_file = ""
   c.own_tasks = ConfigDict()  # what it says; read from it, never typed
   # Comma-separated chains of `single` and `multi`; `a->b` means that a's models
-  # teach b. `+finetune` continues each task alone from the last model.
+  # teach b. `+finetune` continues each task alone from the last model. `@name`
+  # at the end trains the last of these stages with a variant of the settings.
   c.methods = "single,multi,single->multi"
+  # Variants: name -> the keys that it changes. Set in a config file:
+  # c.variants.lambda_0 = ConfigDict({"teacher": {"value": 0.0}}).
+  c.variants = ConfigDict()
   # all, or one stage alone: train, teach, evaluate, predict, report.
   c.stage = "all"
   # Trials (seeds) per run: seed, seed + 1, ...

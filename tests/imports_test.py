@@ -49,6 +49,7 @@ MIDDLE = {
   "data.pipeline": DATA | {"data.packing", "data.sampling"},
   "checkpoint": frozenset({"distributed"}),
   "workdir": frozenset({"distributed"}),
+  "variants": frozenset({"plan", "workdir"}),
   "families": frozenset({"bert"}),
   "weights": frozenset({"bert", "families"}),
   "hf": frozenset({"bert", "families", "weights", "data.hub"}),
