@@ -223,8 +223,8 @@ def batches(experiment: Experiment) -> None:
     )
     for run in experiment.runs
   }
-  sizes.add(("eval_batch_size", c.eval_batch_size, 1))
-  for key, size, parts in sorted(sizes, reverse=True):
+  evaluated = "eval_batch_size", c.eval_batch_size, 1
+  for key, size, parts in [*sorted(sizes), evaluated]:
     if size % parts:
       raise ValueError(
         f"{key}={size} does not divide into accumulation={parts} "

@@ -23,6 +23,7 @@ from bam_jax import (
   results,
   teach,
   train,
+  tuning,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
 from bam_jax.lessons import Lessons
@@ -389,4 +390,6 @@ def run_stages(recipe: Recipe) -> None:
     write_json(workdir.path / "results.json", found)
     report.write(found, workdir.path)
     CONSOLE.print(report.table(found))
+    for method, cells in found["search"].items():
+      say(f"best settings of {method}: {tuning.flags(cells[0])}")
     say(f"wrote {workdir.path / 'report' / 'report.md'}")

@@ -20,7 +20,7 @@ import rich.console
 import rich.table
 import rich.text
 
-from bam_jax import plots, stats, tables
+from bam_jax import plots, stats, tables, tuning
 
 SCHEMA = 1
 
@@ -53,7 +53,8 @@ def write(results: Mapping, workdir: Path) -> Path:
 
   Args:
     results: what results.json holds. Beside the contract's keys these are
-      used where they are: "differences" (`stats.differences`), "calibration"
+      used where they are: "differences" (`stats.differences`), "search"
+      (`tuning.search`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" (run -> f[R], of training), "data",
       "device", "command" (text).
@@ -139,6 +140,7 @@ def markdown(results: Mapping) -> str:
   grid, columns = tables.grid(results), stats.columns(results)
   warning = tables.warning(grid)
   best, stars = tables.best(grid), tables.stars(results)
+  search = results.get("search", {})
   rows = [
     [
       _escape(tables.method_name(method)),
@@ -167,8 +169,19 @@ def markdown(results: Mapping) -> str:
     " a bar marks the median](scores.png)",
     *_gains(grid, columns),
     *_tests(results, grid),
-    *_differences(results),
-    *_spread(grid),
+    *_section(
+      "Settings",
+      tuning.rows(search),
+      *(tuning.budget(search) if search else []),
+    ),
+    *_section(
+      "Differences", tables.differences(results), tables.DIFFERENCES_NOTE
+    ),
+    *_section(
+      "Medians and their intervals",
+      tables.spread(grid),
+      tables.spread_note(grid),
+    ),
     *_calibration(results),
     *_published(results),
     *_details(results),
@@ -279,33 +292,23 @@ def _tests(results: Mapping, grid: tables.Grid) -> Iterator[str]:
   yield text
 
 
-def _differences(results: Mapping) -> Iterator[str]:
-  header, *rows = tables.differences(results)
-  if not rows:
-    return
-  yield "## Differences"
-  yield _escaped(header, rows)
-  yield _escape(tables.DIFFERENCES_NOTE)
-
-
-def _spread(grid: tables.Grid) -> Iterator[str]:
-  header, *rows = tables.spread(grid)
-  yield "## Medians and their intervals"
-  yield _escaped(header, rows)
-  yield _escape(tables.spread_note(grid))
+def _section(title: str, rows: tables.Rows, *notes: str) -> Iterator[str]:
+  """Yields a heading, a table and its notes; nothing without rows."""
+  header, *rows = rows
+  if rows:
+    yield f"## {title}"
+    yield _escaped(header, rows)
+    yield from map(_escape, notes)
 
 
 def _calibration(results: Mapping) -> Iterator[str]:
-  header, *rows = tables.calibration(results)
-  if not rows:
-    return
-  yield "## Calibration"
-  yield _escaped(header, rows)
-  yield _escape(tables.CALIBRATION_NOTE)
-  yield (
-    "![Accuracy against confidence, one panel a task, one line a method; on"
-    " the diagonal a model is as often right as it says](calibration.png)"
-  )
+  rows = tables.calibration(results)
+  yield from _section("Calibration", rows, tables.CALIBRATION_NOTE)
+  if len(rows) > 1:
+    yield (
+      "![Accuracy against confidence, one panel a task, one line a method; on"
+      " the diagonal a model is as often right as it says](calibration.png)"
+    )
 
 
 def _published(results: Mapping) -> Iterator[str]:

@@ -6,7 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax import calibration, multibootstrap, predictions, stats
+from bam_jax import (
+  calibration,
+  multibootstrap,
+  predictions,
+  stats,
+  tuning,
+  variants,
+)
 from bam_jax.experiment import Experiment
 from bam_jax.plan import scored
 from bam_jax.predictions import Predictions
@@ -67,6 +74,11 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     # One stage alone gives the same numbers as all of them.
     "settings": config.to_dict() | {"stage": "all"},
     "seconds": seconds,
+    "variants": {
+      run.variant: variants.changed(config, run.variant)
+      for run in experiment.runs
+      if run.variant
+    },
     "methods": methods,
     "average": {
       method: stats.average(records, counted)
@@ -86,6 +98,7 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     results, resampled, progress=functools.partial(Bars(), "tests")
   )
   results["differences"] = stats.differences(results)
+  results["search"] = tuning.search(results)
   return results
 
 

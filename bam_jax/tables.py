@@ -133,7 +133,11 @@ def stars(results: Mapping) -> dict[tuple[str, str], str]:
   The larger corrected p of the two bootstrap tests counts, and the mean has to
   be above both. Empty where a baseline is missing.
   """
-  tests = [t for t in results.get("tests", ()) if t["test"] == stats.TESTS[0]]
+  tests = [
+    test
+    for test in results.get("tests", ())
+    if test["test"] == stats.TESTS[0] and test["b"] in stats.BASELINES
+  ]
   ps: dict[tuple[str, str], dict[str, float]] = {}
   for test in tests:
     a, b = (stats.scores(results, test[s], test["task"]) for s in "ab")
@@ -328,6 +332,10 @@ def notes(results: Mapping) -> Iterator[str]:
     if kind in settings and any(kind in m for m in results["methods"]):
       pairs = (f"{key} {value}" for key, value in settings[kind].items())
       yield f"{kind.capitalize()}: {', '.join(pairs)}"
+  if not results.get("search"):
+    for variant, changes in results.get("variants", {}).items():
+      pairs = (f"{key} {value}" for key, value in changes.items())
+      yield f"{variant.replace('_', ' ')}: {', '.join(pairs)}"
   if settings.get("max_steps"):
     yield f"Every run was capped at {settings['max_steps']} steps."
   if len(seeds) == 1:

@@ -26,8 +26,8 @@ def base() -> ConfigDict:
   # teach b. `+finetune` continues each task alone from the last model. `@name`
   # at the end trains the last of these stages with a variant of the settings.
   c.methods = "single,multi,single->multi"
-  # Variants: name -> the keys that it changes. Set in a config file:
-  # c.variants.lambda_0 = ConfigDict({"teacher": {"value": 0.0}}).
+  # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
+  # they are made in a config file, see configs/paper.py.
   c.variants = ConfigDict()
   # all, or one stage alone: train, teach, evaluate, predict, report.
   c.stage = "all"

@@ -108,6 +108,7 @@ def smoke(tasks):
     tasks or "acceptability,sentiment,paraphrase,similarity"
   )
   c.methods = "single,multi,single->single,multi->multi,single->multi"
+  c.single.epochs = c.multi.epochs = 4.0
   c.trials = 8
   return c
 

@@ -64,14 +64,16 @@ RECIPE = STAGE | {
   "experiment",
   "lessons",
   "results",
+  "tuning",
   "checks",
   "report",
 }
 LAYERS = {
   **dict.fromkeys(["", "data", *LEAVES], frozenset()),
   **MIDDLE,
+  "tuning": frozenset({"stats"}),
   "tables": frozenset({"tasks", "stats"}),
-  "report": frozenset({"tasks", "stats", "tables", "plots"}),
+  "report": frozenset({"tasks", "stats", "tables", "plots", "tuning"}),
   "evaluate": LEAVES | {"data.features", "data.pipeline", "multitask"},
   "state": LEAVES | {"multitask"},
   "train": STAGE | {"state"},
@@ -79,7 +81,8 @@ LAYERS = {
   "glue_server": frozenset({"tasks", "data.examples"}),
   "experiment": LEAVES | set(MIDDLE),
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "experiment", "teach"},
-  "results": LEAVES | {"experiment", "multibootstrap", "stats", "workdir"},
+  "results": LEAVES
+  | {"experiment", "multibootstrap", "stats", "tuning", "variants", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},
   "recipe": RECIPE,
   "main": RECIPE | {"recipe"},
