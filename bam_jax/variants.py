@@ -68,7 +68,8 @@ def changed(config: ConfigDict, variant: str) -> dict[str, Any]:
       f"no variant {variant!r} in config.variants{_near(variant, known)}{there}"
     )
   found = known[variant]
-  changes = flatten(found.to_dict()) if isinstance(found, ConfigDict) else {}
+  found = found.to_dict() if isinstance(found, ConfigDict) else found
+  changes = flatten(found) if isinstance(found, Mapping) else {}
   if not changes or not re.fullmatch(r"[\w-]+", variant, re.ASCII):
     raise ValueError(
       f"variant {variant!r} is {found!r}; it is a name of letters, digits, _ "
