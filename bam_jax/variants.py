@@ -65,7 +65,8 @@ def changed(config: ConfigDict, variant: str) -> dict[str, Any]:
   if variant not in known:
     there = f"; there are {', '.join(known)}" if known else ""
     raise ValueError(
-      f"no variant {variant!r} in config.variants{_near(variant, known)}{there}"
+      f"no variant {variant!r} in config.variants"
+      f"{_near(variant, known) or there}"
     )
   found = known[variant]
   found = found.to_dict() if isinstance(found, ConfigDict) else found
