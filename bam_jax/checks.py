@@ -9,7 +9,9 @@ from collections.abc import Callable
 import difflib
 from typing import Any
 
-from bam_jax import schedules, sharding
+from ml_collections import ConfigDict
+
+from bam_jax import schedules, sharding, variants
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE
@@ -137,15 +139,30 @@ def started(experiment: Experiment) -> bool:
 
 
 def settings(experiment: Experiment) -> None:
-  """Checks what the config alone tells."""
+  """Checks what the config alone tells, for all of its variants."""
   c = experiment.config
+  for variant in ("", *c.variants):
+    varied = variants.settings(c, variant)
+    try:
+      values(varied)
+      selection(experiment, varied)
+    except ValueError as error:
+      if variant:
+        raise ValueError(f"variant {variant}: {error}") from error
+      raise
+  experiment.teacher_seeds(c.seed)
+  for run in experiment.runs:
+    experiment.mixture(run, dict.fromkeys(run.tasks, 1))
+
+
+def values(c: ConfigDict) -> None:
+  """Checks the values of the keys, each by itself."""
   for key, words in WORDS.items():
     got = lookup(c, key)
     if got not in words:
       near = difflib.get_close_matches(got, words, n=1)
       hint = f"; did you mean {near[0]}?" if near else ""
       raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
-  selection(experiment)
   for words, (allowed, keys) in RANGES.items():
     for key in keys:
       if not allowed(value := lookup(c, key)):
@@ -172,14 +189,10 @@ def settings(experiment: Experiment) -> None:
     raise ValueError(
       f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
     )
-  experiment.teacher_seeds(c.seed)
-  for run in experiment.runs:
-    experiment.mixture(run, dict.fromkeys(run.tasks, 1))
 
 
-def selection(experiment: Experiment) -> None:
+def selection(experiment: Experiment, c: ConfigDict) -> None:
   """Checks that the best step can be found where it is asked for."""
-  c = experiment.config
   known = ["last", "average", *[t.name for t in experiment.trained_tasks]]
   if c.select.by not in known:
     raise ValueError(
@@ -202,11 +215,15 @@ def batches(experiment: Experiment) -> None:
   c = experiment.config
   devices = sharding.row_multiple(experiment.mesh)
   sizes = {
-    f"{kind}.batch_size": (c[kind].batch_size, c.accumulation)
-    for kind in sorted({run.kind for run in experiment.runs})
+    (
+      f"{run.kind}.batch_size",
+      experiment.settings(run)[run.kind].batch_size,
+      c.accumulation,
+    )
+    for run in experiment.runs
   }
-  sizes["eval_batch_size"] = c.eval_batch_size, 1
-  for key, (size, parts) in sizes.items():
+  evaluated = "eval_batch_size", c.eval_batch_size, 1
+  for key, size, parts in [*sorted(sizes), evaluated]:
     if size % parts:
       raise ValueError(
         f"{key}={size} does not divide into accumulation={parts} "
@@ -261,17 +278,18 @@ def text(experiment: Experiment) -> None:
     known = {name: sizes[name] for name in run.tasks}
     copies, _ = experiment.mixture(run, known)
     pooled = sum(known[name] * copies[name] for name in run.tasks)
+    mix = experiment.settings(run).sampling
     if pooled >= BOUND:
       raise ValueError(
-        f"sampling.exponent={c.sampling.exponent} makes {pooled} rows of "
+        f"sampling.exponent={mix.exponent} makes {pooled} rows of "
         f"copies for {run.name}; the paper has 0.75"
       )
-    if c.sampling.kind not in ("round_robin", "copies"):
+    if mix.kind not in ("round_robin", "copies"):
       sampling.probabilities(
         list(known.values()),
-        kind=c.sampling.kind,
-        exponent=c.sampling.exponent,
-        temperature=c.sampling.temperature,
+        kind=mix.kind,
+        exponent=mix.exponent,
+        temperature=mix.temperature,
       )
   if c.stage == "predict":
     for task in experiment.tasks:

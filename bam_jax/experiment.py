@@ -22,6 +22,7 @@ from bam_jax import (
   own_tasks,
   sharding,
   transfer,
+  variants,
 )
 from bam_jax.bert import BertConfig
 from bam_jax.checkpoint import load_params
@@ -96,6 +97,7 @@ class Experiment:
       names(self.config.methods),
       tuple(t.name for t in self.trained_tasks),
       outside={*self.soft_files, *self.judged},
+      subsets={v: variants.tasks(self.config, v) for v in self.config.variants},
     )
 
   @property
@@ -103,6 +105,10 @@ class Experiment:
     """All runs, each once, every one after what it needs."""
     found = {run.name: run for runs in self.methods.values() for run in runs}
     return tuple(found.values())
+
+  def settings(self, run: Run) -> ConfigDict:
+    """Returns the whole config of a run, with what its variant changes."""
+    return variants.settings(self.config, run.variant)
 
   @property
   def seeds(self) -> tuple[int, ...]:
@@ -251,7 +257,7 @@ class Experiment:
 
   def model(self, run: Run) -> MultiTask:
     """Returns the model of a run: its tasks are its heads."""
-    c = self.config
+    c = self.settings(run)
     return MultiTask(
       self.encoder[0],
       tuple((task.name, task.classes) for task in self.tasks_of(run)),
@@ -292,7 +298,7 @@ class Experiment:
     self, run: Run, sizes: dict[str, int]
   ) -> tuple[dict[str, int], dict[str, float]]:
     """Returns each task's copies in the pool and the weight of its loss."""
-    mix = self.config.sampling
+    mix = self.settings(run).sampling
     scale = sampling.loss_scale(
       list(sizes.values()),
       kind=mix.loss_scale,
@@ -320,7 +326,10 @@ class Experiment:
 
   def settings_hash(self, run: Run) -> str:
     """Returns the hash of what made a run, but for its seed."""
-    return digest([shaping(self.config.to_dict()), dataclasses.asdict(run)])
+    made = dataclasses.asdict(run)
+    # Its settings say what it is, its name that it is one.
+    del made["variant"]
+    return digest([shaping(self.settings(run).to_dict()), made])
 
   def given(self, run: Run, seeds: Sequence[int]) -> Any:
     """Returns the parameters a run starts from, [R, ...]; {} = none.

@@ -1,6 +1,6 @@
 """What a run went through: its losses, its dev scores, its schedules."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,32 +131,37 @@ def logged(rows: Rows, *, taught: bool) -> dict[str, list]:
 
 
 def schedules_of(
-  config: ConfigDict, runs: Iterable[Any], histories: Mapping[str, Rows]
+  settings: Callable[[Any], ConfigDict],
+  runs: Iterable[Any],
+  histories: Mapping[str, Rows],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-  """Yields (kind, schedules) of the longest run of every kind.
+  """Yields (kind or kind@variant, schedules) of the longest such run.
 
   Where patience may have ended a run early, its length is not in its history
   and the points are those that it logged.
 
   Args:
-    config: the whole config.
+    settings: a run -> the whole config as it holds for that run.
     runs: those of the experiment.
     histories: name of a run -> its rows.
   """
   longest: dict[str, tuple[int, Any]] = {}
+  taught = set()
   for run in runs:
+    kind = "@".join(filter(None, (run.kind, run.variant)))
+    # Of any run of the kind: the longest one need not be a student.
+    taught |= {kind} if run.teachers else set()
     steps = max(
       (r["step"] for r in histories[run.name] if "rate" in r), default=0
     )
-    if steps > longest.get(run.kind, (0, None))[0]:
-      longest[run.kind] = steps, run
+    if steps > longest.get(kind, (0, None))[0]:
+      longest[kind] = steps, run
   for kind, (steps, run) in longest.items():
-    # Of any run of the kind: the longest one need not be a student.
-    taught = any(each.teachers for each in runs if each.kind == kind)
+    config = settings(run)
     if config.select.patience:
-      points = logged(histories[run.name], taught=taught)
+      points = logged(histories[run.name], taught=kind in taught)
     else:
-      points = schedule(config, kind, steps, taught=taught)
+      points = schedule(config, run.kind, steps, taught=kind in taught)
     yield kind, {"run": run.name, **points}
 
 

@@ -20,7 +20,8 @@ class Lessons(Experiment):
 
   def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
     """Plans the steps of some trials of a run."""
-    c, settings = self.config, self.config[run.kind]
+    c = self.settings(run)
+    settings = c[run.kind]
     tasks = self.tasks_of(run)
     features = [self.corpus.train(task) for task in tasks]
     sizes = dict(zip(run.tasks, map(len, features), strict=True))
@@ -76,7 +77,8 @@ class Lessons(Experiment):
     counts = np.bincount(seen, minlength=len(run.tasks))
     never = [n for n, count in zip(run.tasks, counts, strict=True) if not count]
     if never:
-      key = "max_steps" if self.config.max_steps else f"{run.kind}.epochs"
+      capped = self.settings(run).max_steps
+      key = "max_steps" if capped else f"{run.kind}.epochs"
       raise ValueError(
         f"no example of {', '.join(never)} is drawn in the {steps} steps of "
         f"{run.name}, so its head would stay random; raise --config.{key}, or "

@@ -83,6 +83,10 @@ def reading(results: Mapping) -> Iterator[str]:
     if kind in settings and any(kind in m for m in results["methods"]):
       pairs = (f"{key} {value}" for key, value in settings[kind].items())
       yield f"{kind.capitalize()}: {', '.join(pairs)}"
+  if not results.get("search"):
+    for variant, changes in results.get("variants", {}).items():
+      pairs = (f"{key} {value}" for key, value in changes.items())
+      yield f"{variant.replace('_', ' ')}: {', '.join(pairs)}"
   if settings.get("max_steps"):
     yield f"Every run was capped at {settings['max_steps']} steps."
   if len(seeds) == 1:

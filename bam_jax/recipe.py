@@ -23,6 +23,7 @@ from bam_jax import (
   submission,
   teach,
   train,
+  tuning,
   welcome,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
@@ -92,14 +93,15 @@ class Recipe(Lessons):
     metrics = directory / "metrics.jsonl" if distributed.leader() else None
     writer = Writer(metrics, run.name, run.tasks, seeds)
     checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
+    config = self.settings(run)
     try:
       params, steps = train.train(
         self.model(run),
         self.batches(run, seeds),
         seeds=seeds,
         given=self.given(run, seeds),
-        settings=self.config[run.kind],
-        config=self.config,
+        settings=config[run.kind],
+        config=config,
         mesh=self.mesh,
         checkpoints=checkpoints,
         writer=writer,
@@ -312,6 +314,8 @@ class Recipe(Lessons):
         say(f"{task.name} is predicted by {task.head}, which is not trained")
         continue
       run = scored(runs, task.head)
+      if not run:
+        continue
       scores = self.workdir.scores(run.name)
       head = self.table[task.head]
       seeds = [s for s in self.seeds if str(s) in scores]
@@ -389,4 +393,6 @@ def run_stages(recipe: Recipe) -> None:
     write_json(workdir.path / "results.json", found)
     report.write(found, workdir.path)
     CONSOLE.print(report.table(found))
+    for method, cells in found["search"].items():
+      say(f"best settings of {method}: {tuning.flags(cells[0])}")
     say(f"wrote {workdir.path / 'report' / 'report.md'}")

@@ -73,7 +73,7 @@ def replay(path: Path, step: int) -> dict[str, Any]:
     ValueError: there is no such run or step.
   """
   lessons, run, seeds = opened(path)
-  config, mesh = lessons.config, lessons.mesh
+  config, mesh = lessons.settings(run), lessons.mesh
   batches = lessons.batches(run, seeds)
   if not 1 <= step <= len(batches):
     raise ValueError(

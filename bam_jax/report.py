@@ -31,6 +31,7 @@ OWN = {
   *(f"table_{name}.tex" for name in ("published", "gains", "tests")),
   *(f"table_{name}.tex" for name in ("differences", "spread", "calibration")),
   *(f"table_{name}.tex" for name in ("scores", "costs", "metrics")),
+  "table_settings.tex",
 }
 
 
@@ -62,7 +63,8 @@ def write(results: Mapping, workdir: Path) -> Path:
 
   Args:
     results: what results.json holds. Beside the contract's keys these are
-      used where they are: "differences" (`stats.differences`), "calibration"
+      used where they are: "differences" (`stats.differences`), "search"
+      (`tuning.search`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" (run -> of one trial), "scored" (method -> task -> run), "curves"

@@ -10,7 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import calibration, history, multibootstrap, predictions, stats
+from bam_jax import (
+  calibration,
+  history,
+  multibootstrap,
+  predictions,
+  stats,
+  tuning,
+  variants,
+)
 from bam_jax.experiment import Experiment
 from bam_jax.plan import scored
 from bam_jax.predictions import Predictions
@@ -43,7 +51,10 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   for method, runs in experiment.methods.items():
     records = {}
     for task in tasks:
-      scores = workdir.scores(scored(runs, task.name).name)
+      # A variant may be trained on some of the tasks only.
+      if not (run := scored(runs, task.name)):
+        continue
+      scores = workdir.scores(run.name)
       seeds = [s for s in experiment.seeds if str(s) in scores]
       if not seeds:
         continue
@@ -74,6 +85,10 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     rows[run.name] = history.read(file, seeds)
     if found := history.curves(rows[run.name], seeds):
       curves[run.name] = found
+  # A search has dozens of variants: a table of their settings, no pictures.
+  drawn = [
+    run for run in experiment.runs if not (run.variant and config.data.holdout)
+  ]
   results = {
     "schema": 1,
     "encoder": config.encoder,
@@ -92,7 +107,12 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       for method, records in methods.items()
     },
     "curves": curves,
-    "schedules": dict(history.schedules_of(config, experiment.runs, rows)),
+    "schedules": dict(history.schedules_of(experiment.settings, drawn, rows)),
+    "variants": {
+      run.variant: variants.changed(config, run.variant)
+      for run in experiment.runs
+      if run.variant
+    },
     "methods": methods,
     "average": {
       method: stats.average(records, counted)
@@ -112,6 +132,7 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     results, resampled, progress=functools.partial(Bars(), "tests")
   )
   results["differences"] = stats.differences(results)
+  results["search"] = tuning.search(results)
   return results
 
 
@@ -158,10 +179,11 @@ def _kept(
   split = "holdout" if experiment.config.data.holdout else task.dev[0]
   files = {}
   for method, records in methods.items():
-    run = scored(experiment.methods[method], task.name).name
-    folder = experiment.workdir.run(run)
-    seeds = records.get(task.name, {"seeds": ()})["seeds"]
-    mine = [predictions.path(folder, seed) for seed in seeds]
+    run = scored(experiment.methods[method], task.name)
+    if not run or task.name not in records:
+      continue
+    folder = experiment.workdir.run(run.name)
+    mine = [predictions.path(folder, s) for s in records[task.name]["seeds"]]
     if mine and all(file.is_file() for file in mine):
       files[method] = mine
   trials = {}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax import figures, notes, stats, tables
+from bam_jax import figures, notes, stats, tables, tuning
 from bam_jax.document import (
   Block,
   Bold,
@@ -32,6 +32,7 @@ def sections(results: Mapping) -> list[Section]:
     "Published numbers, not ours": _published(results),
     "Gains over Single": _gains(rows),
     "Tests": _tests(results, rows),
+    "Settings": _settings(results),
     "Differences": _differences(results),
     "Medians and their intervals": _spread(rows),
     "Calibration": _calibration(results),
@@ -96,6 +97,13 @@ def _published(results: Mapping) -> Iterator[Block]:
   ]
   title = "Published numbers, not ours."
   yield from _noted("published", found, title, notes.PUBLISHED)
+
+
+def _settings(results: Mapping) -> Iterator[Block]:
+  if search := results.get("search"):
+    note = " ".join(tuning.budget(search))
+    title = "Settings that were searched."
+    yield from _noted("settings", tuning.rows(search), title, note, names=3)
 
 
 def _gains(rows: tables.Grid) -> Iterator[Block]:

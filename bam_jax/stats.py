@@ -229,6 +229,9 @@ def compare(
 ) -> list[dict]:
   """Tests every method against the baselines, on the average and every task.
 
+  A variant, and fine-tuning, is also tested against the method that it changes,
+  and against variants that were trained on other tasks.
+
   All tests of one kind are one family for Holm's correction: whoever looks at
   the whole table for a small p has had that many chances. The kinds, `TESTS`,
   answer one question in different ways, so each is a family by itself; the
@@ -328,15 +331,32 @@ def _triple(found: Estimate) -> list[float]:
 
 def _compared(results: Mapping) -> Iterator[tuple[str, str, str]]:
   """Yields (a, b, column) of all that can be tested."""
-  for a, b in _pairs(list(results["methods"])):
+  for a, b in _pairs(results["methods"]):
     for column in columns(results):
       x, y = scores(results, a, column), scores(results, b, column)
       if min(len(x), len(y)) >= MIN_TRIALS and np.all(np.isfinite(x + y)):
         yield a, b, column
 
 
-def _pairs(methods: Sequence[str]) -> Iterator[tuple[str, str]]:
-  for a in methods:
+def _pairs(methods: Mapping[str, Mapping]) -> Iterator[tuple[str, str]]:
+  """Yields (a, b): whether a beats b is asked.
+
+  Args:
+    methods: method -> task -> record.
+  """
+  asked = set()
+  for i, a in enumerate(methods):
     # Multi is tested against single, never the other way round as well.
     earlier = BASELINES.index(a) if a in BASELINES else len(BASELINES)
-    yield from ((a, b) for b in BASELINES[:earlier] if b in methods)
+    # What a variant or fine-tuning adds (Tables 3 and 4).
+    origin = a.partition("@")[0] if "@" in a else a.partition("+")[0]
+    # Trained on other tasks (Table 5).
+    other = [
+      b
+      for b in list(methods)[:i]
+      if "@" in a + b and methods[a].keys() != methods[b].keys()
+    ]
+    for b in dict.fromkeys([*BASELINES[:earlier], origin, *other]):
+      if b in methods and b != a and (b, a) not in asked:
+        asked.add((a, b))
+        yield a, b

@@ -32,10 +32,15 @@ Rows = list[list[str]]  # the header first
 
 
 def method_name(method: str) -> str:
-  """Writes a method for people: "single->multi" as "Single→Multi"."""
-  parts = method.split("+")[0].split("->")
-  options = [f" +{option}" for option in method.split("+")[1:]]
-  return "".join(["→".join(p[:1].upper() + p[1:] for p in parts), *options])
+  """Writes a method for people: "single->multi" as "Single→Multi".
+
+  A variant's name follows: "multi@lambda_0" as "Multi, lambda 0".
+  """
+  stages, _, variant = method.partition("@")
+  chain, *options = stages.split("+")
+  name = "→".join(p[:1].upper() + p[1:] for p in chain.split("->"))
+  name += "".join(f" +{option}" for option in options)
+  return f"{name}, {variant.replace('_', ' ')}" if variant else name
 
 
 def column_name(column: str) -> str:
@@ -115,7 +120,11 @@ def stars(results: Mapping) -> dict[tuple[str, str], str]:
   The larger corrected p of the two bootstrap tests counts, and the mean has to
   be above both. Empty where a baseline is missing.
   """
-  tests = [t for t in results.get("tests", ()) if t["test"] == stats.TESTS[0]]
+  tests = [
+    test
+    for test in results.get("tests", ())
+    if test["test"] == stats.TESTS[0] and test["b"] in stats.BASELINES
+  ]
   ps: dict[tuple[str, str], dict[str, float]] = {}
   for test in tests:
     a, b = (stats.scores(results, test[s], test["task"]) for s in "ab")

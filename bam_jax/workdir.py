@@ -37,6 +37,8 @@ FREE = (
   "tasks_file",  # own_tasks has what it says, wherever it is
   "trials",
   "trials_at_once",
+  # Of runs of their own; see `Workdir.check`.
+  "variants",
   "wnli",
 )
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
@@ -134,8 +136,11 @@ class Workdir:
       ValueError: it was made with other settings, or cannot be written.
     """
     self.check(config)
+    asked = config.to_dict()
+    # Those of before stay, so that one left out and put in again is the same.
+    asked["variants"] = self.variants() | asked["variants"]
     made = {
-      "config": config.to_dict(),
+      "config": asked,
       "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
       "commit": commit(),
     }
@@ -151,6 +156,11 @@ class Workdir:
   def file(self) -> Path:
     """W/config.json."""
     return self.path / "config.json"
+
+  def variants(self) -> dict[str, dict]:
+    """Returns all variants that were ever asked for here, as they were."""
+    found = read_json(self.file).get("config", {}).get("variants", {})
+    return found if isinstance(found, dict) else {}
 
   @contextlib.contextmanager
   def lock(self) -> Iterator[None]:
@@ -224,6 +234,11 @@ class Workdir:
         f"{self.file} is not a config of bam_jax; take another --workdir"
       )
     before, now = shaping(was["config"]), shaping(config.to_dict())
+    there, asked = self.variants(), config.to_dict()["variants"]
+    # More of them may come, but those that are there may have runs.
+    for name in there.keys() & asked.keys():
+      for found, given in ((before, there), (now, asked)):
+        found |= flatten({"variants": {name: given[name]}})
     # A key that this version added or dropped counts as a difference too.
     differ = [
       f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"

@@ -5,6 +5,9 @@ The defaults are the paper's (Clark et al. 2019, section 4); where the paper is
 silent they are BERT's. Nothing in bam_jax has a default of its own.
 """
 
+from collections.abc import Callable, Sequence
+import difflib
+
 from ml_collections import ConfigDict
 
 
@@ -20,8 +23,12 @@ def base() -> ConfigDict:
   c.tasks_file = ""
   c.own_tasks = ConfigDict()  # what it says; read from it, never typed
   # Comma-separated chains of `single` and `multi`; `a->b` means that a's models
-  # teach b. `+finetune` continues each task alone from the last model.
+  # teach b. `+finetune` continues each task alone from the last model. `@name`
+  # at the end trains the last of these stages with a variant of the settings.
   c.methods = "single,multi,single->multi"
+  # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
+  # they are made in a config file, see configs/paper.py.
+  c.variants = ConfigDict()
   # all, or one stage alone: train, teach, evaluate, predict, report.
   c.stage = "all"
   # Trials (seeds) per run: seed, seed + 1, ...
@@ -206,3 +213,29 @@ def with_tasks(c: ConfigDict, arg: str) -> ConfigDict:
   if arg:
     c.tasks = arg
   return c
+
+
+def part_of(
+  arg: str, parts: Sequence[Callable], what: str, example: str
+) -> tuple[Callable, str]:
+  """Returns the part that "part,task,task,..." names, and the tasks.
+
+  Args:
+    arg: of --config, after the colon.
+    parts: what there is, by the names of the functions.
+    what: a part is called in the error.
+    example: of --config.
+
+  Raises:
+    ValueError: no such part.
+  """
+  name, _, tasks = arg.partition(",")
+  known = {part.__name__: part for part in parts}
+  if name not in known:
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(
+      f"{what} {name!r} is none of {', '.join(known)}{hint}; type "
+      f"--config={example}"
+    )
+  return known[name], tasks

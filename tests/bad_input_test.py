@@ -136,9 +136,7 @@ CASES = [
   Case("word", "'rte' is not a flag", "rte"),
   Case("config", "did you mean configs/quickstart.py?", config="quickstrt.py"),
   Case("config-none", "no config file ''", config=""),
-  Case(
-    "config-part", "ablation 'x' is none of", config="configs/ablations.py:x"
-  ),
+  Case("config-part", "study 'x' is none of", config="configs/paper.py:x"),
   Case("config-file", "README.md", config="README.md"),
   Case(
     "copies",

@@ -3,14 +3,13 @@
 import ast
 import importlib
 from pathlib import Path
-import re
 
 import pytest
 
 from bam_jax import checks
 from bam_jax.experiment import Experiment
 from bam_jax.workdir import Workdir, flatten
-from configs import ablations, bam_reference, common, glue_bam
+from configs import bam_reference, common, glue_bam
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(
@@ -25,8 +24,8 @@ def leaves(config) -> dict:
 
 
 def load(name: str, arg: str):
-  if name == "ablations":
-    arg = f"lambda_0,{arg}" if arg else "lambda_0"
+  if name == "paper":
+    arg = f"table1,{arg}" if arg else "table1"
   return importlib.import_module(f"configs.{name}").get_config(arg)
 
 
@@ -117,23 +116,3 @@ def test_the_defaults_are_the_papers():
   assert (c.optim.warmup, c.max_length, c.head_dropout) == (0.1, 128, 0.1)
   assert (c.teacher.schedule, c.loss.reduction) == ("linear", "sum")
   assert (c.optim.bias_correction, c.optim.clip) == (False, 1.0)
-
-
-def test_each_ablation_takes_away_its_part_alone():
-  whole = leaves(glue_bam.get_config()) | {"methods": "single->multi"}
-  found = {
-    part: {
-      k: v
-      for k, v in leaves(ablations.get_config(part)).items()
-      if v != whole[k]
-    }
-    for part in ablations.PARTS
-  }
-  assert found == {
-    "no_layer_rates": {"multi.layer_decay": 1.0},
-    "no_task_sampling": {"sampling.kind": "proportional"},
-    "lambda_0": {"teacher.schedule": "constant", "teacher.value": 0.0},
-    "lambda_half": {"teacher.schedule": "constant"},
-  }
-  with pytest.raises(ValueError, match=re.escape("did you mean lambda_0?")):
-    ablations.get_config("lambda_1")

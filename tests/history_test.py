@@ -105,10 +105,10 @@ def test_patience_leaves_what_was_logged():
   ]
   run = type("Run", (), {"name": "multi.x", "kind": "multi", "teachers": ()})
   made = {"multi.x": rows}
-  (found,) = history.schedules_of(config, [run], made)
+  (found,) = history.schedules_of(lambda _: config, [run], made)
   assert found[1]["step"] == list(range(30))
   config.select.patience = 2
-  assert list(history.schedules_of(config, [run], made)) == [
+  assert list(history.schedules_of(lambda _: config, [run], made)) == [
     (
       "multi",
       {"run": "multi.x", "step": [9, 19, 29]}

@@ -57,8 +57,8 @@ def ran(*args) -> subprocess.CompletedProcess:
     ([QUICK, "--wrokdir=W"], "no flag --wrokdir"),
     ([QUICK, "--workdir=W", "rte"], "'rte' is not a flag; see --help"),
     (
-      ["--config=configs/ablations.py:lambda_1", "--workdir=W"],
-      "did you mean lambda_0?",
+      ["--config=configs/paper.py:tabel4", "--workdir=W"],
+      "did you mean table4?",
     ),
   ],
 )

@@ -10,7 +10,7 @@ TASKS = ("rte", "mrpc", "cola")
 
 
 def runs_of(method, tasks=TASKS, outside=()):
-  return plan([method], tasks, outside=outside)[method]
+  return plan([method], tasks, outside=outside, subsets={})[method]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,10 @@ def test_finetune_starts_where_the_method_ends_and_has_no_teacher():
 
 def test_methods_share_equal_runs_and_no_others():
   methods = plan(
-    ["single", "single->multi", "multi", "multi->multi"], TASKS, outside=()
+    ["single", "single->multi", "multi", "multi->multi"],
+    TASKS,
+    outside=(),
+    subsets={},
   )
   names = [run.name for runs in methods.values() for run in runs]
   runs = {run for runs in methods.values() for run in runs}
@@ -116,4 +119,4 @@ def test_no_such_method_is_told_the_nearest(method, hint):
 @pytest.mark.parametrize("methods", [[], ["multi", "multi"]])
 def test_methods_are_named_once_and_at_least_one(methods):
   with pytest.raises(ValueError, match="name each once"):
-    plan(methods, TASKS, outside=())
+    plan(methods, TASKS, outside=(), subsets={})

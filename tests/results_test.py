@@ -38,7 +38,7 @@ def trained(path, trials=10, split="validation", kept=METHODS):
   """A working directory as it is after training, and its experiment."""
   workdir = Workdir(path)
   tasks = get_tasks(TASKS)
-  methods = plan(METHODS, TASKS, outside=())
+  methods = plan(METHODS, TASKS, outside=(), subsets={})
   runs = [run for runs in methods.values() for run in runs]
   for run in runs:
     method = run.name.split(".")[0]
