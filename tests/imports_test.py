@@ -45,6 +45,7 @@ MIDDLE = {
   "checkpoint": frozenset({"distributed"}),
   "workdir": frozenset({"distributed"}),
   "families": frozenset({"bert"}),
+  "flops": frozenset({"bert"}),
   "weights": frozenset({"bert", "families"}),
   "hf": frozenset({"bert", "families", "weights", "data.hub"}),
   "multitask": frozenset({"bert"}),
