@@ -9,13 +9,13 @@ import numpy as np
 
 from bam_jax import sharding, teach
 from bam_jax.data import pipeline, sampling
-from bam_jax.experiment import Experiment
+from bam_jax.lineage import Lineage
 from bam_jax.plan import OUTSIDE, Run
 from bam_jax.tasks import Task, get_tasks
 
 
 @dataclasses.dataclass
-class Lessons(Experiment):
+class Lessons(Lineage):
   """The batches of the runs of an experiment."""
 
   def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
@@ -96,12 +96,12 @@ class Lessons(Experiment):
       if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
     ]
 
-  def metadata(self, name: str, task: Task) -> dict[str, Any]:
+  def metadata(self, name: str, task: Task, seed: int) -> dict[str, Any]:
     """Returns what a teacher's logits of a task must have been made with."""
     teacher = next(run for run in self.runs if run.name == name)
     return teach.metadata(
       self.corpus.taught(task),
-      teacher=self.settings_hash(teacher),
+      teacher=self.content(teacher, seed),
       tokenizer=self.encoder[2].digest,
       shared=self.shared(task),
     )
@@ -122,7 +122,13 @@ class Lessons(Experiment):
         rows=self.corpus.rows(task),
         shared=self.shared(task),
       )
-    paths = [self.workdir.teacher(name, task.name, seed) for seed in seeds]
     return teach.read(
-      task, rows, paths=paths, metadata=self.metadata(name, task)
+      task,
+      rows,
+      made={
+        self.workdir.teacher(name, task.name, seed): self.metadata(
+          name, task, seed
+        )
+        for seed in seeds
+      },
     )

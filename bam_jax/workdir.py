@@ -33,6 +33,7 @@ FREE = (
   "mesh",
   "methods",
   "remat",
+  "reuse",
   "stage",
   "trials",
   "trials_at_once",
@@ -141,9 +142,11 @@ class Workdir:
       write_json(self.file, made)
     except OSError as error:
       raise unwritable(self.path, error) from error
-    # A command that was killed while it deleted states does not come by again.
-    for gone in self.path.glob("runs/*/checkpoints/discarded"):
-      shutil.rmtree(gone, ignore_errors=True)
+    # A command that was killed while it deleted states, or took trials over,
+    # does not come by again.
+    for left in ("discarded", "taking-*"):
+      for gone in self.path.glob(f"runs/*/checkpoints/{left}"):
+        shutil.rmtree(gone, ignore_errors=True)
 
   @property
   def file(self) -> Path:

@@ -25,6 +25,10 @@ def base() -> ConfigDict:
   # Trials trained together by vmap. Costs memory; gains nothing on a CPU.
   c.trials_at_once = 1
   c.seed = 0
+  # Other working directories, with commas between them: a trial that is
+  # finished there, of the very same settings, data, encoder and teachers, is
+  # taken over and not trained again.
+  c.reuse = ""
   # Caps the steps of every run; the schedules scale to the cap. 0 = no cap.
   c.max_steps = 0
 
