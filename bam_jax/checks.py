@@ -9,7 +9,7 @@ from collections.abc import Callable
 import difflib
 from typing import Any
 
-from bam_jax import schedules, sharding
+from bam_jax import schedules, sharding, tracing
 from bam_jax.checkpoint import load_params
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
@@ -24,7 +24,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 1 <= n < BOUND,
     (
       "trials",
-      "trials_at_once",
       "encoder_every",
       "eval_batch_size",
       "log_every",
@@ -37,6 +36,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 0 <= n < BOUND,
     (
       "max_steps",
+      "trials_at_once",
       "seed",
       "encoder_layers",
       "eval_every",
@@ -146,6 +146,7 @@ def settings(experiment: Experiment) -> None:
       hint = f"; did you mean {near[0]}?" if near else ""
       raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
   selection(experiment)
+  tracing.span(c.profile)
   for words, (allowed, keys) in RANGES.items():
     for key in keys:
       if not allowed(value := lookup(c, key)):

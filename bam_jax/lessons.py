@@ -1,6 +1,6 @@
 """What a run trains on: its batches, with the teachers' logits in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -18,19 +18,21 @@ from bam_jax.tasks import Task, get_tasks
 class Lessons(Lineage):
   """The batches of the runs of an experiment."""
 
-  def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
-    """Plans the steps of some trials of a run."""
+  def order(self, run: Run, sizes: dict[str, int]) -> Callable[..., np.ndarray]:
+    """Returns what draws the examples of a trial by its seed: i32[steps, B].
+
+    Args:
+      run: the run.
+      sizes: training rows of each of its tasks, swapped copies included.
+    """
     c, settings = self.config, self.config[run.kind]
-    tasks = get_tasks(run.tasks)
-    features = [self.corpus.train(task) for task in tasks]
-    sizes = dict(zip(run.tasks, map(len, features), strict=True))
-    copies, weights = self.mixture(run, sizes)
+    copies, _ = self.mixture(run, sizes)
     pooled = sum(sizes[name] * copies[name] for name in run.tasks)
     steps = sampling.count_steps(
       pooled, batch_size=settings.batch_size, epochs=settings.epochs
     )
     steps = min(steps, c.max_steps) if c.max_steps else steps
-    order = functools.partial(
+    return functools.partial(
       sampling.train_order,
       tuple(sizes.values()),
       kind=c.sampling.kind,
@@ -40,22 +42,42 @@ class Lessons(Lineage):
       batch_size=settings.batch_size,
       steps=steps,
     )
-    pools = {}
+
+  def batches(
+    self, run: Run, seeds: Sequence[int], *, taught: bool = True
+  ) -> pipeline.TrialBatches:
+    """Plans the steps of some trials of a run.
+
+    Args:
+      run: the run.
+      seeds: of the trials.
+      taught: False leaves the teachers out, who may not be trained yet: the
+        shapes are the same.
+    """
+    c, tasks = self.config, get_tasks(run.tasks)
+    features = [self.corpus.train(task) for task in tasks]
+    sizes = dict(zip(run.tasks, map(len, features), strict=True))
+    _, weights = self.mixture(run, sizes)
+    order, pools = self.order(run, sizes), {}
     for seed in seeds:
-      teachers = self.teacher_seeds(seed)
+      teachers = self.teacher_seeds(seed) if taught else ()
       if teachers not in pools:
         data = [
           pipeline.TaskData(
-            task.name, rows, task.classes, self.teacher(run, task, teachers)
+            task.name,
+            rows,
+            task.classes,
+            self.teacher(run, task, teachers) if teachers else None,
           )
           for task, rows in zip(tasks, features, strict=True)
         ]
         pools[teachers] = pipeline.join(
           data, weights=[weights[name] for name in run.tasks]
         )
-    mine = [pools[self.teacher_seeds(seed)] for seed in seeds]
+    mine = [pools[self.teacher_seeds(seed) if taught else ()] for seed in seeds]
     orders = np.stack([order(seed=seed) for seed in seeds])
-    self.check_all_seen(run, mine[0].task[orders[orders >= 0]], steps)
+    seen = mine[0].task[orders[orders >= 0]]
+    self.check_all_seen(run, seen, orders.shape[1])
     return pipeline.TrialBatches(
       mine,
       orders,

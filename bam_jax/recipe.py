@@ -14,6 +14,7 @@ import jax
 from bam_jax import (
   checks,
   distributed,
+  memory,
   predict,
   report,
   results,
@@ -59,13 +60,16 @@ class Recipe(Scoring):
     were finished: alone, the others would not end in the same bits.
     """
     at_once = self.config.trials_at_once
+    most = at_once or len(self.seeds)
     left = [s for s in self.seeds if not self.workdir.finished(run.name, s)]
     found: list[Sequence[int]] = []
     for first, last in self.workdir.begun(run.name):
       group = range(first, last + 1)
-      if len(group) <= at_once and set(group) <= set(self.seeds):
+      if len(group) <= most and set(group) <= set(self.seeds):
         found.append(group)
         left = [s for s in left if s not in group]
+    if left and not at_once:
+      at_once = memory.trials_at_once(self, run, len(left))
     # Only neighbours are trained together: a directory is named after the ends.
     while left:
       size = 1
@@ -95,6 +99,7 @@ class Recipe(Scoring):
         writer=writer,
         stop=self.stop,
         evaluate=functools.partial(self.headlines, run),
+        profile=directory / "profile",
       )
     except train.NotFinite as error:
       raise train.NotFinite(

@@ -32,6 +32,7 @@ FREE = (
   "log_every",
   "mesh",
   "methods",
+  "profile",
   "remat",
   "reuse",
   "stage",

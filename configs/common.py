@@ -22,7 +22,8 @@ def base() -> ConfigDict:
   c.stage = "all"
   # Trials (seeds) per run: seed, seed + 1, ...
   c.trials = 1
-  # Trials trained together by vmap. Costs memory; gains nothing on a CPU.
+  # Trials trained together by vmap. Costs memory; gains nothing on a CPU. 0, or
+  # on the command line auto: as many as the device's memory holds.
   c.trials_at_once = 1
   c.seed = 0
   # Other working directories, with commas between them: a trial that is
@@ -189,6 +190,9 @@ def base() -> ConfigDict:
   c.eval_batch_size = 128
   # Steps between reads of the device's metrics (metrics.jsonl, progress).
   c.log_every = 10
+  # START:STOP: steps of every run, counted from 0, whose trace is written into
+  # W/runs/RUN/profile for XProf and Perfetto; "" = none.
+  c.profile = ""
   # Steps between checkpoints from which a stopped run goes on.
   c.checkpoint_every = 500
   return c

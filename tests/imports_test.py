@@ -28,6 +28,7 @@ RECORDS = frozenset({"experiment", "results", "report", "records"})
 DATA = frozenset({"tasks", "data.features"})
 MIDDLE = {
   "data.features": frozenset({"data.tokenizer"}),
+  "tracing": frozenset({"writer"}),
   "multibootstrap": frozenset({"bootstrap"}),
   "effects": frozenset({"bootstrap"}),
   "stats": frozenset({"bootstrap", "effects", "multibootstrap"}),
@@ -59,6 +60,8 @@ RECIPE = STAGE | {
   "lineage",
   "lessons",
   "reuse",
+  "memory",
+  "forecast",
   "scoring",
   "results",
   "checks",
@@ -77,6 +80,8 @@ LAYERS = {
   "lineage": LEAVES | set(MIDDLE) | {"experiment"},
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "lineage", "teach"},
   "reuse": LEAVES | set(MIDDLE) | {"lineage", "lessons"},
+  "memory": LEAVES | set(MIDDLE) | {"lessons", "train"},
+  "forecast": STAGE | {"checks", "lessons", "memory", "reuse", "train"},
   "scoring": STAGE | {"lessons", "train"},
   "results": LEAVES | {"experiment", "multibootstrap", "stats", "workdir"},
   "checks": LEAVES | set(MIDDLE) | {"experiment"},

@@ -235,6 +235,7 @@ class Run:
         ),
         stop=stop,
         evaluate=None,
+        profile=self.path / "profile",
       )[0]
     finally:
       checkpoints.close()
