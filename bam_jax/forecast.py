@@ -209,9 +209,9 @@ def show(config: ConfigDict, workdir: Workdir) -> None:
   for note in dict.fromkeys(note for cost in costs for note in cost.notes):
     say(f"not taken: {note}")
   say(
-    f"{amount(left)}FLOPs are left. Counted are the useful ones of training and "
-    "teaching, a multiplication and an addition as two, by the lengths of up "
-    f"to {SAMPLE} rows of each task."
+    f"{amount(left)}FLOPs are left. Counted are the useful ones of training "
+    "and teaching, a multiplication and an addition as two, by the lengths of "
+    f"up to {SAMPLE} rows of each task."
   )
   say(words)
 
@@ -226,8 +226,8 @@ def estimate(forecast: Forecast, costs: list[Cost]) -> tuple[float, str]:
   speed, trials = known(forecast, costs)
   if speed:
     return speed, (
-      f"Time: at {amount(speed)}FLOP/s, as {trials} trials took that were "
-      f"trained here; {more}"
+      f"Time: at {amount(speed)}FLOP/s, the speed of the "
+      f"{several(trials, 'trial')} that were trained here; {more}"
     )
   if not distributed.alone():
     return 0.0, (
@@ -239,8 +239,8 @@ def estimate(forecast: Forecast, costs: list[Cost]) -> tuple[float, str]:
     forecast, most.run, forecast.samples, at_most=max(most.waiting, 1)
   )
   return speed, (
-    f"Time: at {amount(speed)}FLOP/s, as {steps} steps of {trials} trials of "
-    f"{most.run.name} took just now; {more}"
+    f"Time: at {amount(speed)}FLOP/s, the speed of {several(steps, 'step')} "
+    f"of {several(trials, 'trial')} of {most.run.name} just now; {more}"
   )
 
 
@@ -268,7 +268,7 @@ def table(costs: list[Cost], trials: int, speed: float) -> rich.table.Table:
     speed: FLOP/s; 0 = not known.
   """
   made = rich.table.Table(
-    title=f"Runs in order, {trials} trials each",
+    title=f"Runs in order, {several(trials, 'trial')} each",
     title_justify="left",
     show_footer=True,
     box=rich.table.box.SIMPLE_HEAD,
@@ -284,7 +284,7 @@ def table(costs: list[Cost], trials: int, speed: float) -> rich.table.Table:
   made.add_column("FLOPs", whole, justify="right", no_wrap=True)
   if speed:
     total = span(sum(cost.left for cost in costs) / speed)
-    made.add_column("Left", total, justify="right", no_wrap=True)
+    made.add_column("Time", total, justify="right", no_wrap=True)
   for cost in costs:
     run, time = cost.run, [span(cost.left / speed)] if speed else []
     every = len(run.tasks) > 2 and set(run.tasks) == tasks
@@ -315,6 +315,11 @@ def amount(number: float) -> str:
     if number >= 10**power:
       return f"{number / 10**power:.3g} {letter}"
   return f"{number:.3g} "
+
+
+def several(count: int, thing: str) -> str:
+  """Returns "1 trial" or "3 trials"."""
+  return f"{count} {thing}" + ("s" if count != 1 else "")
 
 
 def span(seconds: float) -> str:

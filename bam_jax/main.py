@@ -166,7 +166,7 @@ def automatic(argv: Sequence[str]) -> list[str]:
   """
   key, found = "config.trials_at_once", list(argv)
   for i, arg in enumerate(found):
-    name, equals, value = arg.partition("=")
+    name, _, value = arg.partition("=")
     if name.lstrip("-") == key and value == "auto":
       found[i] = f"{name}=0"
     elif arg == "auto" and found[i - 1].lstrip("-") == key:

@@ -21,7 +21,7 @@ STEPS, SECONDS = 4, 20.0
 def measured(
   lessons: Lessons, run: Run, samples: Mapping[str, Features], *, at_most: int
 ) -> tuple[float, int, int]:
-  """Returns the useful FLOP/s of a run's steps, how many and of how many trials.
+  """Returns the useful FLOP/s of steps of a run, their number and trials.
 
   The sampled rows stand for all rows, random parameters for trained ones.
 
