@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 import contextlib
+import functools
 from pathlib import Path
 import re
 from typing import Any
@@ -87,6 +88,7 @@ def counted(step: Callable) -> Callable:
   """
   known = 0
 
+  @functools.wraps(step)
   def one(state: Any, batch: Any) -> Any:
     nonlocal known
     found = step(state, batch)
