@@ -301,10 +301,11 @@ def _read(path: Path, device: jax.Device) -> tuple[Any, dict[str, Any]]:
     )
 
 
-def verify(path: Path) -> None:
+def verify(path: Path) -> dict[str, Any]:
   """Reads a checkpoint and holds it against its fingerprint and its seal.
 
-  Nothing need be known of what it holds, and nothing on disk is changed.
+  Nothing need be known of what it holds, and nothing on disk is changed. What
+  comes back is its meta.
 
   Args:
     path: of one state, training-FIRST-LAST/STEP, or of parameters, seed-K.
@@ -317,7 +318,29 @@ def verify(path: Path) -> None:
     device = jax.local_devices(backend="cpu")[0]
   except RuntimeError:  # JAX_PLATFORMS leaves it out
     device = jax.local_devices()[0]
-  _read(path.absolute(), device)
+  return _read(path.absolute(), device)[1]
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+  """Returns what was noted of a checkpoint, its arrays unread.
+
+  Args:
+    path: as for `verify`.
+
+  Raises:
+    Damaged: it cannot be read, or was changed.
+  """
+  _hush()
+  try:
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+      args = ocp.args.Composite(meta=ocp.args.JsonRestore())
+      meta = dict(checkpointer.restore(path.absolute(), args)["meta"])
+  # Orbax and what is below it raise a dozen types for a damaged file.
+  except Exception as error:
+    raise Damaged(f"{path} cannot be read ({first_line(error)})") from error
+  if meta.get("seal") != _seal(meta):
+    raise Damaged(f"{path}/meta was changed after it was written")
+  return meta
 
 
 def load_params(path: Path) -> tuple[Any, dict[str, Any]]:

@@ -11,10 +11,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bam_jax import schedules, sharding, variants
+from bam_jax import schedules, sharding, tracing, variants
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE
+from bam_jax.starts import Starts
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
 # Whole numbers that JAX and NumPy hold on every machine are below it.
@@ -25,7 +26,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 1 <= n < BOUND,
     (
       "trials",
-      "trials_at_once",
       "encoder_every",
       "eval_batch_size",
       "log_every",
@@ -38,6 +38,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 0 <= n < BOUND,
     (
       "max_steps",
+      "trials_at_once",
       "seed",
       "encoder_layers",
       "eval_every",
@@ -94,7 +95,7 @@ WORDS = {
 }
 
 
-def check(experiment: Experiment) -> None:
+def check(experiment: Starts) -> None:
   """Checks the settings, then what they name.
 
   Args:
@@ -163,6 +164,7 @@ def values(c: ConfigDict) -> None:
       near = difflib.get_close_matches(got, words, n=1)
       hint = f"; did you mean {near[0]}?" if near else ""
       raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
+  tracing.span(c.profile)
   for words, (allowed, keys) in RANGES.items():
     for key in keys:
       if not allowed(value := lookup(c, key)):
@@ -239,7 +241,7 @@ def batches(experiment: Experiment) -> None:
       )
 
 
-def encoder(experiment: Experiment) -> None:
+def encoder(experiment: Starts) -> None:
   """Reads the encoder and its tokenizer, and the run that it starts from."""
   if experiment.config.encoder == "scratch":
     experiment.scratch(experiment.config.scratch.vocab_size, 0)

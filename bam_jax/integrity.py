@@ -13,11 +13,12 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax import records, report, results
-from bam_jax.checkpoint import Damaged, load_params, verify
+from bam_jax.checkpoint import Damaged, load_params, read_meta, verify
 from bam_jax.data import builders, shards
 from bam_jax.data.features import load_tokenizer
 from bam_jax.experiment import Experiment
 from bam_jax.findings import Finding, Level, one_line
+from bam_jax.lineage import Lineage, differences
 from bam_jax.plan import Run
 from bam_jax.records import AGAIN
 from bam_jax.workdir import Workdir, commit, read_json
@@ -198,7 +199,7 @@ def data(workdir: Workdir, experiment: Experiment | None) -> Iterator[Finding]:
         yield Finding(Level.PROBLEM, "features", one_line(error))
       advance(1)
     for path in logits:
-      wrong = _logits(path, experiment)
+      wrong = _logits(path, workdir, experiment)
       if wrong:
         yield Finding(Level.PROBLEM, "teacher logits", wrong)
       taught += not wrong
@@ -218,14 +219,29 @@ def data(workdir: Workdir, experiment: Experiment | None) -> Iterator[Finding]:
       yield Finding(Level.PROBLEM, "tokenizer", text)
 
 
-def _logits(path: Path, experiment: Experiment | None) -> str:
-  """Says what is wrong with teacher logits: digests, rows, settings."""
+def _other_settings(experiment: Experiment, name: str, made_of: Mapping) -> str:
+  """Says how the settings of a trial differ from those of the config."""
+  there = {k: v for k, v in made_of.items() if k.startswith("settings.")}
+  lineage = Lineage(experiment.config, experiment.workdir)
+  here = [lineage.shaped(run) for run in lineage.runs if run.name == name]
+  return differences(there, here[0]) if here else ""
+
+
+def _logits(path: Path, workdir: Workdir, experiment: Experiment | None) -> str:
+  """Says what is wrong with teacher logits: digests, rows, maker."""
   name = path.parents[1].name
-  known = {run.name: run for run in experiment.runs} if experiment else {}
   expected = {}
-  if name in known:
-    expected["teacher"] = experiment.settings_hash(known[name])
   try:
+    # Another trial may lie there by now than the one that taught.
+    trial = workdir.run(name) / "checkpoints" / path.name
+    if trial.is_dir() and "content" in (meta := read_meta(trial)):
+      expected["teacher"] = meta["content"]
+      differ = experiment and _other_settings(experiment, name, meta["made_of"])
+      if differ:
+        return (
+          f"{path} was made by a trial of other settings: {differ}; delete "
+          f"{workdir.run(name)} and it, and {AGAIN}"
+        )
     _, logits = builders.read_logits(path, expected=expected)
   except (ValueError, OSError) as error:
     return one_line(error)
@@ -283,6 +299,7 @@ def leftovers(workdir: Workdir) -> Iterator[Finding]:
     "runs/*/*.tmp",
     "runs/*/checkpoints/*orbax-checkpoint-tmp*",
     "runs/*/checkpoints/discarded",
+    "runs/*/checkpoints/taking-*",
     "runs/*/checkpoints/training-*/*orbax-checkpoint-tmp*",
     "runs/*/checkpoints/training-*/damaged-*",
     "data/*/.*",

@@ -1,6 +1,6 @@
 """What a run trains on: its batches, with the teachers' logits in them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 from typing import Any
@@ -9,29 +9,31 @@ import numpy as np
 
 from bam_jax import sharding, teach
 from bam_jax.data import pipeline, sampling
-from bam_jax.experiment import Experiment
+from bam_jax.lineage import Lineage
 from bam_jax.plan import OUTSIDE, Run
 from bam_jax.tasks import Task
 
 
 @dataclasses.dataclass
-class Lessons(Experiment):
+class Lessons(Lineage):
   """The batches of the runs of an experiment."""
 
-  def batches(self, run: Run, seeds: Sequence[int]) -> pipeline.TrialBatches:
-    """Plans the steps of some trials of a run."""
+  def order(self, run: Run, sizes: dict[str, int]) -> Callable[..., np.ndarray]:
+    """Returns what draws the examples of a trial by its seed: i32[steps, B].
+
+    Args:
+      run: the run.
+      sizes: training rows of each of its tasks, swapped copies included.
+    """
     c = self.settings(run)
     settings = c[run.kind]
-    tasks = self.tasks_of(run)
-    features = [self.corpus.train(task) for task in tasks]
-    sizes = dict(zip(run.tasks, map(len, features), strict=True))
-    copies, weights = self.mixture(run, sizes)
+    copies, _ = self.mixture(run, sizes)
     pooled = sum(sizes[name] * copies[name] for name in run.tasks)
     steps = sampling.count_steps(
       pooled, batch_size=settings.batch_size, epochs=settings.epochs
     )
     steps = min(steps, c.max_steps) if c.max_steps else steps
-    order = functools.partial(
+    return functools.partial(
       sampling.train_order,
       tuple(sizes.values()),
       kind=c.sampling.kind,
@@ -41,22 +43,42 @@ class Lessons(Experiment):
       batch_size=settings.batch_size,
       steps=steps,
     )
-    pools = {}
+
+  def batches(
+    self, run: Run, seeds: Sequence[int], *, taught: bool = True
+  ) -> pipeline.TrialBatches:
+    """Plans the steps of some trials of a run.
+
+    Args:
+      run: the run.
+      seeds: of the trials.
+      taught: False leaves the teachers out, who may not be trained yet: the
+        shapes are the same.
+    """
+    c, tasks = self.settings(run), self.tasks_of(run)
+    features = [self.corpus.train(task) for task in tasks]
+    sizes = dict(zip(run.tasks, map(len, features), strict=True))
+    _, weights = self.mixture(run, sizes)
+    order, pools = self.order(run, sizes), {}
     for seed in seeds:
-      teachers = self.teacher_seeds(seed)
+      teachers = self.teacher_seeds(seed) if taught else ()
       if teachers not in pools:
         data = [
           pipeline.TaskData(
-            task.name, rows, task.classes, self.teacher(run, task, teachers)
+            task.name,
+            rows,
+            task.classes,
+            self.teacher(run, task, teachers) if teachers else None,
           )
           for task, rows in zip(tasks, features, strict=True)
         ]
         pools[teachers] = pipeline.join(
           data, weights=[weights[name] for name in run.tasks]
         )
-    mine = [pools[self.teacher_seeds(seed)] for seed in seeds]
+    mine = [pools[self.teacher_seeds(seed) if taught else ()] for seed in seeds]
     orders = np.stack([order(seed=seed) for seed in seeds])
-    self.check_all_seen(run, mine[0].task[orders[orders >= 0]], steps)
+    seen = mine[0].task[orders[orders >= 0]]
+    self.check_all_seen(run, seen, orders.shape[1])
     return pipeline.TrialBatches(
       mine,
       orders,
@@ -98,12 +120,12 @@ class Lessons(Experiment):
       if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
     ]
 
-  def metadata(self, name: str, task: Task) -> dict[str, Any]:
+  def metadata(self, name: str, task: Task, seed: int) -> dict[str, Any]:
     """Returns what a teacher's logits of a task must have been made with."""
     teacher = next(run for run in self.runs if run.name == name)
     return teach.metadata(
       self.corpus.taught(task),
-      teacher=self.settings_hash(teacher),
+      teacher=self.content(teacher, seed),
       tokenizer=self.encoder[2].digest,
       shared=self.shared(task),
     )
@@ -128,7 +150,13 @@ class Lessons(Experiment):
         rows=self.corpus.rows(task),
         shared=self.shared(task),
       )
-    paths = [self.workdir.teacher(name, task.name, seed) for seed in seeds]
     return teach.read(
-      task, rows, paths=paths, metadata=self.metadata(name, task)
+      task,
+      rows,
+      made={
+        self.workdir.teacher(name, task.name, seed): self.metadata(
+          name, task, seed
+        )
+        for seed in seeds
+      },
     )

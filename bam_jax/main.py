@@ -11,6 +11,10 @@ with teacher annealing, evaluates them and prints the comparison.
 Any key of configs/common.py can be set by --config.KEY=VALUE. Running the same
 command again goes on where the last one stopped.
 
+Add --dry_run to see first what would be done: the runs in order, what of them
+is finished here or would be taken from the studies of --config.reuse, their
+FLOPs and an estimate of the time. Nothing is trained and nothing is written.
+
 Several processes, each with its own devices, run one job when all are started
 with the same command and all see the same workdir: under SLURM, on a TPU pod or
 in a Kubernetes JobSet they find each other, elsewhere by
@@ -42,6 +46,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string(
   "workdir", None, "Where everything is written; made if it is not there."
+)
+_DRY_RUN = flags.DEFINE_bool(
+  "dry_run", False, "Only tell what would be run, and what it would cost."
 )
 _COORDINATOR = flags.DEFINE_string(
   "coordinator", None, "Of several processes: HOST:PORT of process 0."
@@ -79,7 +86,7 @@ def parse_flags(argv: Sequence[str]) -> list[str]:
     parts = __doc__.strip(), config_files(), config_keys()
     print("\n\n".join(filter(None, parts)))
     sys.exit(0)
-  argv = located(argv)
+  argv = automatic(located(argv))
   try:
     rest = flags.FLAGS(argv)
     if len(rest) > 1:
@@ -122,7 +129,7 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
   if isinstance(error, flags.UnrecognizedFlagError):
     return (
       f"no flag --{error.flagname}; there are --config, --workdir, "
-      "--coordinator, --processes and --process"
+      "--dry_run, --coordinator, --processes and --process"
     )
   given = flags_of(argv[1:])
   file, _, arg = given.get("config", "").partition(":")
@@ -151,6 +158,21 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
         f"--config.{key}={known[key]}"
       )
   return last_line(error)
+
+
+def automatic(argv: Sequence[str]) -> list[str]:
+  """Returns the arguments with the word for --config.trials_at_once=0 read.
+
+  The key is a number, and a config takes no word for one.
+  """
+  key, found = "config.trials_at_once", list(argv)
+  for i, arg in enumerate(found):
+    name, _, value = arg.partition("=")
+    if name.lstrip("-") == key and value == "auto":
+      found[i] = f"{name}=0"
+    elif arg == "auto" and found[i - 1].lstrip("-") == key:
+      found[i] = "0"
+  return found
 
 
 def flags_of(args: Sequence[str]) -> dict[str, str]:
@@ -268,7 +290,7 @@ def run(stop: Preemption) -> None:
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
-  from bam_jax import own_tasks, writer
+  from bam_jax import forecast, own_tasks, writer
   from bam_jax.recipe import execute
   from bam_jax.workdir import Workdir
 
@@ -277,7 +299,7 @@ def run(stop: Preemption) -> None:
   if config.tasks_file and not typed_tasks():
     config.tasks = ",".join(own_tasks.read(Path(config.tasks_file)))
   # A run, its repetition and its next trials compile the same programs.
-  if not jax.config.jax_compilation_cache_dir:
+  if not (_DRY_RUN.value or jax.config.jax_compilation_cache_dir):
     cache = Path(_WORKDIR.value).absolute() / "cache"
     jax.config.update("jax_compilation_cache_dir", str(cache))
   devices, processes = jax.devices(), ""
@@ -289,7 +311,11 @@ def run(stop: Preemption) -> None:
     f"{len(devices)} x {devices[0].device_kind}{processes}, jax "
     f"{jax.__version__}, {_WORKDIR.value}"
   )
-  execute(config, Workdir(Path(_WORKDIR.value)), stop)
+  workdir = Workdir(Path(_WORKDIR.value))
+  if _DRY_RUN.value:
+    forecast.show(config, workdir)
+  else:
+    execute(config, workdir, stop)
 
 
 if __name__ == "__main__":

@@ -4,22 +4,21 @@ Methods share every run that they have in common: the single-task models of
 `single` are the teachers of `single->multi`. What is finished is not redone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 from typing import Any
 
 import jax
-import numpy as np
 
 from bam_jax import (
   checks,
   distributed,
-  evaluate,
   glue_server,
-  predictions,
+  memory,
   report,
   results,
+  reuse,
   submission,
   teach,
   train,
@@ -27,22 +26,15 @@ from bam_jax import (
   welcome,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
-from bam_jax.lessons import Lessons
 from bam_jax.plan import Run, scored
-from bam_jax.tasks import Task
+from bam_jax.scoring import Scoring
 from bam_jax.workdir import Workdir, write_json
 from bam_jax.writer import CONSOLE, Writer, bar, say
 
 
 @dataclasses.dataclass
-class Recipe(Lessons):
-  """The stages, over the runs of an experiment.
-
-  Attributes:
-    stop: asked while training; True ends the run after saving.
-  """
-
-  stop: Callable[[], bool]
+class Recipe(Scoring):
+  """The stages, over the runs of an experiment."""
 
   def train(self, *, teaching: bool) -> list[Run]:
     """Trains every run that is not finished; returns those left waiting.
@@ -53,6 +45,7 @@ class Recipe(Lessons):
     """
     waiting = []
     for run in self.runs:
+      reuse.take(self, run, self.keep)
       for seeds in self.groups(run):
         if teaching:
           self.teach_for(run, seeds)
@@ -69,13 +62,16 @@ class Recipe(Lessons):
     were finished: alone, the others would not end in the same bits.
     """
     at_once = self.config.trials_at_once
+    most = at_once or len(self.seeds)
     left = [s for s in self.seeds if not self.workdir.finished(run.name, s)]
     found: list[Sequence[int]] = []
     for first, last in self.workdir.begun(run.name):
       group = range(first, last + 1)
-      if len(group) <= at_once and set(group) <= set(self.seeds):
+      if len(group) <= most and set(group) <= set(self.seeds):
         found.append(group)
         left = [s for s in left if s not in group]
+    if left and not at_once:
+      at_once = memory.trials_at_once(self, run, len(left))
     # Only neighbours are trained together: a directory is named after the ends.
     while left:
       size = 1
@@ -107,6 +103,7 @@ class Recipe(Lessons):
         writer=writer,
         stop=self.stop,
         evaluate=functools.partial(self.headlines, run),
+        profile=directory / "profile",
       )
     except train.NotFinite as error:
       raise train.NotFinite(
@@ -118,7 +115,15 @@ class Recipe(Lessons):
     finally:
       checkpoints.close()
     self.describe(run)
-    meta = [{"step": k, "seconds": writer.seconds / len(seeds)} for k in steps]
+    meta = [
+      {
+        "step": step,
+        "seconds": writer.seconds / len(seeds),
+        "content": self.content(run, seed),
+        "made_of": self.made_of(run, seed),
+      }
+      for step, seed in zip(steps, seeds, strict=True)
+    ]
     for trial, seed in enumerate(seeds):
       mine = jax.tree.map(lambda x: x[0], take(params, trial))
       save_params(self.workdir.params(run.name, seed), mine, meta[trial])
@@ -164,7 +169,7 @@ class Recipe(Lessons):
           task,
           rows,
           paths=[self.workdir.teacher(teacher.name, name, seed)],
-          metadata=self.metadata(teacher.name, task),
+          metadata=self.metadata(teacher.name, task, seed),
           width=self.width(teacher),
           batch_size=self.config.eval_batch_size,
           packing=self.config.data.packing,
@@ -173,117 +178,7 @@ class Recipe(Lessons):
         )
     return untrained
 
-  def asking(self, progress: Callable[[int], None]) -> Callable[[int], None]:
-    """Returns `progress` that also asks whether to stop."""
-
-    def advance(n: int) -> None:
-      progress(n)
-      if self.stop():
-        raise train.Stopped("stopped between two batches")
-
-    return advance
-
   # --- evaluation, prediction, report
-
-  def score(
-    self, run: Run, seed: int, params: Any, meta: Mapping[str, Any]
-  ) -> None:
-    """Scores one trial of a run on dev and records it.
-
-    One at a time, so that the numbers do not depend on which trials were
-    trained, or were left unscored, together.
-
-    Args:
-      run: the run.
-      seed: of the trial.
-      params: its parameters, [1, ...].
-      meta: what was noted when they were saved.
-    """
-    datasets = self.scored(run)
-    logits = self.forward(run, params, datasets, "evaluates")
-    entry: dict[str, Any] = {"scores": {}, "examples": {}, "warnings": []}
-    for task, split, rows in datasets:
-      mine = entry["scores"].setdefault(task.name, {})
-      answers = logits[task.name, split][0]
-      found = evaluate.scores(task, answers, rows.labels)
-      # The split that tables show has the bare names.
-      mine |= {f"{split}/{k}" if mine else k: v for k, v in found.items()}
-      entry["examples"].setdefault(task.name, len(rows))
-      if np.ptp(answers, axis=0).max() < 1e-6 and len(rows) > 1:
-        entry["warnings"].append(
-          f"{run.name} seed {seed} answers all {len(rows)} {task.name} {split} "
-          "rows alike: it has learnt nothing; try another rate or more steps"
-        )
-    for warning in entry["warnings"]:
-      say(warning)
-    entry |= {"step": meta["step"], "seconds": round(meta["seconds"], 1)}
-    with distributed.leader_first(f"{run.name} seed {seed} scored"):
-      if distributed.leader():
-        predictions.write(
-          predictions.path(self.workdir.run(run.name), seed),
-          {
-            (task.name, split): predictions.Predictions(
-              rows.index, logits[task.name, split][0], rows.labels
-            )
-            for task, split, rows in datasets
-          },
-        )
-        self.workdir.record(run.name, seed, entry)
-    shown = ", ".join(
-      f"{task.name} {entry['scores'][task.name][task.headline]:.1f}"
-      for task in self.tasks_of(run)
-    )
-    say(f"{run.name} seed {seed}: {shown}")
-
-  def scored(self, run: Run) -> list[tuple[Task, str, Any]]:
-    """Returns (task, split, rows) of all that a run is scored on."""
-    return [
-      (task, split, rows)
-      for task in self.tasks_of(run)
-      for split, rows in self.corpus.scored(task).items()
-    ]
-
-  def headlines(self, run: Run, params: Any) -> list[dict[str, float]]:
-    """Returns {task: headline score} of each trial, while it trains."""
-    datasets = {
-      task.name: (task, s, r) for task, s, r in self.scored(run)[::-1]
-    }
-    # Reversed, so that of a task's splits the one that tables show stays.
-    shown = [datasets[name] for name in run.tasks]
-    logits = self.logits(run, params, shown, progress=lambda n: None)
-    return [
-      {
-        task.name: evaluate.scores(
-          task, logits[task.name, split][trial], r.labels
-        )[task.headline]
-        for task, split, r in shown
-      }
-      for trial in range(len(jax.tree.leaves(params)[0]))
-    ]
-
-  def forward(
-    self, run: Run, params: Any, datasets: Sequence, text: str
-  ) -> dict[tuple[str, str], np.ndarray]:
-    """Returns the logits f32[R, N, C] of every (task, split), with a bar."""
-    total = sum(len(rows) for _, _, rows in datasets)
-    with bar(run.name, total, text=text) as progress:
-      return self.logits(run, params, datasets, progress=self.asking(progress))
-
-  def logits(
-    self, run: Run, params: Any, datasets: Sequence, *, progress: Callable
-  ) -> dict[tuple[str, str], np.ndarray]:
-    """Returns the logits f32[R, N, C] of every (task, split)."""
-    longest = max(rows.lengths.max() for _, _, rows in datasets)
-    return evaluate.evaluate(
-      self.model(run),
-      params,
-      datasets,
-      width=min(self.config.max_length, -(-int(longest) // 16) * 16),
-      batch_size=self.config.eval_batch_size,
-      packing=self.config.data.packing,
-      mesh=self.mesh,
-      progress=progress,
-    )
 
   def evaluate(self, *, again: bool) -> None:
     """Scores every finished trial that has no scores, or all `again`."""
@@ -368,6 +263,7 @@ def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
   """
   recipe = Recipe(config, workdir, stop)
   checks.check(recipe)
+  reuse.sources(recipe)
   with workdir.lock():
     run_stages(recipe)
 

@@ -30,7 +30,7 @@ def metadata(
 
   Args:
     taught: all training rows of a task.
-    teacher: hash of the settings that made the teacher.
+    teacher: hash of what made the teacher's trial.
     tokenizer: digest of the tokenizer.
     shared: what a student in another working directory has to share too: the
       fingerprint of the text, the label names and the holdout.
@@ -95,23 +95,22 @@ def read(
   task: Task,
   features: Features,
   *,
-  paths: Sequence[Path],
-  metadata: dict[str, Any],
+  made: Mapping[Path, dict[str, Any]],
 ) -> np.ndarray:
   """Returns the teacher's logits f32[N, C] of these rows; several are averaged.
 
   Args:
     task: the task.
     features: the student's training rows.
-    paths: the datasets of one or more teachers or trials.
-    metadata: from `metadata`; every dataset must have been made with the same.
+    made: the datasets of one or more teachers or trials, and what each must
+      have been made with: see `metadata`.
 
   Raises:
     IntegrityError: a dataset is damaged, made for something else, or lacks a
       row.
   """
   found = []
-  for path in paths:
+  for path, metadata in made.items():
     index, logits = builders.read_logits(path, expected=metadata)
     found.append(align(index, logits, features, path))
   return average(found, task)

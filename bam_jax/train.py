@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import sharding
+from bam_jax import sharding, tracing
 from bam_jax import state as states
 from bam_jax.checkpoint import Checkpoints
 from bam_jax.data import pipeline
@@ -63,25 +64,58 @@ def begin(
     checkpoints: of these trials.
     before: take no checkpoint of more steps than this; None = the latest.
   """
-  trials = len(seeds)
+  init, step, shapes, place = make_step(
+    model,
+    len(batches),
+    trials=len(seeds),
+    settings=settings,
+    config=config,
+    mesh=mesh,
+  )
+  state, meta = checkpoints.restore(shapes, place, say, before=before)
+  if state is None:
+    state = init(np.asarray(seeds, np.uint32), given)
+  return step, state, meta
+
+
+def make_step(
+  model: MultiTask,
+  steps: int,
+  *,
+  trials: int,
+  settings: ConfigDict,
+  config: ConfigDict,
+  mesh: jax.sharding.Mesh,
+) -> tuple[Callable, Callable, Any, Any]:
+  """Returns the jitted init and step of R trials; nothing is compiled yet.
+
+  Args:
+    model: the model.
+    steps: of the run; the schedules end there.
+    trials: R.
+    settings: epochs, batch_size, rate and layer_decay of this kind of run.
+    config: the whole config.
+    mesh: from `sharding.make_mesh`.
+
+  Returns:
+    init(seeds u32[R], given) -> state; step(state, batch) -> (state, sums);
+    and the shape and the sharding of every leaf of the state.
+  """
   init, step = (
     states.over_trials(fn, trials)
     for fn in states.make_run(
-      model, steps=len(batches), settings=settings, config=config
+      model, steps=steps, settings=settings, config=config
     )
   )
   step = states.guard(step, skip=config.nonfinite.policy == "skip")
-  seed_array = np.asarray(seeds, np.uint32)
-  shapes = jax.eval_shape(init, seed_array, given)
+  shapes = jax.eval_shape(init, np.zeros(trials, np.uint32), {})
   place = sharding.state_sharding(mesh, shapes)
-  state, meta = checkpoints.restore(shapes, place, say, before=before)
-  if state is None:
-    state = jax.jit(init, out_shardings=place)(seed_array, given)
   whole = sharding.replicated(mesh)
   return (
+    jax.jit(init, out_shardings=place),
     jax.jit(step, donate_argnums=0, out_shardings=(place, whole)),
-    state,
-    meta,
+    shapes,
+    place,
   )
 
 
@@ -98,6 +132,7 @@ def train(
   writer: Writer,
   stop: Callable[[], bool],
   evaluate: Callable[[Any], Sequence[Mapping[str, float]]],
+  profile: Path,
 ) -> tuple[Any, list[int]]:
   """Trains R trials of one run; returns their parameters and these's steps.
 
@@ -113,6 +148,7 @@ def train(
     writer: takes the metrics.
     stop: asked after each step; True ends the run after saving.
     evaluate: parameters [R, ...] -> {task: headline score} per trial.
+    profile: folder of the trace that `config.profile` asks for.
 
   Raises:
     Stopped: `stop` said so; the state is saved.
@@ -131,9 +167,17 @@ def train(
     before=None,
   )
   start = int(jax.device_get(state.step).max())
-  with writer.progress(start, len(batches), meta):
+  with (
+    writer.progress(start, len(batches), meta),
+    tracing.profiled(
+      tracing.counted(step),
+      start=start,
+      steps=tracing.span(config.profile),
+      path=profile,
+    ) as watched,
+  ):
     state = loop(
-      step,
+      watched,
       state,
       batches,
       put=functools.partial(put, mesh, batches),

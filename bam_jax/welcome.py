@@ -9,13 +9,13 @@ import dataclasses
 from typing import Any
 
 from bam_jax import evaluate
-from bam_jax.experiment import Experiment
 from bam_jax.plan import Run
+from bam_jax.starts import Starts
 from bam_jax.writer import say
 
 
 def look(
-  experiment: Experiment,
+  experiment: Starts,
   run: Run,
   seeds: Sequence[int],
   datasets: Sequence[tuple],

@@ -32,7 +32,9 @@ FREE = (
   "log_every",
   "mesh",
   "methods",
+  "profile",
   "remat",
+  "reuse",
   "stage",
   "tasks_file",  # own_tasks has what it says, wherever it is
   "trials",
@@ -148,9 +150,11 @@ class Workdir:
       write_json(self.file, made)
     except OSError as error:
       raise unwritable(self.path, error) from error
-    # A command that was killed while it deleted states does not come by again.
-    for gone in self.path.glob("runs/*/checkpoints/discarded"):
-      shutil.rmtree(gone, ignore_errors=True)
+    # A command that was killed while it deleted states, or took trials over,
+    # does not come by again.
+    for left in ("discarded", "taking-*"):
+      for gone in self.path.glob(f"runs/*/checkpoints/{left}"):
+        shutil.rmtree(gone, ignore_errors=True)
 
   @property
   def file(self) -> Path:

@@ -33,12 +33,17 @@ def base() -> ConfigDict:
   c.stage = "all"
   # Trials (seeds) per run: seed, seed + 1, ...
   c.trials = 1
-  # Trials trained together by vmap. Costs memory; gains nothing on a CPU.
+  # Trials trained together by vmap. Costs memory; gains nothing on a CPU. 0, or
+  # on the command line auto: as many as the device's memory holds.
   c.trials_at_once = 1
   c.seed = 0
   # In stage predict: trained, or majority (every WNLI test row gets the larger
   # class; no model has to be trained for it, and few beat it).
   c.wnli = "trained"
+  # Other working directories, with commas between them: a trial that is
+  # finished there, of the very same settings, data, encoder and teachers, is
+  # taken over and not trained again.
+  c.reuse = ""
   # Caps the steps of every run; the schedules scale to the cap. 0 = no cap.
   c.max_steps = 0
 
@@ -203,6 +208,9 @@ def base() -> ConfigDict:
   c.eval_batch_size = 128
   # Steps between reads of the device's metrics (metrics.jsonl, progress).
   c.log_every = 10
+  # START:STOP: steps of every run, counted from 0, whose trace is written into
+  # W/runs/RUN/profile for XProf and Perfetto; "" = none.
+  c.profile = ""
   # Steps between checkpoints from which a stopped run goes on.
   c.checkpoint_every = 500
   return c

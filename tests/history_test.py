@@ -103,7 +103,11 @@ def test_patience_leaves_what_was_logged():
   rows = [
     line(s, 0, rate=s / 7, **{"lambda": s / 9}) for s in range(10, 40, 10)
   ]
-  run = type("Run", (), {"name": "multi.x", "kind": "multi", "teachers": (), "variant": ""})
+  run = type(
+    "Run",
+    (),
+    {"name": "multi.x", "kind": "multi", "teachers": (), "variant": ""},
+  )
   made = {"multi.x": rows}
   (found,) = history.schedules_of(lambda _: config, [run], made)
   assert found[1]["step"] == list(range(30))

@@ -141,5 +141,5 @@ def test_teacher_logits_of_other_settings_are_refused_here_too(
   experiment = Experiment(ConfigDict(made["config"]), place)
   problems = said(list(integrity.data(place, experiment)), Level.PROBLEM)
   assert len(problems) == 3
-  assert "do not fit this run: teacher is" in problems[0]
+  assert "other settings: kind.rate is 0.01 there and 0.5 here" in problems[0]
   assert said(list(integrity.data(place, None)), Level.PROBLEM) == []

@@ -242,7 +242,7 @@ def test_which_trials_teach(two_trials):
     config.teacher.trials = which
     it = recipe.Recipe(config, place, lambda: False)
     # Made under the other setting: only who teaches whom is asked here.
-    it.metadata = lambda name, task: {}
+    it.metadata = lambda name, task, seed: {}
     pools = it.batches(student, [0, 1])._pools
     return [pool.teacher for pool in pools]
 

@@ -62,6 +62,7 @@ def trained(path, trials=10, split="validation", kept=METHODS):
     trained_tasks=tasks,
     methods=methods,
     runs=runs,
+    settings=lambda run: config,
     seeds=tuple(range(trials)),
   )
 

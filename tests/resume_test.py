@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import checkpoint, recipe, train
+from bam_jax import checkpoint, evaluate, recipe, train
 from bam_jax.checkpoint import load_params
 from bam_jax.workdir import Workdir
 from tests import small
@@ -142,13 +142,13 @@ def test_answers_that_are_all_alike_are_told(
   small_run, tmp_path, monkeypatch, capsys
 ):
   workdir = shutil.copytree(small_run.workdir, tmp_path / "W")
-  real = recipe.evaluate.evaluate
+  real = evaluate.evaluate
 
   def alike(*args, **kwargs):
     found = real(*args, **kwargs)
     return {key: np.zeros_like(logits) for key, logits in found.items()}
 
-  monkeypatch.setattr(recipe.evaluate, "evaluate", alike)
+  monkeypatch.setattr(evaluate, "evaluate", alike)
   config = small.settings(
     small_run.glue, small_run.encoder, stage="evaluate", methods="single"
   )

@@ -90,8 +90,7 @@ def test_a_subset_of_rows_may_be_read(tmp_path):
   found = teach.read(
     RTE,
     everything.take(np.array([4, 1])),
-    paths=[path],
-    metadata=metadata(RTE, everything),
+    made={path: metadata(RTE, everything)},
   )
   assert found.tolist() == [[8, 9], [2, 3]]
 
@@ -122,8 +121,7 @@ def test_logits_of_something_else_are_refused_naming_both_sides(
     teach.read(
       task,
       features,
-      paths=[path],
-      metadata=metadata(task, features, **changes),
+      made={path: metadata(task, features, **changes)},
     )
   assert said in str(error.value)
   assert "delete" in str(error.value)
@@ -140,8 +138,7 @@ def test_a_damaged_shard_is_refused_with_file_and_cure(tmp_path):
     teach.read(
       RTE,
       features,
-      paths=[path],
-      metadata=metadata(RTE, features),
+      made={path: metadata(RTE, features)},
     )
   assert shard.name in str(error.value)
   assert f"delete {path}" in str(error.value)

@@ -206,7 +206,7 @@ class Run:
     loop = train.loop
 
     def spied(step, state, *args, **kwargs):
-      self.steps.append(step)
+      self.steps.append(step.__wrapped__)  # what counts compilations
       self.start, self.begun = int(state.step[0]), state
       return loop(step, state, *args, **kwargs)
 
@@ -235,6 +235,7 @@ class Run:
         ),
         stop=stop,
         evaluate=None,
+        profile=self.path / "profile",
       )[0]
     finally:
       checkpoints.close()

@@ -25,7 +25,8 @@ from tensorflow_datasets.proto import tf_example_pb2
 # Rows that are held as Python objects at a time.
 CHUNK = 16_384
 _SHARD_ROWS = 131_072
-_DIGESTS = "integrity.json"
+# Of a sealed folder: size and sha256 of every file.
+DIGESTS = "integrity.json"
 # Raise it when the content of integrity.json changes.
 _SCHEMA = 1
 
@@ -86,7 +87,7 @@ def beside(folder: Path) -> Iterator[Path]:
     yield temporary
     files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
     text = json.dumps({"schema": _SCHEMA, "files": files}, indent=2)
-    (temporary / _DIGESTS).write_text(text + "\n", "utf-8")
+    (temporary / DIGESTS).write_text(text + "\n", "utf-8")
     try:
       os.rename(temporary, folder)
     except OSError:
@@ -141,7 +142,7 @@ def verify(folder: Path) -> frozenset[str]:
   """
   cure = _cure(folder)
   try:
-    written = json.loads((folder / _DIGESTS).read_text("utf-8"))
+    written = json.loads((folder / DIGESTS).read_text("utf-8"))
     schema, files = written["schema"], written["files"].items()
   except (
     OSError,
@@ -152,18 +153,18 @@ def verify(folder: Path) -> frozenset[str]:
     RecursionError,
   ) as error:
     raise IntegrityError(
-      f"{folder / _DIGESTS} is missing or damaged; {cure}"
+      f"{folder / DIGESTS} is missing or damaged; {cure}"
     ) from error
   if schema != _SCHEMA:
     raise IntegrityError(
-      f"{folder / _DIGESTS} has schema {reprlib.repr(schema)}, this program "
+      f"{folder / DIGESTS} has schema {reprlib.repr(schema)}, this program "
       f"reads {_SCHEMA}; {cure}"
     )
   for name, digest in files:
     path = folder / name
     if path.parent != folder or path.is_symlink():
       raise IntegrityError(
-        f"{folder / _DIGESTS} names {reprlib.repr(name)}, which is no file of "
+        f"{folder / DIGESTS} names {reprlib.repr(name)}, which is no file of "
         f"its folder; {cure}"
       )
     found = _digest(path) if path.is_file() else "missing"

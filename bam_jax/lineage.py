@@ -1,0 +1,164 @@
+"""What made a trial: everything that its numbers depend on, and its hash.
+
+Two trials of one hash are the same trial, in whatever directory, beside
+whatever other methods and trials, on whatever machine they were trained; they
+differ by rounding at most. So a study takes over what another has finished.
+"""
+
+from collections.abc import Mapping
+import dataclasses
+import functools
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bam_jax.data import shards
+from bam_jax.plan import OUTSIDE, Run
+from bam_jax.starts import Starts
+from bam_jax.workdir import FREE, digest, flatten
+
+# Raise it when the same settings begin to give other numbers.
+SCHEMA = 1
+KINDS = ("single", "multi", "finetune")
+# Keys that stand in a lineage as what they lead to: files as their content,
+# names as what they name.
+NAMING = (
+  "tasks",
+  "seed",
+  "encoder",
+  "encoder_layers",
+  "encoder_every",
+  "scratch",
+  "init_from",
+  "data.glue_dir",
+  "data.synthetic_seed",
+  "data.double_unordered",
+  "own_tasks",
+  "teacher.trials",
+  "teacher.files",
+)
+
+
+@dataclasses.dataclass
+class Lineage(Starts):
+  """The lineage of every trial of an experiment."""
+
+  def content(self, run: Run, seed: int) -> str:
+    """Returns the hash of what made a trial."""
+    return self._contents(run, seed)
+
+  @functools.cached_property
+  def _contents(self):
+    return functools.cache(lambda run, seed: digest(self.made_of(run, seed)))
+
+  def made_of(self, run: Run, seed: int) -> dict[str, Any]:
+    """Returns what made a trial, flat, as JSON has it.
+
+    Args:
+      run: the run; what it starts from and what teaches it count by their own
+        lineages.
+      seed: of the trial.
+    """
+    start = ""
+    if run.start:
+      start = self.content(self._named(run.start), seed)
+    elif self.config.init_from:
+      start = _bytes_in(self.initial)
+    tasks = self.tasks_of(run)
+    holdout = self.config.data.holdout
+    made = {
+      "schema": SCHEMA,
+      "seed": seed,
+      "tasks": [[task.name, *task.labels] for task in tasks],
+      "encoder": dataclasses.asdict(self.encoder[0]),
+      "weights": self.weights,
+      "tokenizer": self.encoder[2].digest,
+      "text": {
+        f"{task.name}/{split}": self.texts.fingerprint(task, split)
+        for task in tasks
+        for split in (task.train, *(() if holdout else task.dev))
+      },
+      "swapped": [
+        task.name
+        for task in tasks
+        if task.symmetric and self.config.data.double_unordered
+      ],
+      "start": start,
+      "teachers": {
+        task: self._taught(task, name, seed) for task, name in run.teachers
+      },
+    }
+    return flatten(json.loads(json.dumps(made))) | self.shaped(run)
+
+  def shaped(self, run: Run) -> dict[str, Any]:
+    """Returns the part of a lineage that the config alone tells."""
+    config = self.settings(run).to_dict()
+    config["kind"] = config[run.kind]
+    left_out = {*FREE, *NAMING, *KINDS}
+    if not run.teachers:
+      left_out.add("teacher")
+    if run.start or not config["init_from"]:
+      left_out.add("init_part")
+    if len(run.tasks) == 1:
+      # One task alone is drawn alike by all, but for the scheme of copies.
+      config["copies"] = config["sampling"]["kind"] == "copies"
+      left_out.add("sampling")
+    return {
+      f"settings.{key}": value
+      for key, value in flatten(json.loads(json.dumps(config))).items()
+      if not {key, key.split(".")[0]} & left_out
+    }
+
+  def _taught(self, task: str, name: str, seed: int) -> list[str]:
+    """Returns what made the soft labels of a task, one hash per teacher."""
+    seeds = self.teacher_seeds(seed)
+    if name != OUTSIDE:
+      return [self.content(self._named(name), each) for each in seeds]
+    return [_bytes_of(path) for path in self.soft_paths(task, seeds)]
+
+  def _named(self, name: str) -> Run:
+    return next(run for run in self.runs if run.name == name)
+
+  @functools.cached_property
+  def weights(self) -> str:
+    """The digest of the encoder's parameters; without any, of nothing."""
+    return _bytes_in(self.encoder[1])
+
+
+def _bytes_in(tree: Mapping) -> str:
+  """Returns the digest of a tree of arrays."""
+  found = hashlib.sha256()
+  for name, array in sorted(flatten(tree).items()):
+    found.update(f"{name} {array.shape} {array.dtype}".encode())
+    found.update(np.ascontiguousarray(array))
+  return found.hexdigest()
+
+
+def _bytes_of(path: Path) -> str:
+  """Returns the digest of a file, or of what a sealed folder says it holds."""
+  path = path / shards.DIGESTS if path.is_dir() else path
+  return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def differences(there: dict[str, Any], here: dict[str, Any]) -> str:
+  """Names what makes two lineages differ, the first three; "" if nothing."""
+  keys = sorted(
+    key for key in there.keys() | here.keys() if there.get(key) != here.get(key)
+  )
+  parts = [
+    f"{key.removeprefix('settings.')} is {_short(there.get(key))} there and "
+    f"{_short(here.get(key))} here"
+    for key in keys[:3]
+  ]
+  if len(keys) > 3:
+    parts.append(f"{len(keys) - 3} more differ")
+  return "; ".join(parts)
+
+
+def _short(value: Any) -> str:
+  """Shows a value; of a digest its beginning."""
+  text = str(value)
+  return text if len(text) <= 24 else f"{text[:12]}..."

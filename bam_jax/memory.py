@@ -1,0 +1,121 @@
+"""How many trials a device holds at once, as the compiler counts the bytes."""
+
+from collections.abc import Callable
+import functools
+
+import jax
+
+from bam_jax import sharding, train
+from bam_jax.lessons import Lessons
+from bam_jax.plan import Run
+from bam_jax.writer import say
+
+# Of a device's free memory; the rest is for the next batch, for scoring and for
+# the holes between arrays.
+SHARE = 0.9
+
+
+def trials_at_once(lessons: Lessons, run: Run, most: int) -> int:
+  """Returns how many trials of a run to train together, and says why.
+
+  Args:
+    lessons: the experiment.
+    run: the run.
+    most: trials that there are to train.
+  """
+  if most == 1:
+    return 1
+  free = free_bytes(lessons.mesh)
+  if free is None:
+    kind = lessons.mesh.local_devices[0].platform
+    why = (
+      "more gain nothing there" if kind == "cpu" else "it tells no memory size"
+    )
+    say(f"{run.name}: 1 trial at once on {kind}: {why}")
+    return 1
+  need = functools.cache(functools.partial(needed, lessons, run))
+  chosen = most_that_fit(need, limit=int(SHARE * free), most=most)
+  say(
+    f"{run.name}: {chosen} trials at once: a step needs "
+    f"{need(chosen) / 1e9:.2f} GB, of which each device has {free / 1e9:.2f} "
+    "free"
+  )
+  return chosen
+
+
+def free_bytes(mesh: jax.sharding.Mesh) -> int | None:
+  """Returns the free memory of the fullest device; None = it does not tell.
+
+  On a CPU, too, there is nothing to tell: trials there share what the system
+  has with everything else.
+  """
+  stats = [device.memory_stats() or {} for device in mesh.local_devices]
+  if any("bytes_limit" not in each for each in stats):
+    return None
+  return min(s["bytes_limit"] - s.get("bytes_in_use", 0) for s in stats)
+
+
+def most_that_fit(need: Callable[[int], int], *, limit: int, most: int) -> int:
+  """Returns the largest number of trials whose bytes are within a limit.
+
+  What trials need grows by about as much with each; so few are asked for, and
+  the answer is one that has been asked for.
+
+  Args:
+    need: trials -> bytes; each question costs a compilation.
+    limit: bytes.
+    most: trials.
+
+  Returns:
+    1 or more; 1 also where not even one fits.
+  """
+  known = {1: need(1)}
+  fits, last = 1, most + 1
+  # Two, because one alone is another program and no point of the line.
+  guess = 2 if known[1] <= limit else last
+  while fits < guess < last:
+    known[guess] = need(guess)
+    if known[guess] <= limit:
+      fits = guess
+    else:
+      last = guess
+    (r0, b0), (r1, b1) = sorted(known.items())[-2:]
+    each = max((b1 - b0) / (r1 - r0), 1)
+    guess = min(fits + int((limit - known[fits]) / each), last - 1)
+  return fits
+
+
+def needed(lessons: Lessons, run: Run, trials: int) -> int:
+  """Returns the bytes on each device while a step of R trials runs.
+
+  The step is compiled; in training it comes from the compilation cache.
+  """
+  mesh, seeds = lessons.mesh, lessons.seeds[:trials]
+  config = lessons.settings(run)
+  batches = lessons.batches(run, seeds, taught=False)
+  _, step, shapes, place = train.make_step(
+    lessons.model(run),
+    len(batches),
+    trials=trials,
+    settings=config[run.kind],
+    config=config,
+    mesh=mesh,
+  )
+  state = jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    shapes,
+    place,
+  )
+  rows = jax.sharding.NamedSharding(mesh, sharding.P(None, sharding.ROWS))
+  batch = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows),
+    batches[int(batches.sizes.argmax())],
+  )
+  found = step.lower(state, batch).compile().memory_analysis()
+  return (
+    found.argument_size_in_bytes
+    + found.output_size_in_bytes
+    - found.alias_size_in_bytes
+    + found.temp_size_in_bytes
+    + found.generated_code_size_in_bytes
+  )

@@ -1,0 +1,225 @@
+"""Takes over from other working directories what they have finished already.
+
+Only a trial of the very same lineage is taken: its parameters, its dev logits,
+its metrics and the logits that it taught by. Its scores are computed anew from
+the dev logits. What is damaged is left there and trained here.
+"""
+
+from collections.abc import Callable
+import dataclasses
+import functools
+import os
+from pathlib import Path
+import shutil
+
+from bam_jax import distributed, predictions
+from bam_jax.checkpoint import Damaged, read_meta, verify
+from bam_jax.data import builders, shards
+from bam_jax.lessons import Lessons
+from bam_jax.lineage import differences
+from bam_jax.plan import Run, names
+from bam_jax.workdir import Workdir
+from bam_jax.writer import parse, say
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+  """A finished trial in another working directory.
+
+  Attributes:
+    workdir: the directory.
+    run: the name of the run there.
+    seed: the trial.
+  """
+
+  workdir: Workdir
+  run: str
+  seed: int
+
+  def __str__(self) -> str:
+    return str(self.workdir.params(self.run, self.seed))
+
+
+def sources(lessons: Lessons) -> list[Workdir]:
+  """Returns the directories that may be taken from, in the order of `reuse`.
+
+  Raises:
+    ValueError: one of them is no working directory.
+  """
+  found = []
+  for name in names(lessons.config.reuse):
+    source = Workdir(Path(name))
+    if not source.file.is_file():
+      raise ValueError(
+        f"reuse names {name}, which is no working directory (it has no "
+        f"{source.file.name}); give the --workdir of another study, or several "
+        "with commas between them"
+      )
+    if source.path.resolve() != lessons.workdir.path.resolve():
+      found.append(source)
+  return found
+
+
+@functools.lru_cache(maxsize=64)
+def contents(path: Path) -> dict[str, Found]:
+  """Returns the finished and scored trials of a directory by their content.
+
+  Args:
+    path: of the working directory; asked once, for it is at rest.
+  """
+  workdir, found = Workdir(path), {}
+  for folder in sorted((path / "runs").glob("[!.]*")):
+    for seed, entry in workdir.scores(folder.name).items():
+      if "content" in entry and workdir.finished(folder.name, int(seed)):
+        trial = Found(workdir, folder.name, int(seed))
+        found.setdefault(entry["content"], trial)
+  return found
+
+
+def find(lessons: Lessons, run: Run, seed: int) -> Found | None:
+  """Returns where a trial of the same content is finished, or None."""
+  for source in sources(lessons):
+    found = contents(source.path).get(lessons.content(run, seed))
+    if found:
+      return found
+  return None
+
+
+def unlike(lessons: Lessons, run: Run, seed: int) -> str:
+  """Says how the trial of the same name was made otherwise; "" = none is.
+
+  Args:
+    lessons: the experiment.
+    run: one of whose trials nothing was found.
+    seed: the trial.
+  """
+  for source in sources(lessons):
+    path = source.params(run.name, seed)
+    if not path.is_dir():
+      continue
+    try:
+      there = read_meta(path).get("made_of")
+    except Damaged as damage:
+      return str(damage)
+    if not there:
+      return f"{path} does not say what made it"
+    differ = differences(there, lessons.made_of(run, seed))
+    return f"{path} is another trial: {differ or 'it is not scored yet'}"
+  return ""
+
+
+def take(lessons: Lessons, run: Run, keep: Callable) -> None:
+  """Takes over the trials of a run that are finished elsewhere, and here not.
+
+  Args:
+    lessons: the experiment; its directory is ours.
+    run: the run.
+    keep: keep(run, seed, dev logits, meta, taken_from=...) scores a trial and
+      records it.
+  """
+  if not sources(lessons):
+    return
+  workdir = lessons.workdir
+  begun = [range(a, b + 1) for a, b in workdir.begun(run.name)]
+  for seed in lessons.seeds:
+    # A group in training goes on as it was.
+    if workdir.finished(run.name, seed) or any(seed in each for each in begun):
+      continue
+    found = find(lessons, run, seed)
+    if found:
+      take_trial(lessons, run, seed, found, keep)
+
+
+def take_trial(
+  lessons: Lessons, run: Run, seed: int, found: Found, keep: Callable
+) -> None:
+  """Takes one trial over; one that is damaged is told of and left."""
+  place = lessons.workdir.params(run.name, seed)
+  beside = place.with_name(f"taking-{place.name}")
+  with distributed.leader_first(f"links {found}"):
+    if distributed.leader():
+      link(found.workdir.params(found.run, seed), beside)
+  try:
+    meta = verify(beside)
+    if meta.get("content") != lessons.content(run, seed):
+      raise Damaged(f"{found} is not what its scores.json says it is")
+    folder = found.workdir.run(found.run)
+    logits = predictions.read(predictions.path(folder, seed))
+    wanted = {(task.name, s) for task, s, _ in lessons.scored(run)}
+    if logits.keys() != wanted:
+      raise Damaged(f"the dev logits of {found} are not of all scored splits")
+  except ValueError as error:
+    distributed.wait(f"cannot take {found}")
+    if distributed.leader():
+      shutil.rmtree(beside)
+    say(f"{error}; {found} is not taken, {run.name} seed {seed} is trained")
+    return
+  if distributed.leader():
+    take_metrics(lessons, run, seed, found)
+  keep(run, seed, logits, meta, taken_from=str(found))
+  with distributed.leader_first(f"takes {found}"):
+    if distributed.leader():
+      # Last of what is told of a trial: now it counts as finished.
+      os.rename(beside, place)
+  take_logits(lessons, run, seed, found)
+
+
+def link(source: Path, folder: Path) -> None:
+  """Makes a folder of links to another's files, or of copies elsewhere.
+
+  Files of a working directory are replaced, never written into, so that what
+  one study does to its own leaves the other's as it is.
+  """
+
+  def one(here: str, there: str) -> None:
+    try:
+      os.link(here, there)
+    except OSError:  # another file system, or one without links
+      shutil.copy2(here, there)
+
+  shutil.rmtree(folder, ignore_errors=True)
+  shutil.copytree(source, folder, copy_function=one)
+
+
+def take_metrics(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
+  """Takes over the lines of a trial's learning curve."""
+
+  def lines(folder: Path, mine: bool) -> list[str]:
+    file = folder / "metrics.jsonl"
+    text = file.read_text("utf-8", "replace") if file.exists() else ""
+    return [f"{x}\n" for x, row in parse(text) if (row["seed"] == seed) == mine]
+
+  here, there = lessons.workdir.run(run.name), found.workdir.run(found.run)
+  file = here / "metrics.jsonl"
+  beside = file.with_suffix(".tmp")
+  beside.write_text("".join([*lines(here, False), *lines(there, True)]))
+  os.replace(beside, file)
+
+
+def take_logits(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
+  """Takes over the logits by which a trial teaches in this experiment too."""
+  taught = {
+    task
+    for other in lessons.runs
+    for task, teacher in other.teachers
+    if teacher == run.name
+  }
+  for name in sorted(taught):
+    task = lessons.table[name]
+    there = found.workdir.teacher(found.run, name, seed)
+    here = lessons.workdir.teacher(run.name, name, seed)
+    if here.exists() or not there.exists():
+      continue
+    made = lessons.metadata(run.name, task, seed)
+    with distributed.leader_first(f"takes {there}"):
+      if not distributed.leader():
+        continue
+      try:
+        builders.read_logits(there, expected=made)
+      except ValueError as error:
+        say(f"{error}; they are not taken, {run.name} teaches {name} anew")
+        continue
+      with shards.beside(here) as folder:
+        link(there, folder)
+        # Of the links a new one is made, when all are there.
+        (folder / shards.DIGESTS).unlink()

@@ -1,0 +1,85 @@
+"""How fast this machine trains, from a few steps on some of the rows."""
+
+from collections.abc import Mapping
+import time
+
+import jax
+import numpy as np
+
+from bam_jax import flops, sharding, train
+from bam_jax.data import pipeline
+from bam_jax.data.features import Features
+from bam_jax.lessons import Lessons
+from bam_jax.plan import Run
+from bam_jax.writer import bar
+
+# Steps that are measured, after one that compiles; fewer if they take long.
+STEPS, SECONDS = 4, 20.0
+
+
+def measured(
+  lessons: Lessons, run: Run, samples: Mapping[str, Features], *, at_most: int
+) -> tuple[float, int, int]:
+  """Returns the useful FLOP/s of steps of a run, their number and trials.
+
+  The sampled rows stand for all rows, random parameters for trained ones.
+
+  Args:
+    lessons: the experiment.
+    run: the run.
+    samples: some training rows of each task.
+    at_most: trials that it would train together.
+  """
+  c, tasks, mesh = lessons.settings(run), lessons.tasks_of(run), lessons.mesh
+  rows = [samples[name] for name in run.tasks]
+  sizes = dict(zip(run.tasks, map(len, rows), strict=True))
+  pool = pipeline.join(
+    [
+      pipeline.TaskData(task.name, each, task.classes, None)
+      for task, each in zip(tasks, rows, strict=True)
+    ],
+    weights=[1.0] * len(tasks),
+  )
+  # Where as many as fit are trained, one tells the least that is to be had.
+  trials = min(c.trials_at_once or 1, at_most)
+  order = lessons.order(run, sizes)(seed=c.seed)[: STEPS + 1]
+  # A short run goes over its few batches again.
+  order = np.resize(order, (STEPS + 1, order.shape[1]))
+  longest = max(int(each.lengths.max()) for each in rows)
+  batches = pipeline.TrialBatches(
+    [pool] * trials,
+    np.stack([order] * trials),
+    width=min(c.max_length, -(-longest // 16) * 16),
+    packing=c.data.packing,
+    row_shapes=1,
+    multiple=sharding.row_multiple(mesh) * c.accumulation,
+  )
+  init, step, _, _ = train.make_step(
+    lessons.model(run),
+    len(batches),
+    trials=trials,
+    settings=c[run.kind],
+    config=c,
+    mesh=mesh,
+  )
+  state = init(np.arange(trials, dtype=np.uint32), {})
+  useful = np.concatenate(
+    [
+      flops.train(lessons.encoder[0], each.lengths, classes=task.classes)
+      for task, each in zip(tasks, rows, strict=True)
+    ]
+  )
+  seconds, done, count = 0.0, 0.0, 0
+  with bar(run.name, STEPS, text="measures its speed") as advance:
+    for k in range(len(batches)):
+      begin = time.monotonic()
+      state, sums = step(state, train.put(mesh, batches, k))
+      jax.block_until_ready((state, sums))
+      if k:
+        seconds += time.monotonic() - begin
+        done += trials * float(useful[order[k][order[k] >= 0]].sum())
+        count += 1
+        advance(1)
+      if seconds > SECONDS:
+        break
+  return done / seconds, count, trials
