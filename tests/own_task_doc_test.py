@@ -20,6 +20,14 @@ def pasted() -> list[str]:
   return re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
+def readme() -> str:
+  """Returns the README's block on data of one's own."""
+  page = (
+    (ROOT / "README.md").read_text("utf-8").partition("## Your own data")[2]
+  )
+  return re.search(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
   """A folder where every block was pasted."""
@@ -31,10 +39,13 @@ def folder(tmp_path_factory) -> Path:
     "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
     "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
   }
-  for block in pasted():
+  (folder / "readme").mkdir()
+  blocks = [(folder, block) for block in pasted()]
+  data = "cp ../pairs.csv .\n"
+  for place, block in [*blocks, (folder / "readme", data + readme())]:
     ran = subprocess.run(
       ["bash", "-euc", block],
-      cwd=folder,
+      cwd=place,
       env=environment,
       capture_output=True,
       text=True,
@@ -68,3 +79,15 @@ def test_the_report_says_where_rows_and_dev_come_from(folder):
   report = (folder / "W" / "report" / "report.md").read_text("utf-8")
   assert "answers from my_tasks.toml" in report
   assert "dev of answers is 0.25 of its train file, held out" in report
+
+
+def test_the_readme_trains_exports_and_answers_in_twelve_lines(folder):
+  assert len(readme().splitlines()) <= 12
+  lines = (folder / "readme" / "answers.jsonl").read_text().splitlines()
+  answers = [json.loads(line) for line in lines]
+  assert len(answers) == 8
+  for answer in answers:
+    assert answer["label"] in ("no", "yes")
+    assert set(answer["probabilities"]) == {"no", "yes"}
+  made = json.loads((folder / "readme" / "model" / "config.json").read_text())
+  assert made["id2label"] == {"0": "no", "1": "yes"}
