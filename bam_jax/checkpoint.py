@@ -247,7 +247,7 @@ class Checkpoints:
     distributed.wait(f"closed {self.path}")
     if distributed.leader():
       # Renamed first: half a directory would look like a damaged one.
-      gone = self.path.with_name("discarded")
+      gone = self.path.with_name(f"discarded-{self.path.name}")
       shutil.rmtree(gone, ignore_errors=True)
       self.path.rename(gone)
       shutil.rmtree(gone, ignore_errors=True)

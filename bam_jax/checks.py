@@ -11,13 +11,22 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bam_jax import schedules, sharding, tracing, variants
+from bam_jax import (
+  distributed,
+  schedules,
+  sharding,
+  tracing,
+  trackers,
+  variants,
+)
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
-from bam_jax.plan import OUTSIDE
+from bam_jax.plan import OUTSIDE, names
 from bam_jax.starts import Starts
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
+# Those that several commands can do in one workdir.
+SHARED = ("all", "train", "teach")
 # Whole numbers that JAX and NumPy hold on every machine are below it.
 BOUND = 2**31
 # What numbers may be, and the keys that are such; NaN is nowhere.
@@ -165,6 +174,8 @@ def values(c: ConfigDict) -> None:
       hint = f"; did you mean {near[0]}?" if near else ""
       raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
   tracing.span(c.profile)
+  trackers.check(names(c.trackers))
+  sharing(c)
   for words, (allowed, keys) in RANGES.items():
     for key in keys:
       if not allowed(value := lookup(c, key)):
@@ -190,6 +201,33 @@ def values(c: ConfigDict) -> None:
   if c.max_length < 5:
     raise ValueError(
       f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
+    )
+
+
+def sharing(c: ConfigDict) -> None:
+  """Checks that the work can be divided among commands."""
+  if not c.share:
+    return
+  if c.stage not in SHARED:
+    raise ValueError(
+      f"share=True with stage={c.stage}: that stage is one command's alone; "
+      f"several share {', '.join(SHARED)}: --config.share=False"
+    )
+  for key, value in (("reuse", ""), ("profile", "")):
+    if c[key] != value:
+      raise ValueError(
+        f"share=True with {key}={c[key]}: that is one command's alone; let one "
+        "without share=True do it first"
+      )
+  if not c.trials_at_once:
+    raise ValueError(
+      "share=True with trials_at_once=0: commands on other machines would make "
+      "other groups of trials; say how many: --config.trials_at_once=1"
+    )
+  if not distributed.alone():
+    raise ValueError(
+      "share=True is for commands of one process each, and this job has "
+      "several, which divide every run among them: --config.share=False"
     )
 
 

@@ -298,7 +298,7 @@ def leftovers(workdir: Workdir) -> Iterator[Finding]:
     "*.tmp",
     "runs/*/*.tmp",
     "runs/*/checkpoints/*orbax-checkpoint-tmp*",
-    "runs/*/checkpoints/discarded",
+    "runs/*/checkpoints/discarded*",
     "runs/*/checkpoints/taking-*",
     "runs/*/checkpoints/training-*/*orbax-checkpoint-tmp*",
     "runs/*/checkpoints/training-*/damaged-*",

@@ -26,8 +26,9 @@ from bam_jax import (
   welcome,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
-from bam_jax.plan import Run, scored
+from bam_jax.plan import Run, names, scored
 from bam_jax.scoring import Scoring
+from bam_jax.trackers import trackers
 from bam_jax.workdir import Workdir, write_json
 from bam_jax.writer import CONSOLE, Writer, bar, say
 
@@ -35,6 +36,11 @@ from bam_jax.writer import CONSOLE, Writer, bar, say
 @dataclasses.dataclass
 class Recipe(Scoring):
   """The stages, over the runs of an experiment."""
+
+  def ask(self) -> None:
+    """Raises Stopped if the command is to stop while it waits for others."""
+    if self.stop():
+      raise train.Stopped("stopped while it waited for other commands")
 
   def train(self, *, teaching: bool) -> list[Run]:
     """Trains every run that is not finished; returns those left waiting.
@@ -46,10 +52,12 @@ class Recipe(Scoring):
     waiting = []
     for run in self.runs:
       reuse.take(self, run, self.keep)
-      for seeds in self.groups(run):
+      directory = self.workdir.run(run.name)
+      left = functools.partial(self.groups, run)
+      for seeds in self.claims.each(directory, left):
         if teaching:
           self.teach_for(run, seeds)
-        elif self.untaught(run, seeds) or not self.startable(run, seeds):
+        if self.untaught(run, seeds) or not self.startable(run, seeds):
           waiting.append(run)
           break
         self.train_trials(run, seeds)
@@ -63,9 +71,11 @@ class Recipe(Scoring):
     """
     at_once = self.config.trials_at_once
     most = at_once or len(self.seeds)
+    # First, because to list a folder makes a network file system look anew.
+    begun = self.workdir.begun(run.name)
     left = [s for s in self.seeds if not self.workdir.finished(run.name, s)]
     found: list[Sequence[int]] = []
-    for first, last in self.workdir.begun(run.name):
+    for first, last in begun:
       group = range(first, last + 1)
       if len(group) <= most and set(group) <= set(self.seeds):
         found.append(group)
@@ -87,7 +97,20 @@ class Recipe(Scoring):
     directory.mkdir(parents=True, exist_ok=True)
     welcome.look(self, run, seeds, self.scored(run), self.forward)
     metrics = directory / "metrics.jsonl" if distributed.leader() else None
-    writer = Writer(metrics, run.name, run.tasks, seeds)
+    writer = Writer(
+      metrics,
+      run.name,
+      run.tasks,
+      seeds,
+      trackers=trackers(
+        names(self.config.trackers),
+        workdir=self.workdir.path,
+        run=run.name,
+        seeds=seeds,
+        settings=self.settings(run).to_dict(),
+      ),
+      guard=self.claims.writing,
+    )
     checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
     config = self.settings(run)
     try:
@@ -159,37 +182,59 @@ class Recipe(Scoring):
       if not self.workdir.finished(teacher.name, seed):
         untrained.append(teacher)
         continue
-      task = self.table[name]
-      rows = self.corpus.taught(task)
-      text = f"teaches {name}"
-      with bar(teacher.name, len(rows), text=text) as progress:
-        teach.teach(
-          self.model(teacher),
-          self.trial_params(teacher.name, [seed]),
-          task,
-          rows,
-          paths=[self.workdir.teacher(teacher.name, name, seed)],
-          metadata=self.metadata(teacher.name, task, seed),
-          width=self.width(teacher),
-          batch_size=self.config.eval_batch_size,
-          packing=self.config.data.packing,
-          mesh=self.mesh,
-          progress=self.asking(progress),
-        )
+      folder = self.workdir.run(teacher.name)
+      with self.claims.hold(folder, f"logits-{name}-{seed}") as mine:
+        # Another command may have made them while this one looked.
+        if mine and not self.workdir.teacher(teacher.name, name, seed).exists():
+          self.teach_task(teacher, name, seed)
     return untrained
+
+  def teach_task(self, teacher: Run, name: str, seed: int) -> None:
+    """Makes the logits of a task by one trial of its teacher."""
+    task = self.table[name]
+    rows = self.corpus.taught(task)
+    text = f"teaches {name}"
+    with bar(teacher.name, len(rows), text=text) as progress:
+      teach.teach(
+        self.model(teacher),
+        self.trial_params(teacher.name, [seed]),
+        task,
+        rows,
+        paths=[self.workdir.teacher(teacher.name, name, seed)],
+        metadata=self.metadata(teacher.name, task, seed),
+        width=self.width(teacher),
+        batch_size=self.config.eval_batch_size,
+        packing=self.config.data.packing,
+        mesh=self.mesh,
+        progress=self.asking(progress),
+      )
 
   # --- evaluation, prediction, report
 
   def evaluate(self, *, again: bool) -> None:
     """Scores every finished trial that has no scores, or all `again`."""
     for run in self.runs:
-      known = self.workdir.scores(run.name)
-      for seed in self.seeds:
-        done = self.workdir.finished(run.name, seed)
-        if done and (again or str(seed) not in known):
-          params, meta = load_params(self.workdir.params(run.name, seed))
-          whole = jax.tree.map(lambda x: x[None], params)
-          self.score(run, seed, whole, meta)
+      directory = self.workdir.run(run.name)
+      left = functools.partial(self.unscored, run, again=again)
+      for (seed,) in self.claims.each(directory, left):
+        params, meta = load_params(self.workdir.params(run.name, seed))
+        whole = jax.tree.map(lambda x: x[None], params)
+        self.score(run, seed, whole, meta)
+
+  def unscored(self, run: Run, *, again: bool) -> list[Sequence[int]]:
+    """Returns the finished trials, each by itself, that lack scores, or all.
+
+    Args:
+      run: the run.
+      again: those that have scores too.
+    """
+    known = self.workdir.scores(run.name)
+    return [
+      (seed,)
+      for seed in self.seeds
+      if self.workdir.finished(run.name, seed)
+      and (again or str(seed) not in known)
+    ]
 
   def predict(self) -> None:
     """Writes GLUE submission files from each task's best trial by dev score.
@@ -264,27 +309,37 @@ def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
   recipe = Recipe(config, workdir, stop)
   checks.check(recipe)
   reuse.sources(recipe)
-  with workdir.lock():
-    run_stages(recipe)
+  with workdir.lock(share=config.share) as last:
+    run_stages(recipe, last)
 
 
-def run_stages(recipe: Recipe) -> None:
-  """Runs what `config.stage` asks for, in a directory that is ours."""
+def run_stages(recipe: Recipe, last: Callable[[], bool]) -> None:
+  """Runs what `config.stage` asks for, in a directory that is ours.
+
+  Args:
+    recipe: the stages.
+    last: tells whether no other command is at work there.
+  """
   workdir, config, stage = recipe.workdir, recipe.config, recipe.config.stage
+  repeat = functools.partial(recipe.claims.repeat, ask=recipe.ask)
   with distributed.leader_first("workdir"):
     if distributed.leader():
-      workdir.open(config)
+      with recipe.claims.writing():
+        workdir.open(config)
   if stage in ("all", "train"):
-    waiting = recipe.train(teaching=stage == "all")
+    waiting = repeat(lambda: recipe.train(teaching=stage == "all"))
     for run in waiting:
       say(f"{run.name} waits for its teachers: --config.stage=teach")
   if stage == "teach":
-    recipe.teach()
+    repeat(recipe.teach)
   if stage in ("all", "evaluate"):
-    recipe.evaluate(again=stage == "evaluate")
+    repeat(lambda: recipe.evaluate(again=stage == "evaluate"))
   if stage == "predict":
     recipe.predict()
   if stage in ("all", "evaluate", "report") and distributed.leader():
+    if not last():
+      say("another command in this workdir writes the results at its end")
+      return
     found = results.gather(recipe)
     write_json(workdir.path / "results.json", found)
     report.write(found, workdir.path)

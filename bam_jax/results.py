@@ -94,8 +94,9 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     "encoder": config.encoder,
     "commit": commit(),
     "split": "holdout" if config.data.holdout else "dev",
-    # One stage alone gives the same numbers as all of them.
-    "settings": config.to_dict() | {"stage": "all"},
+    # One stage alone gives the same numbers as all of them, and so do several
+    # commands together.
+    "settings": config.to_dict() | {"stage": "all", "share": False},
     "command": command(sys.orig_argv),
     "device": device(),
     "seconds": seconds,

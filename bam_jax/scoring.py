@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any
 
 import jax
 import numpy as np
 
 from bam_jax import distributed, evaluate, predictions, train
+from bam_jax.claims import Claims
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.tasks import Task
@@ -23,6 +25,11 @@ class Scoring(Lessons):
   """
 
   stop: Callable[[], bool]
+
+  @functools.cached_property
+  def claims(self) -> Claims:
+    """What of the work is this command's."""
+    return Claims(self.workdir.path, share=self.config.share)
 
   def score(
     self, run: Run, seed: int, params: Any, meta: Mapping[str, Any]
@@ -94,7 +101,8 @@ class Scoring(Lessons):
         predictions.write(
           predictions.path(self.workdir.run(run.name), seed), kept
         )
-        self.workdir.record(run.name, seed, entry)
+        with self.claims.writing():
+          self.workdir.record(run.name, seed, entry)
     shown = ", ".join(
       f"{task.name} {entry['scores'][task.name][task.headline]:.1f}"
       for task in self.tasks_of(run)

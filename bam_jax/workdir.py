@@ -4,7 +4,7 @@ Nothing is written half: files are written beside and renamed. A directory made
 with other settings is refused, with the difference shown.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import fcntl
 import hashlib
@@ -17,7 +17,7 @@ import shutil
 import socket
 import subprocess
 import time
-from typing import Any
+from typing import IO, Any
 
 from ml_collections import ConfigDict
 
@@ -35,8 +35,10 @@ FREE = (
   "profile",
   "remat",
   "reuse",
+  "share",
   "stage",
   "tasks_file",  # own_tasks has what it says, wherever it is
+  "trackers",
   "trials",
   "trials_at_once",
   # Of runs of their own; see `Workdir.check`.
@@ -123,6 +125,26 @@ def unwritable(path: Path, error: OSError) -> ValueError:
   )
 
 
+def owner() -> str:
+  """Returns what a lock says of this process."""
+  return (
+    f"process {os.getpid()} on {socket.gethostname()} since "
+    f"{time.strftime('%Y-%m-%d %H:%M:%S')}"
+  )
+
+
+def _locked(file: IO, kind: int) -> bool:
+  """Tells whether nobody holds a lock that is in the way of this one."""
+  try:
+    fcntl.flock(file, kind | fcntl.LOCK_NB)
+  except BlockingIOError:
+    return False
+  except OSError:
+    # Some network file systems have no locks; better none than no run.
+    pass
+  return True
+
+
 class Workdir:
   """W and the places in it (design: the working directory)."""
 
@@ -152,7 +174,7 @@ class Workdir:
       raise unwritable(self.path, error) from error
     # A command that was killed while it deleted states, or took trials over,
     # does not come by again.
-    for left in ("discarded", "taking-*"):
+    for left in ("discarded*", "taking-*"):
       for gone in self.path.glob(f"runs/*/checkpoints/{left}"):
         shutil.rmtree(gone, ignore_errors=True)
 
@@ -167,16 +189,25 @@ class Workdir:
     return found if isinstance(found, dict) else {}
 
   @contextlib.contextmanager
-  def lock(self) -> Iterator[None]:
+  def lock(self, *, share: bool = False) -> Iterator[Callable[[], bool]]:
     """Keeps other commands out of the directory, which is made if need be.
 
     The system lets go when the process ends, however it does.
 
+    Args:
+      share: lets in other commands that share it, and waits for one that does
+        not.
+
+    Yields:
+      last(): whether no other command is there, to be asked at the end: who
+      gets no for an answer is no longer there for the others.
+
     Raises:
-      ValueError: another command is at work there, or it cannot be written.
+      ValueError: another command is at work there, or it cannot be written or
+        not be shared.
     """
     if not distributed.leader():
-      yield
+      yield lambda: True
       return
     try:
       self.path.mkdir(parents=True, exist_ok=True)
@@ -184,25 +215,43 @@ class Workdir:
     except OSError as error:
       raise unwritable(self.path, error) from error
     with file:
-      try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-      except BlockingIOError:
+      if share:
+        self._enter(file)
+      elif not _locked(file, fcntl.LOCK_EX):
         file.seek(0)
         raise ValueError(
           f"{self.path} is in use by {file.read() or 'another process'}; wait "
           "for it or stop it, or take another --workdir"
-        ) from None
-      except OSError:
-        # Some network file systems have no locks; better none than no run.
-        pass
-      owner = f"process {os.getpid()} on {socket.gethostname()}"
+        )
       file.truncate(0)
-      file.write(f"{owner} since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+      file.write(f"{owner()}{', sharing it' if share else ''}")
       file.flush()
       try:
-        yield
+        yield lambda: _locked(file, fcntl.LOCK_EX)
       finally:
-        file.truncate(0)
+        if not share:
+          file.truncate(0)
+
+  def _enter(self, file: IO) -> None:
+    """Locks the directory together with others."""
+    waiting = False
+    try:
+      while True:
+        try:
+          fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+          return
+        except BlockingIOError:
+          file.seek(0)
+          if not waiting:
+            print(f"waits for {file.read() or 'another process'}", flush=True)
+          waiting = True
+          time.sleep(1)
+    except OSError as error:
+      raise ValueError(
+        f"{self.path} lies on a file system without locks ({error.strerror}), "
+        "which share=True needs; take a --workdir elsewhere, or run one "
+        "command at a time without it"
+      ) from error
 
   def holder(self) -> str:
     """Returns whose command is at work in the directory; "" = nobody's.
@@ -215,12 +264,11 @@ class Workdir:
     except FileNotFoundError:
       return ""
     with file:
-      try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-      except BlockingIOError:
-        return file.read() or "another process"
-      except OSError:  # a file system without locks, as above
-        pass
+      # The second finds those that share it; some file systems refuse it to
+      # who only reads.
+      for kind in (fcntl.LOCK_SH, fcntl.LOCK_EX):
+        if not _locked(file, kind):
+          return file.read() or "another process"
     return ""
 
   def check(self, config: ConfigDict) -> None:

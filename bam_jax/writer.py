@@ -128,6 +128,9 @@ class Writer:
     name: str,
     tasks: Sequence[str],
     seeds: Sequence[int],
+    *,
+    trackers: Sequence[Any] = (),
+    guard: Callable = contextlib.nullcontext,
   ):
     """Opens metrics.jsonl for adding to.
 
@@ -136,9 +139,12 @@ class Writer:
       name: of the run, shown.
       tasks: of the run, in order.
       seeds: one per trial.
+      trackers: are handed every line too.
+      guard: makes a context in which no other command writes the file.
     """
     self._path, self._name = path, name
     self._tasks, self._seeds = tasks, seeds
+    self._trackers, self._guard = trackers if path else (), guard
     self._advance = lambda n, text="": None
     self._seconds, self._clock = 0.0, time.monotonic()
     self._empty()
@@ -167,6 +173,8 @@ class Writer:
     if self._path and self._path.exists():
       with self._path.open("a") as file:
         os.fsync(file.fileno())
+    for tracker in self._trackers:
+      tracker.flush()
     parts = {"sums": self._sums, "last": self._last}
     lists = {
       name: {key: np.asarray(value).tolist() for key, value in part.items()}
@@ -188,15 +196,26 @@ class Writer:
       window: from the checkpoint; {} = none.
     """
     if self._path:
-      self._forget(start)
+      with self._guard():
+        self._forget(start)
     self._empty()
     self._seconds, self._clock = 0.0, time.monotonic()
     if window:
       arrays = {key: np.array(value) for key, value in window["sums"].items()}
       self._sums, self._seconds = arrays, window["seconds"]
       self._last = {k: np.array(v) for k, v in window["last"].items()}
-    with bar(self._name, steps, done=start, text="compiling") as self._advance:
-      yield
+    whole = False
+    for tracker in self._trackers:
+      tracker.begin(start)
+    try:
+      with bar(
+        self._name, steps, done=start, text="compiling"
+      ) as self._advance:
+        yield
+      whole = True
+    finally:
+      for tracker in self._trackers:
+        tracker.end(whole)
 
   def _forget(self, start: int) -> None:
     there = self._path.read_text() if self._path.exists() else ""
@@ -274,5 +293,7 @@ class Writer:
   def _write(self, line: Mapping[str, Any]) -> None:
     if self._path is None:
       return
-    with self._path.open("a") as file:
+    with self._guard(), self._path.open("a") as file:
       file.write(json.dumps(line) + "\n")
+    for tracker in self._trackers:
+      tracker.write(line)

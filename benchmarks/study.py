@@ -258,6 +258,6 @@ def half_written(workdir: Path) -> list[str]:
     str(path.relative_to(workdir))
     for path in workdir.rglob("*")
     if path.name.endswith((".tmp", ".part", ".orbax-checkpoint-tmp"))
-    or path.name == "discarded"
+    or path.name.startswith("discarded")
     or (path.name.startswith(".") and "data" in path.parts)
   )

@@ -213,6 +213,12 @@ def base() -> ConfigDict:
   c.profile = ""
   # Steps between checkpoints from which a stopped run goes on.
   c.checkpoint_every = 500
+  # Where the lines of metrics.jsonl are shown too: any of tensorboard, wandb
+  # and mlflow, comma-separated (docs/tracking.md). "" = nowhere.
+  c.trackers = "tensorboard"
+  # Lets other commands with share=True work in the same workdir: each trial is
+  # done by one of them (launch/README.md).
+  c.share = False
   return c
 
 
