@@ -115,6 +115,9 @@ class Lineage(Starts):
   def _taught(self, task: str, name: str, seed: int) -> list[str]:
     """Returns what made the soft labels of a task, one hash per teacher."""
     seeds = self.teacher_seeds(seed)
+    if name == OUTSIDE and task not in self.soft_files:
+      # They stand in the rows, of which `text` tells.
+      return []
     if name != OUTSIDE:
       return [self.content(self._named(name), each) for each in seeds]
     return [_bytes_of(path) for path in self.soft_paths(task, seeds)]

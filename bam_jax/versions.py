@@ -18,6 +18,7 @@ PYTHON, OLDEST_PYTHON = "3.11.7", "3.11"
 TESTED = {
   "absl-py": "2.5.1",
   "array-record": "0.8.6",
+  "flatbuffers": "25.12.19",
   "flax": "0.12.8",
   "huggingface-hub": "2.4.0",
   "importlib-resources": "7.1.0",
@@ -31,11 +32,13 @@ TESTED = {
   "packaging": "26.3",
   "psutil": "7.2.2",
   "pyarrow": "26.0.1",
+  "pyyaml": "6.0.3",
   "rich": "15.0.0",
   "safetensors": "0.8.0",
   "scikit-learn": "1.9.1",
   "scipy": "1.17.1",
   "statsmodels": "0.15.0",
+  "tensorboardx": "2.6.5",
   "tensorflow-datasets": "4.9.10",
   "tokenizers": "0.23.3",
 }

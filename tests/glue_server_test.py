@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from bam_jax import glue_server, predict
+from bam_jax import glue_server, submission
 from bam_jax.data.examples import manifest
 
 # As the server's test sets have them.
@@ -45,13 +45,13 @@ def folder(small, tmp_path):
     (task.name, split): rng.normal(size=(small[task.name, split], 3))
     for task, split in glue_server.FILES.values()
   }
-  predict.write_submission(tmp_path / "submission", predictions, rows=small)
+  submission.write_submission(tmp_path / "submission", predictions, rows=small)
   return tmp_path / "submission"
 
 
 def test_sizes_are_the_servers():
   assert {n: glue_server.official_rows(n) for n in glue_server.FILES} == ROWS
-  assert set(glue_server.FILES) == set(predict.SERVER_FILES)
+  assert set(glue_server.FILES) == set(submission.SERVER_FILES)
   assert manifest()["datasets"]["ax"]["rows"] == {"test": 1104}
 
 
@@ -161,7 +161,7 @@ def test_nothing_there_is_code_2(tmp_path, capsys):
 def test_majority_of_wnli_is_what_its_files_say(glue_dir, tmp_path):
   (name, split), logits = glue_server.majority()
   assert (name, split, len(logits)) == ("wnli", "test", 146)
-  predict.write_submission(
+  submission.write_submission(
     tmp_path, {(name, split): logits}, rows={(name, split): 146}
   )
   answers = (tmp_path / "WNLI.tsv").read_text().split("\n")[1:-1]

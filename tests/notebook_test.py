@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+import sys
 
 import pytest
 
@@ -28,6 +29,9 @@ def test_every_cell_runs_and_the_model_answers(tmp_path, monkeypatch):
   assert not any(cell.get("outputs") for cell in notebook.cells), "strip it"
   monkeypatch.setenv("BAM_MAX_STEPS", "4")
   monkeypatch.setenv("PYTHONPATH", str(ROOT))
+  # Its commands are those of this Python.
+  scripts = Path(sys.executable).parent
+  monkeypatch.setenv("PATH", f"{scripts}{os.pathsep}{os.environ['PATH']}")
   monkeypatch.setenv("JAX_PLATFORMS", "cpu")
   monkeypatch.setenv("MPLBACKEND", "agg")
   nbclient.NotebookClient(

@@ -7,7 +7,7 @@ from ml_collections import ConfigDict
 import pytest
 
 from bam_jax import checks, stats, tables, tuning
-from bam_jax.experiment import Experiment
+from bam_jax.lineage import Lineage
 from bam_jax.workdir import Workdir, flatten
 from configs import common, glue_bam, paper
 from tests import small
@@ -15,11 +15,11 @@ from tests import small
 THREE = "rte,mrpc,cola"
 
 
-def planned(arg, tmp_path, **changes) -> Experiment:
+def planned(arg, tmp_path, **changes) -> Lineage:
   """Returns the checked experiment of a part."""
   config = paper.get_config(arg)
   config.update(changes)
-  experiment = Experiment(config, Workdir(tmp_path))
+  experiment = Lineage(config, Workdir(tmp_path))
   checks.settings(experiment)
   return experiment
 
@@ -58,9 +58,8 @@ def test_tables_in_one_directory_share_their_runs(tmp_path):
   for part in ("table1", "table3", "table4"):
     it = planned(f"{part},{THREE}", tmp_path)
     for run in it.runs:
-      assert hashes.setdefault(run.name, it.settings_hash(run)) == (
-        it.settings_hash(run)
-      )
+      shaped = it.shaped(run)
+      assert hashes.setdefault(run.name, shaped) == shaped
     it.workdir.open(it.config)
   # Table 3 adds its fine-tuning to table 1, table 4 its four variants.
   assert len(hashes) == 13 + 6 + 4

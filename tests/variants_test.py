@@ -173,7 +173,7 @@ def test_what_is_not_varied_has_the_bits_of_a_study_without_variants(
     ]
     assert metrics[0] == metrics[1]
   hashes = [
-    {run.name: it.settings_hash(run) for run in it.runs}
+    {run.name: it.content(run, 0) for run in it.runs}
     for it in (
       opened(study(small_run), workdir),
       opened(small_run.config, small_run.workdir),
