@@ -41,6 +41,8 @@ def part(path: Path) -> str:
       return kinds.get(name.split("-")[0], "discarded")
     case ("runs", _, name, *_):
       return name.split(".")[0]
+    case ("tensorboard", *_):
+      return "trackers"
     case ("report" | "results.json" | "results.tmp", *_):
       return "results"
   return "config"
