@@ -20,6 +20,11 @@ def read_version() -> str:
   return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)[1]
 
 
+# Read from the checkout where there is one; a wheel carries a copy.
+SHIPPED = {
+  "bam_jax.shipped.configs": "configs",
+  "bam_jax.shipped.third_party": "third_party",
+}
 DOCS = [
   "mkdocs>=1.6,<2",  # the pages of docs/, links checked
   "mkdocstrings[python]>=1.0",  # API pages from docstrings
@@ -31,12 +36,12 @@ setuptools.setup(
   description="Multi-task fine-tuning of encoders with born-again distillation",
   license="Apache-2.0",
   python_requires=">=3.11",
-  # Beside a checkout configs/ is read from there; a wheel carries a copy.
   packages=[
     *setuptools.find_packages(include=["bam_jax", "bam_jax.*"]),
-    "bam_jax.shipped.configs",
+    *SHIPPED,
   ],
-  package_dir={"bam_jax.shipped.configs": "configs"},
+  package_dir=SHIPPED,
+  package_data={"bam_jax.shipped.third_party": ["*.toml"]},
   install_requires=read_requirements(),
   extras_require={
     "docs": DOCS,

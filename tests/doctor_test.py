@@ -1,5 +1,6 @@
 """The doctor: what it says of a machine and of whole and broken workdirs."""
 
+import importlib.metadata
 import json
 import os
 from pathlib import Path
@@ -31,12 +32,19 @@ def snapshot(path):
   }
 
 
+def tested(monkeypatch) -> None:
+  """Makes what is installed here what was tested."""
+  here = {name: importlib.metadata.version(name) for name in versions.TESTED}
+  monkeypatch.setattr(versions, "TESTED", here)
+
+
 @pytest.fixture
 def look(monkeypatch):
   """Returns a function that looks, and asserts that nothing is changed."""
   monkeypatch.setattr(machine, "SECONDS", 0.01)
   # A check that breaks is no finding here.
   monkeypatch.setenv("BAM_JAX_TRACEBACK", "1")
+  tested(monkeypatch)
 
   def look(path=None, encoder="", glue_dir=""):
     before = snapshot(path) if path else None
@@ -259,6 +267,7 @@ def test_a_task_that_is_broken_or_half_there_is_named(small_run, tmp_path):
 
 
 def test_a_missing_package_ends_the_looking_with_a_line(monkeypatch):
+  tested(monkeypatch)
   monkeypatch.setitem(versions.TESTED, "no-such-package", "1.0")
   *_, missing, counted, last = doctor.diagnose(None, "", "")
   assert missing.name == "no-such-package"

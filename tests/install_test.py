@@ -59,6 +59,23 @@ def test_a_config_is_found_and_its_keys_checked(installed, tmp_path):
   assert "did you mean configs/quickstart.py?" in done.stderr
 
 
+def test_what_it_reads_of_the_checkout_is_installed(installed, tmp_path):
+  flags = "--config=configs/quickstart.py:paraphrase", "--workdir=W"
+  done = run(installed, tmp_path, *flags, "--config.max_steps=1", "--dry_run")
+  assert done.returncode == 0, done.stderr
+  assert "single.paraphrase" in done.stdout
+  code = "from bam_jax.data.examples import manifest; print(len(manifest()))"
+  read = subprocess.run(
+    [sys.executable, "-c", code],
+    cwd=tmp_path,
+    env=os.environ | {"PYTHONPATH": str(installed)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert read.returncode == 0, read.stderr
+
+
 def test_a_config_of_ones_own_comes_first(installed, tmp_path):
   folder = tmp_path / "configs"
   folder.mkdir()

@@ -15,7 +15,10 @@ import numpy as np
 
 from bam_jax.tasks import Task
 
+# Of the checkout, or the copy that a wheel carries.
 MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"
+if not MANIFEST.is_file():
+  MANIFEST = Path(__file__).parents[1] / "shipped/third_party/manifest.toml"
 _repr = reprlib.Repr()
 _repr.maxlist, _repr.maxstring = 20, 60
 
