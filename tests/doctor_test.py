@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 from pathlib import Path
+import platform
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,7 @@ def tested(monkeypatch) -> None:
   """Makes what is installed here what was tested."""
   here = {name: importlib.metadata.version(name) for name in versions.TESTED}
   monkeypatch.setattr(versions, "TESTED", here)
+  monkeypatch.setattr(versions, "PYTHON", platform.python_version())
 
 
 @pytest.fixture
