@@ -1,0 +1,115 @@
+"""Measures sides against each other: processes of one run that take turns.
+
+Each side is a process of its own, so that neither's threads, allocator or
+compiler is in the other's way; it gets ready, then does one measurement
+whenever it is asked. Sides that are not asked wait without using the machine.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import importlib.metadata
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from bam_jax.writer import bar
+
+# Measurements of each side; the median is told.
+REPEATS = 5
+
+
+def serve(measure: Callable[[], Mapping[str, Any]]) -> None:
+  """Is a side: measures once for every line of standard input.
+
+  Args:
+    measure: one measurement -> its figures. Called once before, to warm up.
+  """
+  # What libraries print is not an answer.
+  answers, sys.stdout = sys.stdout, sys.stderr
+  measure()
+  print(json.dumps({}), file=answers, flush=True)
+  for _ in sys.stdin:
+    found = dict(measure())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({**found, "peak_bytes": peak}), file=answers, flush=True)
+
+
+def measure(
+  sides: Mapping[str, Sequence[str]], *, repeats: int = REPEATS
+) -> dict[str, dict[str, Any]]:
+  """Returns the median of every figure of every side, which take turns.
+
+  Args:
+    sides: name -> arguments of python, for a process that calls `serve`.
+    repeats: measurements of each.
+
+  Raises:
+    RuntimeError: a side ended; what it printed last is told.
+  """
+  processes = {}
+  found = {name: [] for name in sides}
+  try:
+    with bar("measures", (repeats + 1) * len(sides), text="") as advance:
+      # One after the other, so that none warms up beside another.
+      for name, arguments in sides.items():
+        processes[name] = subprocess.Popen(
+          [sys.executable, *arguments],
+          stdin=subprocess.PIPE,
+          stdout=subprocess.PIPE,
+          text=True,
+        )
+        _answer(name, processes[name])
+        advance(1)
+      for _ in range(repeats):
+        for name, process in processes.items():
+          process.stdin.write("\n")
+          process.stdin.flush()
+          found[name].append(_answer(name, process))
+          advance(1)
+  finally:
+    for process in processes.values():
+      process.kill()
+      process.communicate()
+  return {name: _medians(rows) for name, rows in found.items()}
+
+
+def machine(*packages: str) -> dict[str, Any]:
+  """Returns what the figures depend on: the machine and the versions.
+
+  Args:
+    packages: whose versions are told.
+  """
+  model = platform.processor() or platform.machine()
+  if os.path.exists("/proc/cpuinfo"):
+    with open("/proc/cpuinfo") as lines:
+      names = [line for line in lines if line.startswith("model name")]
+    model = names[0].partition(":")[2].strip() if names else model
+  return {
+    "cpu": model,
+    "cores": len(os.sched_getaffinity(0)),
+    "python": platform.python_version(),
+    **{name: importlib.metadata.version(name) for name in packages},
+  }
+
+
+def _answer(name: str, process: subprocess.Popen) -> dict[str, Any]:
+  line = process.stdout.readline()
+  if not line:
+    raise RuntimeError(
+      f"{name} ended with code {process.wait()}; what it printed is above"
+    )
+  return json.loads(line)
+
+
+def _medians(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+  """Returns the median of what is a number, the first of what is not."""
+  return {
+    key: statistics.median(row[key] for row in rows)
+    if isinstance(value, (int, float))
+    else value
+    for key, value in rows[0].items()
+  }
