@@ -6,7 +6,6 @@ reported without its data.
 """
 
 from collections.abc import Callable
-import difflib
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -22,6 +21,7 @@ from bam_jax import (
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE, names
+from bam_jax.spelling import hint
 from bam_jax.starts import Starts
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
@@ -170,9 +170,9 @@ def values(c: ConfigDict) -> None:
   for key, words in WORDS.items():
     got = lookup(c, key)
     if got not in words:
-      near = difflib.get_close_matches(got, words, n=1)
-      hint = f"; did you mean {near[0]}?" if near else ""
-      raise ValueError(f"{key} is {got!r}; it is {' or '.join(words)}{hint}")
+      raise ValueError(
+        f"{key} is {got!r}; it is {' or '.join(words)}{hint(got, words)}"
+      )
   tracing.span(c.profile)
   trackers.check(names(c.trackers))
   sharing(c)

@@ -6,7 +6,6 @@ tasks wherever the file goes, and refuses others. See docs/own-task.md.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import difflib
 import os.path
 from pathlib import Path
 import re
@@ -15,6 +14,7 @@ import tomllib
 from typing import Any
 
 from bam_jax.data import hub
+from bam_jax.spelling import hint
 from bam_jax.tasks import TASKS, Own, Task
 
 CLASSIFICATION = ("accuracy", "f1", "matthews")
@@ -173,10 +173,9 @@ class _Entry:
       self.refuse("", f"is no task; begin one with [{self.name}]")
     for key in self.given:
       if key not in KEYS:
-        near = difflib.get_close_matches(str(key), KEYS, n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = hint(key, KEYS, cutoff=0.5)
         self.refuse(
-          key, f"is no key of a task, which are {', '.join(KEYS)}{hint}"
+          key, f"is no key of a task, which are {', '.join(KEYS)}{near}"
         )
 
   def labels(self) -> tuple[str, ...]:
@@ -211,12 +210,11 @@ class _Entry:
     known = CLASSIFICATION if labels else REGRESSION
     for name in asked:
       if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
         kind = "labels" if labels else "a range"
         self.refuse(
           "metric",
-          f"has {name!r}; with {kind} it is one of {', '.join(known)}{hint}",
+          f"has {name!r}; with {kind} it is one of {', '.join(known)}"
+          f"{hint(name, known)}",
         )
     if "f1" in asked and len(labels) != 2:
       self.refuse(

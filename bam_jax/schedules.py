@@ -5,7 +5,6 @@ function. The runs that they describe have `steps` steps, numbered from 0.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-import difflib
 import inspect
 from typing import Any
 
@@ -13,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+
+from bam_jax.spelling import hint
 
 JOINS = ("continuous", "bert")
 
@@ -38,10 +39,9 @@ def _one_of(what: str, got: str, allowed: Iterable[str]) -> None:
   """Raises with the nearest of the allowed names if `got` is none of them."""
   allowed = tuple(allowed)
   if got not in allowed:
-    near = difflib.get_close_matches(str(got), allowed, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
     raise ValueError(
-      f"{what} {got!r} is not known; {hint}choose from {', '.join(allowed)}"
+      f"{what} {got!r} is not known; choose from {', '.join(allowed)}"
+      f"{hint(got, allowed)}"
     )
 
 

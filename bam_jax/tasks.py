@@ -9,7 +9,8 @@ named as the hub names them.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
-import difflib
+
+from bam_jax.spelling import hint
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -294,9 +295,8 @@ def get_tasks(
     raise ValueError(f"no task named; choose from {known}")
   for name in names:
     if name not in table:
-      near = difflib.get_close_matches(name.lower(), table, n=1, cutoff=0.5)
-      hint = f"did you mean {near[0]!r}? " if near else ""
-      raise ValueError(f"no task {name!r}; {hint}the tasks are {known}")
+      near = hint(name.lower(), table, cutoff=0.5)
+      raise ValueError(f"no task {name!r}{near or ';'} the tasks are {known}")
   twice = sorted({name for name in names if list(names).count(name) > 1})
   if twice:
     raise ValueError(f"task {twice[0]!r} is named twice; name it once")

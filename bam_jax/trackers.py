@@ -7,7 +7,6 @@ Each is imported only where it is asked for.
 from collections.abc import Iterator, Mapping, Sequence
 import contextlib
 import dataclasses
-import difflib
 import importlib.util
 import os
 from pathlib import Path
@@ -16,6 +15,7 @@ import sys
 import time
 from typing import Any, Protocol
 
+from bam_jax.spelling import hint
 from bam_jax.workdir import flatten, read_json, write_json
 from bam_jax.writer import say
 
@@ -38,11 +38,9 @@ def check(names: Sequence[str]) -> None:
   """
   for name in names:
     if name not in PACKAGES:
-      near = difflib.get_close_matches(name, PACKAGES, n=1)
-      hint = f"; did you mean {near[0]}?" if near else ""
       raise ValueError(
         f"trackers has {name!r}; it is any of {', '.join(PACKAGES)}, "
-        f"separated by commas, or nothing{hint}"
+        f"separated by commas, or nothing{hint(name, PACKAGES)}"
       )
     module, package = PACKAGES[name]
     if importlib.util.find_spec(module) is None:

@@ -5,14 +5,14 @@ method single->multi whose last stage is trained with it. What comes before is
 not varied, so that the same teachers serve all.
 """
 
-from collections.abc import Mapping, Sequence
-import difflib
+from collections.abc import Mapping
 import re
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from bam_jax.plan import names
+from bam_jax.spelling import hint
 from bam_jax.workdir import flatten
 
 # What may differ between the runs of one study, and nothing that the data, the
@@ -66,7 +66,7 @@ def changed(config: ConfigDict, variant: str) -> dict[str, Any]:
     there = f"; there are {', '.join(known)}" if known else ""
     raise ValueError(
       f"no variant {variant!r} in config.variants"
-      f"{_near(variant, known) or there}"
+      f"{hint(variant, known) or there}"
     )
   found = known[variant]
   found = found.to_dict() if isinstance(found, ConfigDict) else found
@@ -91,7 +91,7 @@ def tasks(config: ConfigDict, variant: str) -> tuple[str, ...]:
     if task not in every:
       raise ValueError(
         f"variant {variant} trains on {task!r}, which is none of the study's "
-        f"tasks {config.tasks}{_near(task, every)}"
+        f"tasks {config.tasks}{hint(task, every)}"
       )
   if not asked:
     raise ValueError(
@@ -106,7 +106,7 @@ def _check(key: str, variant: str, known: Mapping[str, Any]) -> None:
   if key not in known and not free:
     raise ValueError(
       f"variant {variant} changes {key!r}, which is no config key"
-      f"{_near(key, known)}"
+      f"{hint(key, known)}"
     )
   parts = key.split(".")
   if not {parts[0], ".".join(parts[:2])} & set(KEYS):
@@ -114,8 +114,3 @@ def _check(key: str, variant: str, known: Mapping[str, Any]) -> None:
       f"variant {variant} changes {key}, which all runs of a study share; what "
       f"may differ is {', '.join(KEYS)}; for the rest take another --workdir"
     )
-
-
-def _near(got: str, known: Sequence[str] | Mapping[str, Any]) -> str:
-  close = difflib.get_close_matches(got, list(known), n=1)
-  return f"; did you mean {close[0]}?" if close else ""

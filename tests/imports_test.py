@@ -128,6 +128,8 @@ LAYERS = {
   "layouts": LEAVES | set(MIDDLE) | {"card", "inference", "trained"},
   "export": frozenset({"command", "inference", "layouts", "trained"}),
   "replay": RECIPE | {"state"},
+  # Below everything.
+  "spelling": frozenset(),
   "findings": frozenset(),
   "versions": frozenset({"findings"}),
   "records": frozenset({"findings", "plan", "tasks", "workdir"}),
@@ -187,7 +189,7 @@ def upward(
   known = set(trees) | set(layers)
   wrong = [f"{name}: give it a row in LAYERS" for name in trees.keys() - layers]
   for name, tree in trees.items():
-    allowed = layers.get(name, known) | {"", "data", name}
+    allowed = layers.get(name, known) | {"", "data", "spelling", name}
     wrong += [
       f"{name} imports {other}, which is not below it"
       for other in ours(tree, known) - allowed

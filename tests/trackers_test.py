@@ -294,7 +294,7 @@ def test_names_and_packages_are_checked_before_anything_is_written(
   small_run, tmp_path, monkeypatch
 ):
   found = {
-    "tensorbord": "did you mean tensorboard?",
+    "tensorbord": "did you mean 'tensorboard'?",
     "tensorboard,mlflow": "type: pip install mlflow-skinny",
     "wandb": "type: pip install wandb",
   }

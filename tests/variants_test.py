@@ -96,7 +96,7 @@ def test_a_method_ends_in_the_name_of_a_variant(method):
 @pytest.mark.parametrize(
   ("changes", "said"),
   [
-    ({"teacher": {"valeu": 0.0}}, "did you mean teacher.value?"),
+    ({"teacher": {"valeu": 0.0}}, "did you mean 'teacher.value'?"),
     ({"trials": 3}, "variant x changes trials, which all runs of a study"),
     ({"encoder": "scratch"}, "changes encoder, which all runs"),
     ({"data": {"holdout": 0.1}}, "changes data.holdout, which all runs"),
@@ -105,7 +105,7 @@ def test_a_method_ends_in_the_name_of_a_variant(method):
     ({"multi": {"rate": "fast"}}, "multi.rate to 'fast', which is no float"),
     ({"multi": {"rate": -1.0}}, "variant x: multi.rate is -1.0; it is above 0"),
     ({"tasks": "rte"}, "none of the study's tasks cola,stsb"),
-    ({"tasks": "cola,stbs"}, "did you mean stsb?"),
+    ({"tasks": "cola,stbs"}, "did you mean 'stsb'?"),
     ({"tasks": ","}, "variant x trains on no task"),
     ({"sampling": {"kind": "pwoer"}}, "variant x: sampling.kind is 'pwoer'"),
     ({"select": {"by": "average"}}, "variant x: select.by=average needs"),

@@ -1,7 +1,6 @@
 """Reads the rows of a user's own tasks, and the soft labels beside them."""
 
 from collections.abc import Sequence
-import difflib
 import hashlib
 import json
 import os.path
@@ -13,6 +12,7 @@ import numpy as np
 
 from bam_jax.data import hub, rows, soft_files
 from bam_jax.data.examples import Examples, check, encode, shown
+from bam_jax.spelling import hint
 from bam_jax.tasks import Task
 
 
@@ -138,11 +138,10 @@ def _labels(
     plain = [json.dumps(v) if type(v) in (int, bool) else v for v in values]
     for i, value in enumerate(plain):
       if value not in task.labels:
-        near = difflib.get_close_matches(str(value), task.labels, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
+        near = hint(value, task.labels)
         raise ValueError(
-          f"{where(i)}: {task.name} has no label {shown(value)}; {hint}the"
-          f" labels in {task.own.file} are {shown(list(task.labels))}"
+          f"{where(i)}: {task.name} has no label {shown(value)}{near or ';'}"
+          f" the labels in {task.own.file} are {shown(list(task.labels))}"
         )
     values = plain
   else:

@@ -5,7 +5,6 @@ Every row comes with the place it stands at, for whoever has to refuse it.
 
 from collections.abc import Iterator, Sequence
 import csv
-import difflib
 import gzip
 import json
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import zlib
 
 from bam_jax.data import parquet
+from bam_jax.spelling import hint
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
 _CURE = "save it again as UTF-8"
@@ -199,11 +199,9 @@ def _check_header(
 def _check(where: str, there: Sequence[str], columns: Sequence[str]) -> None:
   for name in columns:
     if name not in there:
-      near = difflib.get_close_matches(name, there, n=1)
-      hint = f"; did you mean {near[0]!r}?" if near else ""
       raise ValueError(
         f"{where}: there is no column {name!r}, only"
-        f" {_repr.repr(list(there))}{hint}"
+        f" {_repr.repr(list(there))}{hint(name, there)}"
       )
 
 

@@ -59,7 +59,7 @@ def json_lines(labels) -> str:
   [
     ("pets.csv", CSV),
     ("pets.csv", "\ufeff" + CSV),
-    ("pets.csv.gz", gzip.compress(CSV.encode())),
+    ("pets.csv.gz", gzip.compress(CSV.encode(), mtime=0)),
     ("pets.jsonl", json_lines(LABELS)),
     (
       "pets.parquet",
