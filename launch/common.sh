@@ -86,3 +86,39 @@ run() {
     "$@"
   fi
 }
+
+# Submits a SLURM job, or says what it would be. Taken from the script: `head`,
+# options of the job; `command`, what it does; `again`, the exit codes after
+# which the same command goes on; and the flags that both kinds of job have.
+slurm() {
+  if [[ $dry_run ]]; then
+    batch
+  else
+    batch | sbatch
+  fi
+}
+
+batch() {
+  local each name
+  echo '#!/usr/bin/env bash'
+  echo '#SBATCH --job-name=bam_jax'
+  for each in "${head[@]}" --cpus-per-task="${flag[cpus]}" \
+    --mem="${flag[mem]}" --time="${flag[time]}" --requeue --open-mode=append; do
+    echo "#SBATCH $each"
+  done
+  for name in gres partition account; do
+    [[ -z ${flag[$name]} ]] || echo "#SBATCH --$name=${flag[$name]}"
+  done
+  cat <<EOF
+# A minute before the time is up: the state is saved, the exit code is 3.
+#SBATCH --signal=TERM@60
+
+code=0
+$(shown "${command[@]}") || code=\$?
+# The same command goes on from where it ended.
+case \$code in ${again// / | })
+  scontrol requeue "\$SLURM_JOB_ID" ;;
+esac
+exit "\$code"
+EOF
+}

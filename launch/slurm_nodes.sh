@@ -33,40 +33,15 @@ number tasks_per_node
 number cpus
 own workdir config.share coordinator processes process
 
-script() {
-  local name
-  cat <<EOF
-#!/usr/bin/env bash
-#SBATCH --job-name=bam_jax
-#SBATCH --nodes=${flag[nodes]}
-#SBATCH --ntasks-per-node=${flag[tasks_per_node]}
-#SBATCH --cpus-per-task=${flag[cpus]}
-#SBATCH --mem=${flag[mem]}
-#SBATCH --time=${flag[time]}
-#SBATCH --requeue
-#SBATCH --open-mode=append
-EOF
-  for name in gres partition account; do
-    [[ -z ${flag[$name]} ]] || echo "#SBATCH --$name=${flag[$name]}"
-  done
-  cat <<EOF
-# A minute before the time is up: the state is saved, the exit code is 3.
-#SBATCH --signal=TERM@60
-
-code=0
-# jax finds the peers by what srun sets.
-srun --kill-on-bad-exit=0 $(shown "${flag[python]}" -m bam_jax.main \
-    --workdir="${flag[workdir]}" "${args[@]}") || code=\$?
-# 3: stopped with all saved; 4: a process was lost. The same command goes on.
-if [[ \$code == 3 || \$code == 4 ]]; then
-  scontrol requeue "\$SLURM_JOB_ID"
-fi
-exit "\$code"
-EOF
-}
-
-if [[ $dry_run ]]; then
-  script
-else
-  script | sbatch
-fi
+# jax finds the peers by what srun sets. 3: stopped with all saved; 4: a process
+# was lost.
+again='3 4'
+head=(
+  --nodes="${flag[nodes]}"
+  --ntasks-per-node="${flag[tasks_per_node]}"
+)
+command=(
+  srun --kill-on-bad-exit=0 "${flag[python]}" -m bam_jax.main
+  --workdir="${flag[workdir]}" "${args[@]}"
+)
+slurm

@@ -32,39 +32,14 @@ number commands
 number cpus
 own workdir config.share coordinator processes process
 
-script() {
-  local name
-  cat <<EOF
-#!/usr/bin/env bash
-#SBATCH --job-name=bam_jax
-#SBATCH --array=0-$((flag[commands] - 1))
-#SBATCH --ntasks=1
-#SBATCH --cpus-per-task=${flag[cpus]}
-#SBATCH --mem=${flag[mem]}
-#SBATCH --time=${flag[time]}
-#SBATCH --requeue
-#SBATCH --open-mode=append
-EOF
-  for name in gres partition account; do
-    [[ -z ${flag[$name]} ]] || echo "#SBATCH --$name=${flag[$name]}"
-  done
-  cat <<EOF
-# A minute before the time is up: the state is saved, the exit code is 3.
-#SBATCH --signal=TERM@60
-
-code=0
-srun --ntasks=1 $(shown "${flag[python]}" -m bam_jax.main \
-    --workdir="${flag[workdir]}" --config.share=True "${args[@]}") || code=\$?
-# Stopped with all saved: the same command goes on from there.
-if [[ \$code == 3 ]]; then
-  scontrol requeue "\$SLURM_JOB_ID"
-fi
-exit "\$code"
-EOF
-}
-
-if [[ $dry_run ]]; then
-  script
-else
-  script | sbatch
-fi
+# 3: stopped with all saved.
+again='3'
+head=(
+  --array="0-$((flag[commands] - 1))"
+  --ntasks=1
+)
+command=(
+  srun --ntasks=1 "${flag[python]}" -m bam_jax.main
+  --workdir="${flag[workdir]}" --config.share=True "${args[@]}"
+)
+slurm

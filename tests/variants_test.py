@@ -126,7 +126,7 @@ def test_a_variant_that_cannot_be_is_one_sentence(
 
 def test_a_misspelt_variant_is_told_the_nearest(small_run, tmp_path):
   config = study(small_run, "single->multi@lamda_0")
-  with pytest.raises(ValueError, match=r"did you mean lambda_0\?"):
+  with pytest.raises(ValueError, match=r"did you mean 'lambda_0'\?"):
     small.execute(config, tmp_path / "W")
   assert not (tmp_path / "W").exists()
 
