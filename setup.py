@@ -59,7 +59,10 @@ setuptools.setup(
       "transformers>=5.0",  # its BertModel and BertTokenizer are the yardstick
     ],
     "trackers": ["mlflow-skinny", "wandb"],  # --config.trackers=wandb,mlflow
-    "cuda": ["jax[cuda12]"],  # runs on older drivers than cuda13
+    "cuda": [
+      "jax[cuda12]",  # runs on older drivers than cuda13
+      "nvidia-ml-py",  # tells the energy that a GPU has used
+    ],
     "tpu": ["jax[tpu]"],
   },
 )

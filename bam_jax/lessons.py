@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax import sharding, teach
+from bam_jax import flops, sharding, teach
 from bam_jax.data import pipeline, sampling
 from bam_jax.lineage import Lineage
 from bam_jax.plan import OUTSIDE, Run
@@ -86,6 +86,20 @@ class Lessons(Lineage):
       packing=c.data.packing,
       row_shapes=c.data.row_shapes,
       multiple=sharding.row_multiple(self.mesh) * c.accumulation,
+    )
+
+  def useful(
+    self, run: Run, batches: pipeline.TrialBatches, trial: int, steps: int
+  ) -> float:
+    """Returns the useful FLOPs of a trial's first steps (see flops.py)."""
+    lengths, tasks = batches.trained(trial, steps)
+    return float(
+      sum(
+        flops.train(
+          self.encoder[0], lengths[tasks == i], classes=task.classes
+        ).sum()
+        for i, task in enumerate(self.tasks_of(run))
+      )
     )
 
   def check_all_seen(self, run: Run, seen: np.ndarray, steps: int) -> None:

@@ -25,7 +25,9 @@ CALIBRATION = (
 )
 COSTS = (
   "Medians over trials. Trials that were trained together share their time"
-  " equally; compiling is in it. Energy is not measured."
+  " equally; compiling is in it. FLOPs are the useful ones of training: no"
+  " padding, a multiplication and an addition as two. Energy is what GPUs tell"
+  " of themselves, whoever used them; other devices do not tell it."
 )
 PUBLISHED = (
   "Clark et al. (2019), Table 1: BERT-Large, all eight tasks of GLUE and"

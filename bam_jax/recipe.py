@@ -14,6 +14,7 @@ import jax
 from bam_jax import (
   checks,
   distributed,
+  energy,
   glue_server,
   memory,
   report,
@@ -110,13 +111,18 @@ class Recipe(Scoring):
         settings=self.settings(run).to_dict(),
       ),
       guard=self.claims.writing,
+      # Of several processes each can read its own devices only.
+      meter=energy.meter(self.mesh.local_devices)
+      if distributed.alone()
+      else None,
     )
+    batches = self.batches(run, seeds)
     checkpoints = Checkpoints(self.workdir.training(run.name, seeds))
     config = self.settings(run)
     try:
       params, steps = train.train(
         self.model(run),
-        self.batches(run, seeds),
+        batches,
         seeds=seeds,
         given=self.given(run, seeds),
         settings=config[run.kind],
@@ -138,14 +144,17 @@ class Recipe(Scoring):
     finally:
       checkpoints.close()
     self.describe(run)
+    joules = writer.joules
     meta = [
       {
         "step": step,
         "seconds": writer.seconds / len(seeds),
+        "joules": joules and joules / len(seeds),
+        "flops": self.useful(run, batches, trial, step),
         "content": self.content(run, seed),
         "made_of": self.made_of(run, seed),
       }
-      for step, seed in zip(steps, seeds, strict=True)
+      for trial, (step, seed) in enumerate(zip(steps, seeds, strict=True))
     ]
     for trial, seed in enumerate(seeds):
       mine = jax.tree.map(lambda x: x[0], take(params, trial))

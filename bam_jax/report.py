@@ -67,9 +67,10 @@ def write(results: Mapping, workdir: Path) -> Path:
       (`tuning.search`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
-      "flops" (run -> of one trial), "scored" (method -> task -> run), "curves"
-      (run -> `history.curves`), "schedules" (kind -> `history.schedule`),
-      "device" (kind, count, jax), "data" and "command" (text).
+      "flops" and "joules" (likewise), "scored" (method -> task -> run),
+      "curves" (run -> `history.curves`), "schedules" (kind ->
+      `history.schedule`), "device" (kind, count, jax), "data" and "command"
+      (text).
     workdir: W.
 
   Returns:

@@ -74,13 +74,14 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       "--config.stage=train"
     )
   counted = [task.name for task in tasks if task.in_average]
-  seconds, steps, rows, curves = {}, {}, {}, {}
+  spent = {key: {} for key in ("seconds", "step", "flops", "joules")}
+  rows, curves = {}, {}
   for run in experiment.runs:
     scores = workdir.scores(run.name)
     seeds = [s for s in experiment.seeds if str(s) in scores]
     entries = [scores[str(s)] for s in seeds]
-    seconds[run.name] = [e["seconds"] for e in entries if "seconds" in e]
-    steps[run.name] = [e["step"] for e in entries if "step" in e]
+    for key, of in spent.items():
+      of[run.name] = [e[key] for e in entries if key in e]
     file = workdir.run(run.name) / "metrics.jsonl"
     rows[run.name] = history.read(file, seeds)
     if found := history.curves(rows[run.name], seeds):
@@ -99,8 +100,10 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     "settings": config.to_dict() | {"stage": "all", "share": False},
     "command": command(sys.orig_argv),
     "device": device(),
-    "seconds": seconds,
-    "steps": steps,
+    "seconds": spent["seconds"],
+    "steps": spent["step"],
+    "flops": spent["flops"],
+    "joules": spent["joules"],
     "scored": {
       method: {
         name: scored(experiment.methods[method], name).name for name in records

@@ -93,8 +93,10 @@ class Scoring(Lessons):
     for warning in entry["warnings"]:
       say(warning)
     entry |= {"step": meta["step"], "seconds": round(meta["seconds"], 1)}
-    # Trials that an earlier version trained have none.
-    entry |= {"content": meta["content"]} if "content" in meta else {}
+    # Trials that an earlier version trained have none; most devices do not
+    # tell joules.
+    for key in ("content", "flops", "joules"):
+      entry |= {key: meta[key]} if meta.get(key) is not None else {}
     entry |= taken
     with distributed.leader_first(f"{run.name} seed {seed} scored"):
       if distributed.leader():

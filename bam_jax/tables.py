@@ -225,7 +225,7 @@ def calibration(results: Mapping) -> Rows:
 
 
 def costs(results: Mapping) -> Rows:
-  """Returns a line for every run: trials, steps, time and FLOPs.
+  """Returns a line for every run: trials, steps, time, FLOPs, energy.
 
   A column that nothing is known for is left out.
   """
@@ -234,6 +234,7 @@ def costs(results: Mapping) -> Rows:
     "Step kept": (steps, ",.0f"),
     "Seconds a trial": (seconds, ",.1f"),
     "FLOPs a trial": (results.get("flops", {}), ".2e"),
+    "Joules a trial": (results.get("joules", {}), ",.0f"),
   }
   shown = {k: v for k, v in columns.items() if any(v[0].values())}
   out = [["Run", "Trials", *shown]]

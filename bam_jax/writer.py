@@ -131,6 +131,7 @@ class Writer:
     *,
     trackers: Sequence[Any] = (),
     guard: Callable = contextlib.nullcontext,
+    meter: Callable[[], float] | None = None,
   ):
     """Opens metrics.jsonl for adding to.
 
@@ -141,13 +142,20 @@ class Writer:
       seeds: one per trial.
       trackers: are handed every line too.
       guard: makes a context in which no other command writes the file.
+      meter: reads the joules that the devices have used; None = not known.
     """
     self._path, self._name = path, name
     self._tasks, self._seeds = tasks, seeds
     self._trackers, self._guard = trackers if path else (), guard
     self._advance = lambda n, text="": None
-    self._seconds, self._clock = 0.0, time.monotonic()
+    self._meter = meter
+    self._start()
     self._empty()
+
+  def _start(self, seconds: float = 0.0, joules: float = 0.0) -> None:
+    """Goes on from what earlier parts of the run have taken."""
+    self._seconds, self._clock = seconds, time.monotonic()
+    self._joules, self._count = joules, self._meter() if self._meter else 0.0
 
   def _empty(self) -> None:
     trials, tasks = len(self._seeds), len(self._tasks)
@@ -165,6 +173,11 @@ class Writer:
     """How long the run has taken, earlier parts of it included."""
     return self._seconds + time.monotonic() - self._clock
 
+  @property
+  def joules(self) -> float | None:
+    """The energy that the run has taken, as `seconds` tells its time."""
+    return self._joules + self._meter() - self._count if self._meter else None
+
   def window(self) -> dict[str, Any]:
     """Returns what goes into a checkpoint, so that `progress` can go on.
 
@@ -180,7 +193,7 @@ class Writer:
       name: {key: np.asarray(value).tolist() for key, value in part.items()}
       for name, part in parts.items()
     }
-    return lists | {"seconds": self.seconds}
+    return lists | {"seconds": self.seconds, "joules": self.joules}
 
   @contextlib.contextmanager
   def progress(
@@ -199,10 +212,9 @@ class Writer:
       with self._guard():
         self._forget(start)
     self._empty()
-    self._seconds, self._clock = 0.0, time.monotonic()
+    self._start(window.get("seconds", 0.0), window.get("joules") or 0.0)
     if window:
-      arrays = {key: np.array(value) for key, value in window["sums"].items()}
-      self._sums, self._seconds = arrays, window["seconds"]
+      self._sums = {k: np.array(v) for k, v in window["sums"].items()}
       self._last = {k: np.array(v) for k, v in window["last"].items()}
     whole = False
     for tracker in self._trackers:

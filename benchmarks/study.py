@@ -45,7 +45,7 @@ STUDIES: dict[str, dict[str, Any]] = {
   "one": {"methods": "single", "eval_every": 5, "select.by": "average"},
 }
 # What may differ between two runs: times, what covers them, and what is free.
-FREE = {"seconds", "seal", "commit", "command", "checkpoint_every"}
+FREE = {"seconds", "joules", "seal", "commit", "command", "checkpoint_every"}
 
 
 def arguments(name: str, workdir: Path, **changes: Any) -> list[str]:

@@ -230,7 +230,7 @@ def lines_of(workdir, run) -> dict[int, list[str]]:
 def results_of(workdir) -> dict:
   found = json.loads((workdir / "results.json").read_text())
   # What was typed and how long it took.
-  del found["seconds"], found["command"]
+  del found["seconds"], found["joules"], found["command"]
   return found
 
 

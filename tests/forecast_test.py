@@ -45,9 +45,12 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
   for run in it.runs:
     batches = it.batches(run, [0], taught=False)
     assert found[run.name].steps == len(batches)
-    useful = 0
+    useful, half = 0, len(batches) // 2
     tasks = get_tasks(run.tasks)
-    for batch in batches:
+    for k, batch in enumerate(batches):
+      if k == half:
+        # What a trial that ended there is said to have cost.
+        assert it.useful(run, batches, 0, half) == useful > 0
       for number, task in enumerate(tasks):
         for row, at in zip(
           *(batch["task"][0] == number).nonzero(), strict=True
@@ -56,6 +59,7 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
           useful += flops.train(it.encoder[0], [length], classes=task.classes)[
             0
           ]
+    assert it.useful(run, batches, 0, len(batches)) == useful
     exact = len(run.tasks) == 1
     assert found[run.name].trial == pytest.approx(
       useful, rel=1e-12 if exact else 0.03

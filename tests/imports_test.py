@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
-LEAVES |= {"sharding", "writer", "plots", "distributed", "preemption"}
+LEAVES |= {"energy", "sharding", "writer", "plots", "distributed", "preemption"}
 LEAVES |= {"bootstrap", "calibration", "predictions", "document"}
 LEAVES |= {"command", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
@@ -137,8 +137,9 @@ LAYERS = {
   "integrity": DOCTOR | STAGE | RECORDS | {"lineage"},
   "doctor": DOCTOR | RECIPE | {"versions", "machine", "integrity"},
 }
-# What is imported only where a config asks for it, and checked before.
-OPTIONAL = {"trackers": {"wandb", "mlflow"}}
+# What is imported only where a config asks for it, and checked before, or
+# where it is there.
+OPTIONAL = {"trackers": {"wandb", "mlflow"}, "energy": {"pynvml"}}
 WITHOUT_JAX = ("stats", "report", "predictions")
 LINES = 400
 

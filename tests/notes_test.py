@@ -57,7 +57,7 @@ def test_costs_show_what_is_known_and_no_more():
   header, *rows = tables.costs(found)
   assert header == ["Run", "Trials", "Step kept", "Seconds a trial"]
   assert rows[0] == ["single.rte", "3", "40", "2.0"]
-  found["flops"] = {"single.rte": 2.5e12}
+  found["flops"] = {"single.rte": [2.5e12, 2.5e12, 2.7e12]}
   header, *rows = tables.costs(found)
   assert header[4:] == ["FLOPs a trial"]
   assert [row[4] for row in rows[:2]] == ["2.50e+12", "–"]

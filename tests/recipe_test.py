@@ -60,6 +60,13 @@ def test_results_have_the_keys_that_others_read(small_run):
   assert found["average"]["multi"] == pytest.approx([mean])
   assert found["encoder"] == str(small_run.encoder)
   assert {"commit", "tests", "settings", "seconds"} <= set(found)
+  it = opened(small_run.config, small_run.workdir)
+  for run in it.runs:
+    # As many as the steps that were trained: the whole run.
+    batches = it.batches(run, [0])
+    cost = it.useful(run, batches, 0, found["steps"][run.name][0])
+    assert found["flops"][run.name] == [cost] != [0]
+    assert found["joules"][run.name] == []  # a CPU does not tell
   assert (small_run.workdir / "report" / "report.md").is_file()
 
 

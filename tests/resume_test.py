@@ -33,7 +33,7 @@ def outcome(workdir) -> tuple:
   """Returns all that must be the same: parameters, metrics, scores."""
   found = [load_params(Workdir(workdir).params(RUN, seed)) for seed in (0, 1)]
   results = json.loads((workdir / "results.json").read_text())
-  for key in ("seconds", "commit"):
+  for key in ("seconds", "joules", "commit"):
     results.pop(key)
   return (
     [params for params, _ in found],

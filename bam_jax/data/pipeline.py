@@ -178,6 +178,12 @@ class TrialBatches(Sequence):
     room = int(self.sizes.sum(dtype=np.int64)) * width * len(orders)
     self.fill = tokens / max(room, 1)
 
+  def trained(self, trial: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what a trial's first steps hold: lengths i[N] and tasks i[N]."""
+    order, pool = self._orders[trial][:steps], self._pools[trial]
+    numbers = order[order >= 0]
+    return pool.lengths[numbers], pool.task[numbers]
+
   def _lengths(self, numbers: np.ndarray) -> np.ndarray:
     return np.where(numbers >= 0, self._pools[0].lengths[numbers], 0)
 
