@@ -12,8 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.stats
-import sklearn.metrics
+import scipy
 
 from bam_jax import sharding
 from bam_jax.data import pipeline
@@ -90,12 +89,20 @@ def correlation(function: Callable, x: np.ndarray, y: np.ndarray) -> float:
   return float(function(x, y).statistic)
 
 
+def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
+  """Returns a metric of scikit-learn of predicted and true classes."""
+  # Slow to import, with whatever else is installed; nothing trains with it.
+  from sklearn import metrics
+
+  return float(getattr(metrics, name)(y, x, **options))
+
+
 # Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
 # or values for regression.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-  "accuracy": lambda p, y: float(sklearn.metrics.accuracy_score(y, p)),
-  "f1": lambda p, y: float(sklearn.metrics.f1_score(y, p, zero_division=0)),
-  "matthews": lambda p, y: float(sklearn.metrics.matthews_corrcoef(y, p)),
+  "accuracy": lambda p, y: counted("accuracy_score", p, y),
+  "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
+  "matthews": lambda p, y: counted("matthews_corrcoef", p, y),
   "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
   "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
 }

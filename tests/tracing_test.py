@@ -114,8 +114,8 @@ def test_a_fourth_compilation_is_told_with_its_shape(capsys):
 def test_a_training_process_loads_no_other_framework():
   code = (
     "import sys; from bam_jax import main, recipe, forecast; "
-    "print(sorted({'torch', 'tensorflow', 'matplotlib', 'transformers'} "
-    "& set(sys.modules)))"
+    "print(sorted({'torch', 'tensorflow', 'matplotlib', 'transformers', "
+    "'pandas', 'sklearn', 'scipy.stats'} & set(sys.modules)))"
   )
   ran = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True, check=True
