@@ -1,6 +1,8 @@
 """The loop: steps, metrics, evaluations, checkpoints, and when to stop."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
+import contextlib
 import functools
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,30 @@ def put(
   return sharding.put(mesh, read, int(batches.sizes[k]), trials=True)
 
 
+def ahead(put: Callable[[int], Any], steps: range) -> Iterator[Any]:
+  """Yields the batch of every step; a thread makes the next one meanwhile.
+
+  One batch is ready, at most, before it is asked for. What `put` raises is
+  raised where its batch would have been yielded.
+
+  Args:
+    put: number of a step -> its batch on the devices.
+    steps: their numbers.
+  """
+
+  def make(k: int) -> Any:
+    with jax.profiler.TraceAnnotation("next batch", step=k):
+      return put(k)
+
+  with futures.ThreadPoolExecutor(1) as thread:
+    coming = thread.submit(make, steps.start) if steps else None
+    for k in steps:
+      batch = coming.result()
+      if k + 1 in steps:
+        coming = thread.submit(make, k + 1)
+      yield batch
+
+
 def loop(
   step: Callable,
   state: TrainState,
@@ -217,42 +243,44 @@ def loop(
 ) -> TrainState:
   """Runs the steps from `start` on; reads the device only when it must."""
   pending = []
-  for k in range(start, len(batches)):
-    state, sums = step(state, put(k))
-    pending.append(sums)
-    done, last = k + 1, k + 1 == len(batches)
-    every = config.eval_every
-    evaluating = bool(every) and (last or done % every == 0)
-    logging = last or done % config.log_every == 0
-    stopping = stop() and not last
-    saving = not last and (stopping or done % config.checkpoint_every == 0)
-    if evaluating or logging or saving:
-      rows, pending = jax.device_get(pending), []
-      try:
-        check_finite(rows, done, batches, tasks, config.nonfinite)
-      except NotFinite as error:
-        if config.nonfinite.policy == "stop":
-          # The guarded step has left the state as it was before the bad one.
-          writer.add(rows[: error.step - done])
-          checkpoints.save(error.step, state, writer.window())
-          checkpoints.wait()
-        raise
-      writer.add(rows)
-    if logging:
-      writer.log(done)
-    if evaluating:
-      scores = evaluate(state.params)
-      writer.scores(done, scores)
-      if state.best:
-        state, ended = consider(state, scores, config.select)
-        if ended:
-          writer.log(done)
-          break
-    if saving:
-      checkpoints.save(done, state, writer.window())
-    if stopping:
-      checkpoints.wait()
-      raise Stopped(f"stopped after step {done} of {len(batches)}")
+  steps = range(start, len(batches))
+  with contextlib.closing(ahead(put, steps)) as ready:
+    for k, batch in enumerate(ready, start):
+      state, sums = step(state, batch)
+      pending.append(sums)
+      done, last = k + 1, k + 1 == len(batches)
+      every = config.eval_every
+      evaluating = bool(every) and (last or done % every == 0)
+      logging = last or done % config.log_every == 0
+      stopping = stop() and not last
+      saving = not last and (stopping or done % config.checkpoint_every == 0)
+      if evaluating or logging or saving:
+        rows, pending = jax.device_get(pending), []
+        try:
+          check_finite(rows, done, batches, tasks, config.nonfinite)
+        except NotFinite as error:
+          if config.nonfinite.policy == "stop":
+            # The guarded step has left the state as it was before the bad one.
+            writer.add(rows[: error.step - done])
+            checkpoints.save(error.step, state, writer.window())
+            checkpoints.wait()
+          raise
+        writer.add(rows)
+      if logging:
+        writer.log(done)
+      if evaluating:
+        scores = evaluate(state.params)
+        writer.scores(done, scores)
+        if state.best:
+          state, ended = consider(state, scores, config.select)
+          if ended:
+            writer.log(done)
+            break
+      if saving:
+        checkpoints.save(done, state, writer.window())
+      if stopping:
+        checkpoints.wait()
+        raise Stopped(f"stopped after step {done} of {len(batches)}")
   return state
 
 

@@ -1,5 +1,7 @@
 """Profiles and compilations of a run's step, and what a process loads."""
 
+import gzip
+import json
 import subprocess
 import sys
 
@@ -56,7 +58,9 @@ def test_a_run_leaves_a_trace_of_the_steps_that_were_asked_for(
   assert calls == ["start", "stop"]
   names = {path.name for path in folder.rglob("*") if path.is_file()}
   assert any(name.endswith(".xplane.pb") for name in names)
-  assert "perfetto_trace.json.gz" in names
+  (trace,) = folder.rglob("perfetto_trace.json.gz")
+  events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+  assert any("next batch" in event.get("name", "") for event in events)
   assert f"wrote {folder}" in capsys.readouterr().out
 
 
