@@ -190,6 +190,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   )
   steps.add_arguments(parser, tasks=TASKS, batch_size=128)
   parser.add_argument(
+    "--rows", type=int, default=20_000, help="of each task; 0 = all"
+  )
+  parser.add_argument(
     "--batches", type=int, default=200, help="read in each measurement"
   )
   parser.add_argument(

@@ -118,9 +118,6 @@ def add_arguments(
   parser.add_argument("--batch_size", type=int, default=batch_size)
   parser.add_argument("--max_length", type=int, default=128)
   parser.add_argument("--dtype", default="float32")
-  parser.add_argument(
-    "--rows", type=int, default=20_000, help="of each task; 0 = all"
-  )
   parser.add_argument("--json", action="store_true", help="not the table")
 
 

@@ -95,6 +95,9 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   steps.add_arguments(parser, tasks="rte", batch_size=32)
+  parser.add_argument(
+    "--rows", type=int, default=20_000, help="of each task; 0 = all"
+  )
   parser.add_argument("--trials", default="1,2,4", help="numbers of them")
   parser.add_argument(
     "--steps", type=int, default=3, help="in each measurement"
