@@ -102,6 +102,31 @@ def test_only_the_asked_steps_are_traced(
   assert ("no step from 7 on was trained" in said) == (steps.start == 7)
 
 
+def test_a_run_that_fails_among_the_asked_steps_leaves_what_it_has(
+  monkeypatch, tmp_path, capsys
+):
+  seen = []
+  monkeypatch.setattr(
+    jax.profiler, "start_trace", lambda *a, **k: seen.append("start")
+  )
+  monkeypatch.setattr(jax.profiler, "stop_trace", lambda: seen.append("stop"))
+
+  def one(state, number):
+    if number == 3:
+      raise FloatingPointError("not finite")
+
+  def run():
+    steps = range(2, 5)
+    with tracing.profiled(one, start=0, steps=steps, path=tmp_path) as watched:
+      for number in range(5):
+        watched(0, number)
+
+  with pytest.raises(FloatingPointError):
+    run()
+  assert seen == ["start", "stop"]
+  assert f"wrote {tmp_path}" in capsys.readouterr().out
+
+
 def test_a_fourth_compilation_is_told_with_its_shape(capsys):
   jax.clear_caches()
   watched = tracing.counted(step)
