@@ -6,6 +6,7 @@ batches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import dataclasses
 import functools
 from typing import Any
@@ -67,17 +68,25 @@ def logits_of(
   trials = len(jax.tree.leaves(params)[0])
   logits = np.zeros((trials, len(index), classes), np.float32)
   seen = np.zeros(len(index), np.int32)
-  for k in range(len(batches)):
-    batch, read = batches[k], functools.partial(batches.read, k)
+
+  def make(k: int) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
+    batch = batches[k]
+
+    def read(rows: slice) -> dict[str, np.ndarray]:
+      return {name: array[rows] for name, array in batch.items()}
+
     rows = int(batches.sizes[k])
-    out = jax.device_get(
-      forward(params, sharding.put(mesh, read, rows, trials=False))
-    )
-    here = batch["task"] >= 0
-    rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
-    logits[:, rows] = out[:, here][..., :classes]
-    seen[rows] += 1
-    progress(int(here.sum()))
+    return batch, sharding.put(mesh, read, rows, trials=False)
+
+  ready = sharding.ahead(make, range(len(batches)))
+  with contextlib.closing(ready):
+    for batch, sent in ready:
+      out = jax.device_get(forward(params, sent))
+      here = batch["task"] >= 0
+      rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
+      logits[:, rows] = out[:, here][..., :classes]
+      seen[rows] += 1
+      progress(int(here.sum()))
   assert (seen == 1).all(), "an example was not counted exactly once"
   return logits
 

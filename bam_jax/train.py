@@ -1,7 +1,6 @@
 """The loop: steps, metrics, evaluations, checkpoints, and when to stop."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent import futures
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import functools
 from pathlib import Path
@@ -203,30 +202,6 @@ def put(
   return sharding.put(mesh, read, int(batches.sizes[k]), trials=True)
 
 
-def ahead(put: Callable[[int], Any], steps: range) -> Iterator[Any]:
-  """Yields the batch of every step; a thread makes the next one meanwhile.
-
-  One batch is ready, at most, before it is asked for. What `put` raises is
-  raised where its batch would have been yielded.
-
-  Args:
-    put: number of a step -> its batch on the devices.
-    steps: their numbers.
-  """
-
-  def make(k: int) -> Any:
-    with jax.profiler.TraceAnnotation("next batch", step=k):
-      return put(k)
-
-  with futures.ThreadPoolExecutor(1) as thread:
-    coming = thread.submit(make, steps.start) if steps else None
-    for k in steps:
-      batch = coming.result()
-      if k + 1 in steps:
-        coming = thread.submit(make, k + 1)
-      yield batch
-
-
 def loop(
   step: Callable,
   state: TrainState,
@@ -244,7 +219,7 @@ def loop(
   """Runs the steps from `start` on; reads the device only when it must."""
   pending = []
   steps = range(start, len(batches))
-  with contextlib.closing(ahead(put, steps)) as ready:
+  with contextlib.closing(sharding.ahead(put, steps)) as ready:
     for k, batch in enumerate(ready, start):
       state, sums = step(state, batch)
       pending.append(sums)

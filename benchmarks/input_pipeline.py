@@ -23,7 +23,7 @@ import tempfile
 import time
 from typing import Any
 
-from bam_jax import train
+from bam_jax import sharding
 from bam_jax.data import builders
 from bam_jax.lessons import Lessons
 from bam_jax.writer import bar
@@ -122,7 +122,7 @@ def training(side: steps.Steps, count: int, repeats: int) -> dict[str, float]:
     count: of steps in each measurement.
     repeats: measurements.
   """
-  ways = {"ahead": train.ahead, "directly": directly}
+  ways = {"ahead": sharding.ahead, "directly": directly}
   shares: dict[str, list[float]] = {name: [] for name in ways}
   numbers, rates = range(count), []
   # Every shape is compiled before anything is measured.

@@ -158,13 +158,13 @@ def test_one_batch_is_made_before_it_is_asked_for_and_no_more():
       there.set()
     return -k
 
-  ready = train.ahead(put, range(5, 9))
+  ready = sharding.ahead(put, range(5, 9))
   assert next(ready) == -5
   assert there.wait(60), "nothing is made while a step runs"
   ready.close()
   assert made == [5, 6]
-  assert list(train.ahead(put, range(7, 9))) == [-7, -8]
-  assert list(train.ahead(put, range(9, 9))) == []
+  assert list(sharding.ahead(put, range(7, 9))) == [-7, -8]
+  assert list(sharding.ahead(put, range(9, 9))) == []
 
 
 def test_what_fails_in_making_a_batch_is_raised_at_its_step(recorder):
