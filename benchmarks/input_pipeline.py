@@ -135,18 +135,18 @@ def training(side: steps.Steps, count: int, repeats: int) -> dict[str, float]:
   with bar("trains", repeats * len(ways)) as advance:
     for _ in range(repeats):
       for name, way in ways.items():
-        waited, begin = 0.0, time.perf_counter()
-        batches = way(side.put, numbers)
-        while True:
-          asked = time.perf_counter()
-          batch = next(batches, None)
-          waited += time.perf_counter() - asked
-          if batch is None:
-            break
+        batches = way(side.put, range(count + 1))
+        batch, waited = next(batches), 0.0
+        begin = time.perf_counter()
+        for _ in numbers:
           side.one(batch)
           # As if the device were always empty: the worst that may be.
           side.wait()
+          asked = time.perf_counter()
+          batch = next(batches)
+          waited += time.perf_counter() - asked
         seconds = time.perf_counter() - begin
+        batches.close()
         shares[name].append(waited / seconds)
         if name == "ahead":
           rates.append(held / seconds)
