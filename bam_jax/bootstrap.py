@@ -10,7 +10,7 @@ import functools
 import math
 
 import numpy as np
-import scipy.stats
+import scipy
 
 LEVEL = 0.95
 # Of an interval; scipy's own number.

@@ -6,7 +6,7 @@ Of classifiers only: a regression task has no confidence. Needs no JAX.
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.special
+import scipy
 
 BINS = 15  # as in Guo et al. (2017)
 

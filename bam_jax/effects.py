@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import math
 
 import numpy as np
-import scipy.optimize
-import scipy.special
+import scipy
 
 from bam_jax import bootstrap
 from bam_jax.bootstrap import Estimate

@@ -6,14 +6,14 @@ batches.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import dataclasses
 import functools
 from typing import Any
 
 import jax
 import numpy as np
-import scipy.stats
-import sklearn.metrics
+import scipy
 
 from bam_jax import sharding
 from bam_jax.data import pipeline
@@ -68,17 +68,25 @@ def logits_of(
   trials = len(jax.tree.leaves(params)[0])
   logits = np.zeros((trials, len(index), classes), np.float32)
   seen = np.zeros(len(index), np.int32)
-  for k in range(len(batches)):
-    batch, read = batches[k], functools.partial(batches.read, k)
+
+  def make(k: int) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
+    batch = batches[k]
+
+    def read(rows: slice) -> dict[str, np.ndarray]:
+      return {name: array[rows] for name, array in batch.items()}
+
     rows = int(batches.sizes[k])
-    out = jax.device_get(
-      forward(params, sharding.put(mesh, read, rows, trials=False))
-    )
-    here = batch["task"] >= 0
-    rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
-    logits[:, rows] = out[:, here][..., :classes]
-    seen[rows] += 1
-    progress(int(here.sum()))
+    return batch, sharding.put(mesh, read, rows, trials=False)
+
+  ready = sharding.ahead(make, range(len(batches)))
+  with contextlib.closing(ready):
+    for batch, sent in ready:
+      out = jax.device_get(forward(params, sent))
+      here = batch["task"] >= 0
+      rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
+      logits[:, rows] = out[:, here][..., :classes]
+      seen[rows] += 1
+      progress(int(here.sum()))
   assert (seen == 1).all(), "an example was not counted exactly once"
   return logits
 
@@ -90,12 +98,20 @@ def correlation(function: Callable, x: np.ndarray, y: np.ndarray) -> float:
   return float(function(x, y).statistic)
 
 
+def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
+  """Returns a metric of scikit-learn of predicted and true classes."""
+  # Slow to import, with whatever else is installed; nothing trains with it.
+  from sklearn import metrics
+
+  return float(getattr(metrics, name)(y, x, **options))
+
+
 # Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
 # or values for regression.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-  "accuracy": lambda p, y: float(sklearn.metrics.accuracy_score(y, p)),
-  "f1": lambda p, y: float(sklearn.metrics.f1_score(y, p, zero_division=0)),
-  "matthews": lambda p, y: float(sklearn.metrics.matthews_corrcoef(y, p)),
+  "accuracy": lambda p, y: counted("accuracy_score", p, y),
+  "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
+  "matthews": lambda p, y: counted("matthews_corrcoef", p, y),
   "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
   "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
 }

@@ -302,6 +302,8 @@ def run(stop: Preemption) -> None:
   if not (_DRY_RUN.value or jax.config.jax_compilation_cache_dir):
     cache = Path(_WORKDIR.value).absolute() / "cache"
     jax.config.update("jax_compilation_cache_dir", str(cache))
+    # What compiles in less than a second, too.
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   devices, processes = jax.devices(), ""
   if not distributed.alone():
     stop.share(distributed.reached_stop)

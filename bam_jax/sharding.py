@@ -4,7 +4,8 @@ Axes: `data` splits rows, `fsdp` splits rows and parameters, `tensor` splits
 parameters within a layer. Trials, where there are several, are never split.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent import futures
 import re
 from typing import Any
 
@@ -144,6 +145,30 @@ def put(
     return jax.make_array_from_single_device_arrays(shape, place, pieces)
 
   return {name: whole(name) for name in next(iter(parts.values()))}
+
+
+def ahead(make: Callable[[int], Any], steps: range) -> Iterator[Any]:
+  """Yields the batch of every step; a thread makes the next one meanwhile.
+
+  One batch is ready, at most, before it is asked for. What `make` raises is
+  raised where its batch would have been yielded. To be closed after use.
+
+  Args:
+    make: number of a step -> its batch, on the devices.
+    steps: their numbers.
+  """
+
+  def one(k: int) -> Any:
+    with jax.profiler.TraceAnnotation("next batch", step=k):
+      return make(k)
+
+  with futures.ThreadPoolExecutor(1) as thread:
+    coming = thread.submit(one, steps.start) if steps else None
+    for k in steps:
+      batch = coming.result()
+      if k + 1 in steps:
+        coming = thread.submit(one, k + 1)
+      yield batch
 
 
 def spread(tree: Any, place: Any) -> Any:

@@ -10,7 +10,7 @@ import functools
 import math
 
 import numpy as np
-import scipy.stats
+import scipy
 
 from bam_jax import bootstrap, effects, multibootstrap
 from bam_jax.bootstrap import Estimate

@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy.special
+import scipy
 
 from bam_jax import distributed, evaluate
 from bam_jax.data import builders, corpus, shards, soft_labels

@@ -1,6 +1,7 @@
 """The loop: steps, metrics, evaluations, checkpoints, and when to stop."""
 
 from collections.abc import Callable, Mapping, Sequence
+import contextlib
 import functools
 from pathlib import Path
 from typing import Any
@@ -217,42 +218,44 @@ def loop(
 ) -> TrainState:
   """Runs the steps from `start` on; reads the device only when it must."""
   pending = []
-  for k in range(start, len(batches)):
-    state, sums = step(state, put(k))
-    pending.append(sums)
-    done, last = k + 1, k + 1 == len(batches)
-    every = config.eval_every
-    evaluating = bool(every) and (last or done % every == 0)
-    logging = last or done % config.log_every == 0
-    stopping = stop() and not last
-    saving = not last and (stopping or done % config.checkpoint_every == 0)
-    if evaluating or logging or saving:
-      rows, pending = jax.device_get(pending), []
-      try:
-        check_finite(rows, done, batches, tasks, config.nonfinite)
-      except NotFinite as error:
-        if config.nonfinite.policy == "stop":
-          # The guarded step has left the state as it was before the bad one.
-          writer.add(rows[: error.step - done])
-          checkpoints.save(error.step, state, writer.window())
-          checkpoints.wait()
-        raise
-      writer.add(rows)
-    if logging:
-      writer.log(done)
-    if evaluating:
-      scores = evaluate(state.params)
-      writer.scores(done, scores)
-      if state.best:
-        state, ended = consider(state, scores, config.select)
-        if ended:
-          writer.log(done)
-          break
-    if saving:
-      checkpoints.save(done, state, writer.window())
-    if stopping:
-      checkpoints.wait()
-      raise Stopped(f"stopped after step {done} of {len(batches)}")
+  steps = range(start, len(batches))
+  with contextlib.closing(sharding.ahead(put, steps)) as ready:
+    for k, batch in enumerate(ready, start):
+      state, sums = step(state, batch)
+      pending.append(sums)
+      done, last = k + 1, k + 1 == len(batches)
+      every = config.eval_every
+      evaluating = bool(every) and (last or done % every == 0)
+      logging = last or done % config.log_every == 0
+      stopping = stop() and not last
+      saving = not last and (stopping or done % config.checkpoint_every == 0)
+      if evaluating or logging or saving:
+        rows, pending = jax.device_get(pending), []
+        try:
+          check_finite(rows, done, batches, tasks, config.nonfinite)
+        except NotFinite as error:
+          if config.nonfinite.policy == "stop":
+            # The guarded step has left the state as it was before the bad one.
+            writer.add(rows[: error.step - done])
+            checkpoints.save(error.step, state, writer.window())
+            checkpoints.wait()
+          raise
+        writer.add(rows)
+      if logging:
+        writer.log(done)
+      if evaluating:
+        scores = evaluate(state.params)
+        writer.scores(done, scores)
+        if state.best:
+          state, ended = consider(state, scores, config.select)
+          if ended:
+            writer.log(done)
+            break
+      if saving:
+        checkpoints.save(done, state, writer.window())
+      if stopping:
+        checkpoints.wait()
+        raise Stopped(f"stopped after step {done} of {len(batches)}")
   return state
 
 

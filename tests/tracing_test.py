@@ -1,5 +1,7 @@
 """Profiles and compilations of a run's step, and what a process loads."""
 
+import gzip
+import json
 import subprocess
 import sys
 
@@ -56,7 +58,9 @@ def test_a_run_leaves_a_trace_of_the_steps_that_were_asked_for(
   assert calls == ["start", "stop"]
   names = {path.name for path in folder.rglob("*") if path.is_file()}
   assert any(name.endswith(".xplane.pb") for name in names)
-  assert "perfetto_trace.json.gz" in names
+  (trace,) = folder.rglob("perfetto_trace.json.gz")
+  events = json.loads(gzip.decompress(trace.read_bytes()))["traceEvents"]
+  assert any("next batch" in event.get("name", "") for event in events)
   assert f"wrote {folder}" in capsys.readouterr().out
 
 
@@ -98,6 +102,31 @@ def test_only_the_asked_steps_are_traced(
   assert ("no step from 7 on was trained" in said) == (steps.start == 7)
 
 
+def test_a_run_that_fails_among_the_asked_steps_leaves_what_it_has(
+  monkeypatch, tmp_path, capsys
+):
+  seen = []
+  monkeypatch.setattr(
+    jax.profiler, "start_trace", lambda *a, **k: seen.append("start")
+  )
+  monkeypatch.setattr(jax.profiler, "stop_trace", lambda: seen.append("stop"))
+
+  def one(state, number):
+    if number == 3:
+      raise FloatingPointError("not finite")
+
+  def run():
+    steps = range(2, 5)
+    with tracing.profiled(one, start=0, steps=steps, path=tmp_path) as watched:
+      for number in range(5):
+        watched(0, number)
+
+  with pytest.raises(FloatingPointError):
+    run()
+  assert seen == ["start", "stop"]
+  assert f"wrote {tmp_path}" in capsys.readouterr().out
+
+
 def test_a_fourth_compilation_is_told_with_its_shape(capsys):
   jax.clear_caches()
   watched = tracing.counted(step)
@@ -114,8 +143,8 @@ def test_a_fourth_compilation_is_told_with_its_shape(capsys):
 def test_a_training_process_loads_no_other_framework():
   code = (
     "import sys; from bam_jax import main, recipe, forecast; "
-    "print(sorted({'torch', 'tensorflow', 'matplotlib', 'transformers'} "
-    "& set(sys.modules)))"
+    "print(sorted({'torch', 'tensorflow', 'matplotlib', 'transformers', "
+    "'pandas', 'sklearn', 'scipy.stats'} & set(sys.modules)))"
   )
   ran = subprocess.run(
     [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import threading
 
 import jax
 import numpy as np
@@ -54,7 +55,15 @@ class Recorder:
     self.notes.append(("scores", done, *scores))
 
   def loop(
-    self, steps, *, start=0, stop=lambda: False, bad=(), scores=(), **changes
+    self,
+    steps,
+    *,
+    start=0,
+    stop=lambda: False,
+    bad=(),
+    scores=(),
+    put=None,
+    **changes,
   ):
     one = np.zeros((1, 1, 1), np.int32)
     batches = [{"task": one, "index": one, "norm": 0.5} for _ in range(steps)]
@@ -72,7 +81,7 @@ class Recorder:
       self.step,
       state,
       batches,
-      put=lambda k: batches[k]["norm"],
+      put=put or (lambda k: batches[k]["norm"]),
       tasks=tiny.TASKS,
       start=start,
       config=tiny.config(**EVERY, **changes),
@@ -138,6 +147,40 @@ def test_skipped_steps_are_told_and_their_number_is_limited(recorder, capsys):
   skip["nonfinite.limit"] = 0
   with pytest.raises(train.NotFinite, match=r"more than nonfinite\.limit=0"):
     recorder.loop(3, bad=[1], **skip)
+
+
+def test_one_batch_is_made_before_it_is_asked_for_and_no_more():
+  made, there = [], threading.Event()
+
+  def put(k):
+    made.append(k)
+    if k == 6:
+      there.set()
+    return -k
+
+  ready = sharding.ahead(put, range(5, 9))
+  assert next(ready) == -5
+  assert there.wait(60), "nothing is made while a step runs"
+  ready.close()
+  assert made == [5, 6]
+  assert list(sharding.ahead(put, range(7, 9))) == [-7, -8]
+  assert list(sharding.ahead(put, range(9, 9))) == []
+
+
+def test_what_fails_in_making_a_batch_is_raised_at_its_step(recorder):
+  def broken(k):
+    if k == 2:
+      raise OSError("no more")
+    return 0.5
+
+  threads = set(threading.enumerate())
+  with pytest.raises(OSError, match="no more"):
+    recorder.loop(7, put=broken)
+  assert recorder.ran == 2
+  assert set(threading.enumerate()) <= threads
+  with pytest.raises(train.Stopped):
+    recorder.loop(7, put=broken, stop=lambda: recorder.ran == 4)
+  assert set(threading.enumerate()) <= threads
 
 
 SELECT = {"eval_every": 2, "select.by": "average"}
