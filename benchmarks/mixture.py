@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from ml_collections import ConfigDict
 import numpy as np
@@ -18,6 +19,9 @@ from configs import glue_multi
 SHARE = 0.5
 # Steps whose examples a peer may group as it likes.
 DRAWN = 50
+# Of the command line.
+PLACES = ("encoder", "glue_dir")
+SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +72,11 @@ class Mixture:
       row_shapes=c.data.row_shapes,
       multiple=sharding.row_multiple(self.lessons.mesh) * c.accumulation,
     )
+
+  @property
+  def mean_length(self) -> float:
+    """Mean real tokens of the examples that are drawn."""
+    return float(self.pool.lengths[self.examples(DRAWN)].mean())
 
   def examples(self, steps: int) -> np.ndarray:
     """Returns the examples of the first steps: i32[N]."""
@@ -133,7 +142,13 @@ def config(args: argparse.Namespace) -> ConfigDict:
   return c
 
 
-def flags(args: argparse.Namespace) -> list[str]:
-  """Returns a command line that says the same again, for another process."""
-  names = ("encoder", "glue_dir", "tasks", "batch_size", "max_length", "dtype")
-  return [f"--{name}={getattr(args, name)}" for name in (*names, "steps")]
+def side(args: argparse.Namespace, workdir: Path, job: str) -> list[str]:
+  """Returns the command line of our side; see benchmarks/ours.py."""
+  given = [f"--{name}={getattr(args, name)}" for name in PLACES + SETTINGS]
+  line = ["-m", "benchmarks.ours", f"--workdir={workdir}", f"--job={job}"]
+  return line + given
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+  """Returns what the figures depend on, besides the machine."""
+  return {name: getattr(args, name) for name in (*SETTINGS, "repeats")}

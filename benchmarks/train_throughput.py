@@ -18,6 +18,7 @@ largest memory that the side's process ever held.
 
 import argparse
 from collections.abc import Mapping, Sequence
+import contextlib
 import json
 from pathlib import Path
 import sys
@@ -134,21 +135,18 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   parser.add_argument("--repeats", type=int, default=sides.REPEATS)
   parser.add_argument("--json", action="store_true", help="not the table")
   args = parser.parse_args(argv)
-  with tempfile.TemporaryDirectory() as folder:
+  with (
+    tempfile.TemporaryDirectory() as folder,
+    contextlib.redirect_stdout(sys.stderr),
+  ):
     root = Path(folder)
     mixed = mixture.Mixture.of(mixture.config(args), root / "W")
     mixed.save(root / "examples.npz")
-    drawn = mixed.examples(mixture.DRAWN)
-    mean_length = float(mixed.pool.lengths[drawn].mean())
+    mean_length = mixed.mean_length
     products = ["-m", "benchmarks.matmul"]
     asked = {
       "matmul jax": [*products, "--library=jax"],
-      "ours": [
-        "-m",
-        "benchmarks.ours",
-        *mixture.flags(args),
-        f"--workdir={root / 'W'}",
-      ],
+      "ours": mixture.side(args, root / "W", "train"),
     }
     if not args.no_peer:
       for dtype in args.peer_dtypes.split(","):
@@ -158,11 +156,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     found = sides.measure(asked, repeats=args.repeats)
   result = {
     "machine": sides.machine(*PACKAGES),
-    "settings": {
-      name: getattr(args, name)
-      for name in ("tasks", "batch_size", "max_length", "dtype", "steps")
-    }
-    | {"repeats": args.repeats, "mean_length": mean_length},
+    "settings": mixture.settings(args) | {"mean_length": mean_length},
     **nested(found, mean_length),
   }
   print(json.dumps(result) if args.json else "\n".join(rows(result)))
@@ -170,4 +164,4 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:])
+  main()

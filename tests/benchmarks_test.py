@@ -3,6 +3,7 @@
 Peers that did more, or ours that did less, would make every figure a lie.
 """
 
+import argparse
 import json
 
 import jax
@@ -12,7 +13,14 @@ import pytest
 
 from bam_jax import hf
 from bam_jax import state as states
-from benchmarks import matmul, mixture, peer, sides, train_throughput
+from benchmarks import (
+  matmul,
+  mixture,
+  peer,
+  sides,
+  teach_throughput,
+  train_throughput,
+)
 from tests import small
 
 torch = pytest.importorskip("torch", reason="the peer is torch")
@@ -43,7 +51,7 @@ def inputs(tmp_path_factory):
 def both(inputs, tmp_path_factory):
   """The mixture, and the examples as the peer reads them."""
   root = tmp_path_factory.mktemp("mixture")
-  parser = mixture.argparse.ArgumentParser()
+  parser = argparse.ArgumentParser()
   mixture.add_arguments(parser)
   config = mixture.config(parser.parse_args(inputs))
   config.head_dropout = 0.0
@@ -141,13 +149,22 @@ def test_products_are_counted(library, monkeypatch):
 def test_train_throughput_prints_one_object(inputs, capsys):
   flags = [*inputs, "--peer_dtypes=float32", "--repeats=1", "--json"]
   returned = train_throughput.main(flags)
-  printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+  printed = json.loads(capsys.readouterr().out)
   assert printed == json.loads(json.dumps(returned))
   assert printed["ours"]["examples_per_s"] > 0
   for key in train_throughput.PEERS:
     assert printed[key]["float32"]["eager"]["examples_per_s"] > 0
   assert 0 < printed["useful_flops_share"] < 1 < printed["matmul_flops_per_s"]
   assert "peer (b), grouped" in "\n".join(train_throughput.rows(printed))
+
+
+@pytest.mark.slow
+def test_teach_throughput_prints_one_object(inputs, capsys):
+  returned = teach_throughput.main([*inputs, "--repeats=1", "--json"])
+  assert json.loads(capsys.readouterr().out) == returned
+  rates = returned["teach"]["rows_per_s"], returned["train"]["examples_per_s"]
+  assert returned["ratio"] == pytest.approx(rates[0] / rates[1])
+  assert f"{returned['ratio']:.2f} |" in teach_throughput.rows(returned)[-1]
 
 
 def test_sides_take_turns_and_medians_are_told(tmp_path):
