@@ -11,7 +11,7 @@ import time
 import jax
 import numpy as np
 
-from bam_jax import evaluate, train
+from bam_jax import allocator, evaluate, train
 from benchmarks import mixture, sides
 
 # Batches of each task that a teacher answers in a measurement.
@@ -108,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument("--workdir", type=Path, required=True)
   parser.add_argument("--job", choices=JOBS, required=True)
   args = parser.parse_args(argv)
+  # As bam_jax.main does.
+  allocator.keep()
   mixed = mixture.Mixture.of(mixture.config(args), args.workdir)
   sides.serve(JOBS[args.job](mixed, args.steps))
 
