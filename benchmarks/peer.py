@@ -1,7 +1,8 @@
 r"""The peer: transformers and PyTorch, as their users train several tasks.
 
 One encoder, a linear head per task, SDPA attention, fused AdamW, clip at 1.0,
-dropout as the encoder's config says, all cores. It reads the examples that
+dropout as the encoder's config says, all cores, the C library's memory kept as
+ours is. It reads the examples that
 `mixture.save` wrote and knows nothing of JAX. `--way=mixed` pads every mixed
 batch to its longest example; `--way=grouped` takes batches of one task each,
 of examples of like length.
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 import transformers
 
+from bam_jax import allocator
 from benchmarks import sides
 
 WAYS = ("mixed", "grouped")
@@ -176,6 +178,8 @@ def main(argv: Sequence[str] | None = None) -> None:
   parser.add_argument("--steps", type=int, required=True)
   parser.add_argument("--compile", action="store_true")
   args = parser.parse_args(argv)
+  # The same favour as ours.
+  allocator.keep()
   transformers.utils.logging.set_verbosity_error()
   torch.manual_seed(0)
   examples = Examples(args.examples)
