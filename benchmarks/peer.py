@@ -2,10 +2,9 @@ r"""The peer: transformers and PyTorch, as their users train several tasks.
 
 One encoder, a linear head per task, SDPA attention, fused AdamW, clip at 1.0,
 dropout as the encoder's config says, all cores, the C library's memory kept as
-ours is. It reads the examples that
-`mixture.save` wrote and knows nothing of JAX. `--way=mixed` pads every mixed
-batch to its longest example; `--way=grouped` takes batches of one task each,
-of examples of like length.
+ours is. It reads the examples that `Mixture.save` wrote and knows nothing of
+JAX. `--way=mixed` pads every mixed batch to its longest example;
+`--way=grouped` takes batches of one task each, of examples of like length.
 """
 
 import argparse
