@@ -38,6 +38,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
+from bam_jax import allocator
 from bam_jax.command import WRONG, fail, hush, sentence
 from bam_jax.preemption import STOPPED, Preemption
 
@@ -251,6 +252,7 @@ def main(argv: Sequence[str]) -> None:
   """Runs the stages that the config asks for, and says how it ended."""
   del argv
   stop = Preemption()
+  allocator.keep()
   # Slow imports only now, so that --help and a misspelt key answer at once.
   from bam_jax import distributed, train, writer
 

@@ -1,0 +1,52 @@
+"""A side that multiplies matrices: how fast the machine can be."""
+
+import argparse
+from collections.abc import Callable, Sequence
+import time
+
+from benchmarks import sides
+
+# Rows and columns of either matrix, and about how long one measurement takes.
+SIZE, SECONDS = 2048, 1.0
+
+
+def ours(dtype: str, size: int) -> Callable[[], float]:
+  """Returns what measures the FLOP/s of JAX."""
+  from bam_jax import machine
+
+  return lambda: machine.flops(dtype, size, SECONDS)
+
+
+def peer(dtype: str, size: int) -> Callable[[], float]:
+  """Returns what measures the FLOP/s of torch."""
+  import torch
+
+  torch.manual_seed(0)
+  y = torch.randn(size, size, dtype=torch.float32) / size**0.5
+  y = y.to(getattr(torch, dtype))
+
+  def measure() -> float:
+    x, count, begin = y, 0, time.perf_counter()
+    while time.perf_counter() - begin < SECONDS:
+      x, count = x @ y, count + 1
+    return 2 * size**3 * count / (time.perf_counter() - begin)
+
+  return measure
+
+
+SIDES = {"jax": ours, "torch": peer}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Is a side; see `sides.serve`."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument("--library", choices=SIDES, required=True)
+  parser.add_argument("--dtype", default="float32")
+  parser.add_argument("--size", type=int, default=SIZE)
+  args = parser.parse_args(argv)
+  rate = SIDES[args.library](args.dtype, args.size)
+  sides.serve(lambda: {"flops_per_s": rate()})
+
+
+if __name__ == "__main__":
+  main()

@@ -1,0 +1,154 @@
+"""The mixed batches of real examples that every side trains on."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+import numpy as np
+
+from bam_jax import flops, sharding
+from bam_jax.data import pipeline
+from bam_jax.lessons import Lessons
+from bam_jax.plan import Run
+from bam_jax.workdir import Workdir
+from configs import glue_multi
+
+# Share of the gold label in every target; the rest is the teacher's.
+SHARE = 0.5
+# Steps whose examples a peer may group as it likes.
+DRAWN = 50
+# Of the command line.
+PLACES = ("encoder", "glue_dir")
+SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixture:
+  """A multi-task run with a teacher for every example.
+
+  Attributes:
+    lessons: the experiment.
+    run: its one run.
+    pool: its examples; what the teachers say is random.
+    order: i32[steps, B] the examples of every step.
+  """
+
+  lessons: Lessons
+  run: Run
+  pool: pipeline.Pool
+  order: np.ndarray
+
+  @classmethod
+  def of(cls, config: ConfigDict, workdir: Path) -> "Mixture":
+    """Returns the mixture of a config; what is tokenised stays in workdir."""
+    lessons = Lessons(config, Workdir(workdir))
+    (run,) = lessons.runs
+    tasks = lessons.tasks_of(run)
+    features = [lessons.corpus.train(task) for task in tasks]
+    sizes = dict(zip(run.tasks, map(len, features), strict=True))
+    rng, data = np.random.default_rng(0), []
+    for task, rows in zip(tasks, features, strict=True):
+      teacher = rng.normal(size=(len(rows), task.classes)).astype(np.float32)
+      if task.classes == 1:
+        teacher = 1 / (1 + np.exp(-teacher))
+      data.append(pipeline.TaskData(task.name, rows, task.classes, teacher))
+    return cls(
+      lessons,
+      run,
+      pipeline.join(data, weights=[1.0] * len(data)),
+      lessons.order(run, sizes)(seed=config.seed),
+    )
+
+  def batches(self) -> pipeline.TrialBatches:
+    """Returns the batches of the whole run, as it would be trained."""
+    c = self.lessons.settings(self.run)
+    return pipeline.TrialBatches(
+      [self.pool],
+      self.order[None],
+      width=self.lessons.width(self.run),
+      packing=c.data.packing,
+      row_shapes=c.data.row_shapes,
+      multiple=sharding.row_multiple(self.lessons.mesh) * c.accumulation,
+    )
+
+  @property
+  def mean_length(self) -> float:
+    """Mean real tokens of the examples that are drawn."""
+    return float(self.pool.lengths[self.examples(DRAWN)].mean())
+
+  def examples(self, steps: int) -> np.ndarray:
+    """Returns the examples of the first steps: i32[N]."""
+    drawn = self.order[:steps].ravel()
+    return drawn[drawn >= 0]
+
+  def useful_flops(self, examples: np.ndarray) -> float:
+    """Returns the useful FLOPs of training on some examples."""
+    encoder, tasks = self.lessons.encoder[0], self.lessons.tasks_of(self.run)
+    return float(
+      sum(
+        flops.train(
+          encoder,
+          self.pool.lengths[examples[self.pool.task[examples] == number]],
+          classes=task.classes,
+        ).sum()
+        for number, task in enumerate(tasks)
+      )
+    )
+
+  def save(self, file: Path) -> None:
+    """Writes the examples of the first steps for peers: an .npz."""
+    tasks, pool = self.lessons.tasks_of(self.run), self.pool
+    order = self.order[:DRAWN]
+    kept, places = np.unique(order[order >= 0], return_inverse=True)
+    numbers = np.full(order.shape, -1, np.int64)
+    numbers[order >= 0] = places
+    features = pool.features.take(kept)
+    np.savez(
+      file,
+      tokens=features.tokens,
+      types=features.types,
+      offsets=features.offsets,
+      labels=features.labels,
+      task=pool.task[kept],
+      teacher=pool.teacher[kept],
+      order=numbers,
+      classes=[task.classes for task in tasks],
+      share=SHARE,
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+  """Adds what a mixture is made of to a command line."""
+  parser.add_argument("--encoder", required=True, help="directory or hub name")
+  parser.add_argument("--glue_dir", default="", help="default: from the hub")
+  parser.add_argument("--tasks", default="rte,mrpc,cola,stsb")
+  parser.add_argument("--batch_size", type=int, default=128)
+  parser.add_argument("--max_length", type=int, default=128)
+  parser.add_argument("--dtype", default="float32", help="ours computes in it")
+  parser.add_argument(
+    "--steps", type=int, default=3, help="batches in each measurement"
+  )
+
+
+def config(args: argparse.Namespace) -> ConfigDict:
+  """Returns the config that a command line asks for."""
+  c = glue_multi.get_config(args.tasks)
+  c.encoder, c.data.glue_dir = args.encoder, args.glue_dir
+  c.multi.batch_size, c.max_length = args.batch_size, args.max_length
+  c.dtype = args.dtype
+  c.teacher.schedule, c.teacher.value = "constant", SHARE
+  return c
+
+
+def side(args: argparse.Namespace, workdir: Path, job: str) -> list[str]:
+  """Returns the command line of our side; see benchmarks/ours.py."""
+  given = [f"--{name}={getattr(args, name)}" for name in PLACES + SETTINGS]
+  line = ["-m", "benchmarks.ours", f"--workdir={workdir}", f"--job={job}"]
+  return line + given
+
+
+def settings(args: argparse.Namespace) -> dict[str, Any]:
+  """Returns what the figures depend on, besides the machine."""
+  return {name: getattr(args, name) for name in (*SETTINGS, "repeats")}

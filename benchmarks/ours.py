@@ -1,0 +1,118 @@
+"""Our sides: steps of a real run with what reads their batches, and a teacher.
+
+Both go through what a run goes through; nothing here computes.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+import time
+
+import jax
+import numpy as np
+
+from bam_jax import allocator, evaluate, train
+from benchmarks import mixture, sides
+
+# Batches of each task that a teacher answers in a measurement.
+TAUGHT = 2
+
+
+def begin(mixed: mixture.Mixture) -> tuple[Callable, train.TrainState]:
+  """Returns the jitted step of a run, and the state that it begins with."""
+  lessons, run = mixed.lessons, mixed.run
+  config = lessons.settings(run)
+  init, step, _, _ = train.make_step(
+    lessons.model(run),
+    len(mixed.order),
+    trials=1,
+    settings=config[run.kind],
+    config=config,
+    mesh=lessons.mesh,
+  )
+  given = {
+    name: jax.tree.map(lambda x: x[None], part)
+    for name, part in lessons.encoder[1].items()
+  }
+  return step, init(np.zeros(1, np.uint32), given)
+
+
+def training(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
+  """Returns what measures the first steps of a run."""
+  step, state = begin(mixed)
+  batches, mesh = mixed.batches(), mixed.lessons.mesh
+  examples = mixed.examples(steps)
+  figures = {
+    "examples": len(examples),
+    "tokens": int(mixed.pool.lengths[examples].sum()),
+    "useful_flops": mixed.useful_flops(examples),
+  }
+
+  def measure() -> dict[str, float]:
+    nonlocal state
+    start = time.perf_counter()
+    for k in range(steps):
+      state, sums = step(state, train.put(mesh, batches, k))
+    jax.block_until_ready((state, sums))
+    seconds = time.perf_counter() - start
+    return figures | {"seconds": seconds, "step_seconds": seconds / steps}
+
+  return measure
+
+
+def teaching(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
+  """Returns what measures a teacher that answers as many rows of each task.
+
+  Args:
+    mixed: the mixture; its run is the teacher.
+    steps: unread: what a teacher answers does not depend on it.
+  """
+  del steps
+  lessons, run = mixed.lessons, mixed.run
+  _, state = begin(mixed)
+  size = lessons.config.eval_batch_size
+  rng, datasets = np.random.default_rng(0), []
+  for task in lessons.tasks_of(run):
+    rows = lessons.corpus.train(task)
+    drawn = rng.permutation(len(rows))[: TAUGHT * size]
+    datasets.append((task, task.train, rows.take(np.sort(drawn))))
+  figures = {
+    "examples": sum(len(rows) for _, _, rows in datasets),
+    "tokens": sum(int(rows.lengths.sum()) for _, _, rows in datasets),
+  }
+
+  def measure() -> dict[str, float]:
+    start = time.perf_counter()
+    evaluate.evaluate(
+      lessons.model(run),
+      state.params,
+      datasets,
+      width=lessons.width(run),
+      batch_size=size,
+      packing=lessons.config.data.packing,
+      mesh=lessons.mesh,
+      progress=lambda _: None,
+    )
+    return figures | {"seconds": time.perf_counter() - start}
+
+  return measure
+
+
+JOBS = {"train": training, "teach": teaching}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Is a side; see `sides.serve`."""
+  parser = argparse.ArgumentParser(description=__doc__)
+  mixture.add_arguments(parser)
+  parser.add_argument("--workdir", type=Path, required=True)
+  parser.add_argument("--job", choices=JOBS, required=True)
+  args = parser.parse_args(argv)
+  # As bam_jax.main does.
+  allocator.keep()
+  mixed = mixture.Mixture.of(mixture.config(args), args.workdir)
+  sides.serve(JOBS[args.job](mixed, args.steps))
+
+
+if __name__ == "__main__":
+  main()
