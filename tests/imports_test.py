@@ -110,6 +110,9 @@ LAYERS = {
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "lineage", "teach"},
   "reuse": LEAVES | set(MIDDLE) | {"lineage", "lessons"},
   "memory": LEAVES | set(MIDDLE) | {"lessons", "train"},
+  "aot": LEAVES
+  | set(MIDDLE)
+  | {"checks", "data.pipeline", "experiment", "memory"},
   "speed": LEAVES | set(MIDDLE) | {"data.pipeline", "lessons", "train"},
   "forecast": STAGE | {"checks", "lessons", "reuse", "speed"},
   "scoring": STAGE | {"lessons", "train"},
