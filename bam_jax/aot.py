@@ -228,6 +228,7 @@ def cost(
   """
   it = Abroad(config, Workdir(Path(os.devnull)), devices(topology))
   checks.settings(it)
+  checks.kernel(it)
   run = it.runs[-1]
   c, model, mesh = it.settings(run), it.model(run), it.mesh
   if c.accumulation > 1:
