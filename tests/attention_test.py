@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import attention, checks, experiment
+from bam_jax import attention, bert, checks, experiment
 from bam_jax.multitask import init_params
 from bam_jax.workdir import Workdir
 from configs import quickstart
@@ -113,22 +113,25 @@ def assert_gradient(mine, i, weight, got, reach):
   assert (got * step).sum() == pytest.approx(slope, abs=2e-4)
 
 
-def test_a_model_trains_with_the_kernel_that_its_config_names():
-  batch = {k: v[0] for k, v in tiny.batches()[0].items()}
+@pytest.mark.parametrize("kernel", attention.KERNELS)
+def test_every_layer_attends_by_the_kernel_that_its_config_names(
+  kernel, monkeypatch
+):
+  calls = []
+  true = attention.KERNELS[kernel]
+
+  def spy(*args, **kwargs):
+    calls.append(kwargs["dropout_rng"])
+    return true(*args, **kwargs)
+
+  monkeypatch.setattr(
+    bert, "KERNELS", dict.fromkeys(attention.KERNELS) | {kernel: spy}
+  )
   net = tiny.model(dropout=0.0)
-  params = jax.jit(lambda k: init_params(net, k))(jax.random.key(0))
-  found = {}
-  for name in attention.KERNELS:
-    config = dataclasses.replace(net.config, attention=name)
-    changed = net.clone(config=config)
-    found[name] = jax.jit(
-      jax.grad(
-        lambda p, changed=changed: changed.apply(
-          {"params": p}, batch, train=True
-        ).sum()
-      )
-    )(params)
-  assert tiny.difference(found["einsum"], found["splash"]) < 1e-4
+  shape = dataclasses.replace(net.config, attention=kernel, layers=3)
+  net = net.clone(config=shape)
+  jax.eval_shape(lambda: init_params(net, jax.random.key(0)))
+  assert calls == [None] * 3
 
 
 def settings(**changes):
