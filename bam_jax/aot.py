@@ -145,8 +145,12 @@ def devices(topology: str) -> Sequence[jax.Device]:
   os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
   os.environ.setdefault("TPU_WORKER_HOSTNAMES", "localhost")
   os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v5litepod-1")
+  # It takes a host for one of four chips at least, unless it is told.
+  one = set(topology.partition(":")[2].split("x")) == {"1"}
+  host = {"chips_per_host_bounds": (1, 1, 1)} if one else {}
   try:
-    return topologies.get_topology_desc(topology, platform="tpu").devices
+    slice_ = topologies.get_topology_desc(topology, platform="tpu", **host)
+    return slice_.devices
   except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
     raise ValueError(
       f"topology {topology!r} is none that the TPU compiler knows "

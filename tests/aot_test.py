@@ -184,3 +184,10 @@ def test_scaling_gives_every_chip_as_many_rows(compiler, capsys):
   assert many["flops"] == pytest.approx(few["flops"], rel=0.05)
   assert few["efficiency"] == 1 and 0.2 < many["efficiency"] < 5
   assert len(scaling.cells(many)) == len(scaling.HEADER)
+
+
+@pytest.mark.parametrize(
+  ("topology", "chips"), [("v5e:1x1", 1), ("v5e:2x4", 8)]
+)
+def test_a_slice_has_its_chips(compiler, topology, chips):
+  assert len(aot.devices(topology)) == chips
