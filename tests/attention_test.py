@@ -149,7 +149,7 @@ def with_shape(it, **changes):
 @pytest.mark.parametrize(
   ("changes", "complaint"),
   [
-    ({"attention": "einsam"}, "did you mean einsum"),
+    ({"attention": "einsam"}, "did you mean 'einsum'"),
     ({"attention_dropout": 1.0}, "-1 or a share"),
     ({"attention_dropout": -0.5}, "-1 or a share"),
   ],
