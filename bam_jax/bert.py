@@ -18,7 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.attention import KERNELS, einsum
+
 Array = jax.Array
+
+# The kernel that every other one is held against.
+attention = einsum
 
 # What the pooler's vector goes through; the erf form of gelu, as below.
 ACTIVATIONS = {
@@ -65,6 +70,7 @@ class BertConfig:
     pooler_activation: one of `ACTIVATIONS`.
     pooler_bias: whether the pooler's dense layer has a bias.
     pooler_norm: whether a norm ends the pooler.
+    attention: the kernel, one of `attention.KERNELS`; no file asks for it.
 
   Raises:
     ValueError: a size is not positive, a rate not in [0, 1), the heads do
@@ -96,6 +102,7 @@ class BertConfig:
   pooler_activation: str = "tanh"
   pooler_bias: bool = True
   pooler_norm: bool = False
+  attention: str = "einsum"
 
   def __post_init__(self):
     sizes = ("vocab_size", "width", "layers", "heads", "mlp", "positions")
@@ -160,53 +167,6 @@ def rotary(x: Array, positions: Array, theta: float) -> Array:
   a, b = x[..., :half].astype(jnp.float32), x[..., half:].astype(jnp.float32)
   turned = jnp.concatenate([a * cos - b * sin, b * cos + a * sin], axis=-1)
   return turned.astype(x.dtype)
-
-
-def attention(
-  query: Array,
-  key: Array,
-  value: Array,
-  segments: Array,
-  positions: Array,
-  *,
-  reach: int,
-  dropout: float,
-  dropout_rng: Array | None,
-) -> Array:
-  """Attends within segments; the one place where another kernel would go.
-
-  Padding is a segment like any other, so a padded query sees padding only:
-  its row of the softmax is never empty and never NaN.
-
-  Args:
-    query: dtype[B, S, H, K].
-    key: dtype[B, S, H, K].
-    value: dtype[B, S, H, K].
-    segments: i32[B, S], 0 for padding.
-    positions: i32[B, S], from 0 in every example.
-    reach: tokens of the same segment seen to either side; 0 = all of them.
-    dropout: rate on the probabilities.
-    dropout_rng: key for it, None to leave it out.
-
-  Returns:
-    dtype[B, S, H, K].
-  """
-  logits = jnp.einsum(
-    "bqhk,bshk->bhqs",
-    query * query.shape[-1] ** -0.5,
-    key,
-    preferred_element_type=jnp.float32,
-  )
-  seen = segments[:, None, :, None] == segments[:, None, None, :]
-  if reach:
-    apart = positions[:, None, :, None] - positions[:, None, None, :]
-    seen &= jnp.abs(apart) <= reach
-  logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
-  weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-  if dropout_rng is not None and dropout > 0:
-    keep = jax.random.bernoulli(dropout_rng, 1 - dropout, weights.shape)
-    weights = jnp.where(keep, weights / (1 - dropout), 0)
-  return jnp.einsum("bhqs,bshk->bqhk", weights, value)
 
 
 def _norm(config: BertConfig, name: str) -> nn.LayerNorm:
@@ -295,7 +255,7 @@ class _Layer(nn.Module):
       if theta:
         query, key = (rotary(x, positions, theta) for x in (query, key))
       drop = train and c.attention_dropout > 0
-      context = attention(
+      context = KERNELS[c.attention](
         query,
         key,
         value,

@@ -18,6 +18,7 @@ from bam_jax import (
   trackers,
   variants,
 )
+from bam_jax.attention import KERNELS
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE, names
@@ -87,6 +88,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: -BOUND < n < BOUND,
     ("sampling.exponent", "sampling.loss_scale_exponent"),
   ),
+  "-1 or a share, from 0 to below 1": (
+    lambda n: n == -1 or 0 <= n < 1,
+    ("attention_dropout",),
+  ),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
     ("head_dropout", "data.holdout", "optim.b1", "optim.b2"),
@@ -97,6 +102,7 @@ WORDS = {
   "stage": STAGES,
   "wnli": ("trained", "majority"),
   "dtype": ("float32", "bfloat16"),
+  "attention": tuple(KERNELS),
   "loss.reduction": ("sum", "mean"),
   "loss.regression_output": ("sigmoid", "linear"),
   "sampling.kind": sampling.SAMPLING,
@@ -285,9 +291,30 @@ def encoder(experiment: Starts) -> None:
     experiment.scratch(experiment.config.scratch.vocab_size, 0)
   else:
     assert experiment.encoder
+  kernel(experiment)
   if experiment.initial and experiment.config.encoder != "scratch":
     for run in experiment.runs:
       experiment.check_fit(run)
+
+
+def kernel(experiment: Experiment) -> None:
+  """Checks that the kernel of attention can do what the runs ask of it."""
+  for run in experiment.runs:
+    if experiment.settings(run).attention != "splash":
+      continue
+    rate = experiment.model(run).config.attention_dropout
+    if rate:
+      raise ValueError(
+        f"attention=splash knows no dropout, and attention's is {rate}; set "
+        "--config.attention_dropout=0.0, or --config.attention=einsum"
+      )
+    devices = experiment.mesh.devices
+    kind = devices.flat[0].platform
+    if kind != "tpu" or devices.size > 1:
+      raise ValueError(
+        f"attention=splash works on a single TPU, and the mesh is of "
+        f"{devices.size} x {kind}; set --config.attention=einsum"
+      )
 
 
 def text(experiment: Experiment) -> None:

@@ -253,9 +253,15 @@ class Experiment:
 
   def model(self, run: Run) -> MultiTask:
     """Returns the model of a run: its tasks are its heads."""
-    c = self.settings(run)
+    c, shape = self.settings(run), self.encoder[0]
+    own = c.attention_dropout == -1
+    shape = dataclasses.replace(
+      shape,
+      attention=c.attention,
+      attention_dropout=(shape if own else c).attention_dropout,
+    )
     return MultiTask(
-      self.encoder[0],
+      shape,
       tuple((task.name, task.classes) for task in self.tasks_of(run)),
       head_dropout=c.head_dropout,
       regression_output=c.loss.regression_output,

@@ -1,12 +1,15 @@
 """How many trials a device holds at once, as the compiler counts the bytes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 import functools
+from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 
 from bam_jax import sharding, train
 from bam_jax.lessons import Lessons
+from bam_jax.multitask import MultiTask
 from bam_jax.plan import Run
 from bam_jax.writer import say
 
@@ -93,25 +96,58 @@ def needed(lessons: Lessons, run: Run, trials: int) -> int:
   mesh, seeds = lessons.mesh, lessons.seeds[:trials]
   config = lessons.settings(run)
   batches = lessons.batches(run, seeds, taught=False)
-  _, step, shapes, place = train.make_step(
+  lowered = lower(
     lessons.model(run),
     len(batches),
+    batches[int(batches.sizes.argmax())],
     trials=trials,
     settings=config[run.kind],
     config=config,
     mesh=mesh,
   )
-  state = jax.tree.map(
-    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
-    shapes,
-    place,
+  return held(lowered.compile())
+
+
+def lower(
+  model: MultiTask,
+  steps: int,
+  batch: Mapping[str, Any],
+  *,
+  trials: int,
+  settings: ConfigDict,
+  config: ConfigDict,
+  mesh: jax.sharding.Mesh,
+) -> jax.stages.Lowered:
+  """Returns the step of R trials for a mesh, ready to be compiled.
+
+  Nothing is on its devices, which need not even be here.
+
+  Args:
+    model: the model.
+    steps: of the run.
+    batch: arrays [R, B, ...], whose shapes and types alone count.
+    trials: R.
+    settings: epochs, batch_size, rate and layer_decay of this kind of run.
+    config: the whole config.
+    mesh: from `sharding.make_mesh`.
+  """
+  _, step, shapes, place = train.make_step(
+    model, steps, trials=trials, settings=settings, config=config, mesh=mesh
   )
+
+  def abstract(x, where):
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where)
+
   rows = jax.sharding.NamedSharding(mesh, sharding.P(None, sharding.ROWS))
-  batch = jax.tree.map(
-    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=rows),
-    batches[int(batches.sizes.argmax())],
+  return step.lower(
+    jax.tree.map(abstract, shapes, place),
+    {name: abstract(x, rows) for name, x in batch.items()},
   )
-  found = step.lower(state, batch).compile().memory_analysis()
+
+
+def held(compiled: jax.stages.Compiled) -> int:
+  """Returns the bytes on each device while a compiled step runs."""
+  found = compiled.memory_analysis()
   return (
     found.argument_size_in_bytes
     + found.output_size_in_bytes

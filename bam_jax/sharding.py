@@ -4,7 +4,7 @@ Axes: `data` splits rows, `fsdp` splits rows and parameters, `tensor` splits
 parameters within a layer. Trials, where there are several, are never split.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
 import re
 from typing import Any
@@ -35,7 +35,13 @@ RULES = (
 )
 
 
-def make_mesh(data: int, fsdp: int, tensor: int) -> Mesh:
+def make_mesh(
+  data: int,
+  fsdp: int,
+  tensor: int,
+  *,
+  devices: Sequence[jax.Device] | None = None,
+) -> Mesh:
   """Returns the mesh over all devices.
 
   Args:
@@ -43,22 +49,26 @@ def make_mesh(data: int, fsdp: int, tensor: int) -> Mesh:
       left.
     fsdp: the same.
     tensor: the same.
+    devices: those that are not here, to compile for; None = all that are.
 
   Raises:
     ValueError: the axes do not multiply to the number of devices.
   """
-  sizes, devices = [data, fsdp, tensor], jax.device_count()
+  sizes = [data, fsdp, tensor]
+  count = jax.device_count() if devices is None else len(devices)
   known = int(np.prod([n for n in sizes if n > 0]))
-  if sizes.count(-1) == 1 and devices % known == 0:
-    sizes[sizes.index(-1)] = devices // known
-  if min(sizes) < 1 or int(np.prod(sizes)) != devices:
+  if sizes.count(-1) == 1 and count % known == 0:
+    sizes[sizes.index(-1)] = count // known
+  if min(sizes) < 1 or int(np.prod(sizes)) != count:
     raise ValueError(
       f"mesh data={data}, fsdp={fsdp}, tensor={tensor} does not divide over "
-      f"{devices} devices; their product must be {devices}, and one may be "
+      f"{count} devices; their product must be {count}, and one may be "
       f"-1: --config.mesh.data=-1"
     )
   # Auto: with Explicit axes nn.Embed refuses a sharded table.
-  return jax.make_mesh(tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3)
+  return jax.make_mesh(
+    tuple(sizes), AXES, axis_types=(AxisType.Auto,) * 3, devices=devices
+  )
 
 
 def row_multiple(mesh: Mesh) -> int:

@@ -58,6 +58,13 @@ def base() -> ConfigDict:
   c.encoder_every = 1
   # Compute type: float32 or bfloat16. Parameters are always float32.
   c.dtype = "float32"
+  # The kernel of attention: einsum, or splash, jax's own for a TPU: it keeps no
+  # scores of pairs of tokens, which saves memory in rows of 512 and more. It
+  # needs attention_dropout=0 and a mesh of one device.
+  c.attention = "einsum"
+  # Dropout on the probabilities of attention, in training; -1 = as the encoder
+  # says.
+  c.attention_dropout = -1.0
   # Recompute activations in the backward pass: less memory, more time.
   c.remat = False
   # Tokens per example, special tokens included; longer ones are truncated.

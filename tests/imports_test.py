@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"energy", "sharding", "writer", "plots", "distributed", "preemption"}
+LEAVES |= {"attention"}
 LEAVES |= {"bootstrap", "calibration", "predictions", "document"}
 LEAVES |= {"allocator", "command", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
@@ -28,6 +29,7 @@ RECORDS = frozenset({"experiment", "results", "report", "records"})
 DATA = frozenset({"tasks", "data.features"})
 PLAIN = frozenset({"document", "stats", "tables"})
 MIDDLE = {
+  "bert": frozenset({"attention"}),
   "data.features": frozenset({"data.tokenizer"}),
   "tracing": frozenset({"writer"}),
   "multibootstrap": frozenset({"bootstrap"}),
@@ -110,6 +112,9 @@ LAYERS = {
   "lessons": LEAVES | set(MIDDLE) | {"data.pipeline", "lineage", "teach"},
   "reuse": LEAVES | set(MIDDLE) | {"lineage", "lessons"},
   "memory": LEAVES | set(MIDDLE) | {"lessons", "train"},
+  "aot": LEAVES
+  | set(MIDDLE)
+  | {"checks", "data.pipeline", "experiment", "memory"},
   "speed": LEAVES | set(MIDDLE) | {"data.pipeline", "lessons", "train"},
   "forecast": STAGE | {"checks", "lessons", "reuse", "speed"},
   "scoring": STAGE | {"lessons", "train"},

@@ -205,7 +205,13 @@ class TrialBatches(Sequence):
     assert stride == 1, rows
     numbers = self._orders[:, k]
     placed = self._place(self._lengths(numbers), self.width)
-    batch = self._empty(last - first)
+    batch = empty(
+      len(self._orders),
+      last - first,
+      width=self.width,
+      examples=self.examples,
+      classes=self._pools[0].teacher.shape[1],
+    )
     for trial in range(len(numbers)):
       row = placed.row[trial]
       mine = np.flatnonzero((row >= first) & (row < last))
@@ -219,22 +225,6 @@ class TrialBatches(Sequence):
       )
     return batch
 
-  def _empty(self, rows: int) -> dict[str, np.ndarray]:
-    trials, classes = len(self._orders), self._pools[0].teacher.shape[1]
-    tokens = (trials, rows, self.width)
-    examples = (trials, rows, self.examples)
-    names = ("tokens", "types", "positions", "segments")
-    return {
-      **{name: np.zeros(tokens, np.int32) for name in names},
-      "cls": np.zeros(examples, np.int32),
-      "task": np.full(examples, -1, np.int32),
-      "index": np.full(examples, -1, np.int32),
-      "label": np.zeros(examples, np.float32),
-      "weight": np.zeros(examples, np.float32),
-      "teacher": np.zeros((*examples, classes), np.float32),
-      "has_teacher": np.zeros(examples, np.float32),
-    }
-
 
 class Batches(TrialBatches):
   """The batches of one trial: as `TrialBatches`, without the R axis."""
@@ -245,6 +235,33 @@ class Batches(TrialBatches):
   def read(self, k: int, rows: slice) -> dict[str, np.ndarray]:
     """Returns some rows of step k, those that one host needs."""
     return {name: each[0] for name, each in super().read(k, rows).items()}
+
+
+def empty(
+  trials: int, rows: int, *, width: int, examples: int, classes: int
+) -> dict[str, np.ndarray]:
+  """Returns a batch without an example in it, as `TrialBatches` describes.
+
+  Args:
+    trials: R.
+    rows: B.
+    width: tokens in a row, S.
+    examples: examples a row has room for, E.
+    classes: of the task that has most, C.
+  """
+  tokens = (trials, rows, width)
+  room = (trials, rows, examples)
+  names = ("tokens", "types", "positions", "segments")
+  return {
+    **{name: np.zeros(tokens, np.int32) for name in names},
+    "cls": np.zeros(room, np.int32),
+    "task": np.full(room, -1, np.int32),
+    "index": np.full(room, -1, np.int32),
+    "label": np.zeros(room, np.float32),
+    "weight": np.zeros(room, np.float32),
+    "teacher": np.zeros((*room, classes), np.float32),
+    "has_teacher": np.zeros(room, np.float32),
+  }
 
 
 def _write(

@@ -1,0 +1,123 @@
+"""Kernels of attention: what a token sees is its own example, in all of them.
+
+Padding is a segment like any other, so a padded query sees padding only: its
+row of the softmax is never empty and never NaN.
+"""
+
+import jax
+import jax.numpy as jnp
+
+Array = jax.Array
+# The splash kernel works in blocks of so many tokens; the sides of all of them.
+_BLOCK = 128
+_SIDES = ("q", "kv", "kv_compute", "q_dkv", "kv_dkv", "kv_dkv_compute")
+_SIDES += ("q_dq", "kv_dq")
+# Runs that kernel without a TPU, slowly; for tests.
+INTERPRET = False
+
+
+def einsum(
+  query: Array,
+  key: Array,
+  value: Array,
+  segments: Array,
+  positions: Array,
+  *,
+  reach: int,
+  dropout: float,
+  dropout_rng: Array | None,
+) -> Array:
+  """Attends within segments by two products and a softmax between them.
+
+  Args:
+    query: dtype[B, S, H, K].
+    key: dtype[B, S, H, K].
+    value: dtype[B, S, H, K].
+    segments: i32[B, S], 0 for padding.
+    positions: i32[B, S], from 0 in every example.
+    reach: tokens of the same segment seen to either side; 0 = all of them.
+    dropout: rate on the probabilities.
+    dropout_rng: key for it, None to leave it out.
+
+  Returns:
+    dtype[B, S, H, K].
+  """
+  logits = jnp.einsum(
+    "bqhk,bshk->bhqs",
+    query * query.shape[-1] ** -0.5,
+    key,
+    preferred_element_type=jnp.float32,
+  )
+  seen = _seen(segments, positions, reach)
+  logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
+  weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
+  if dropout_rng is not None and dropout > 0:
+    keep = jax.random.bernoulli(dropout_rng, 1 - dropout, weights.shape)
+    weights = jnp.where(keep, weights / (1 - dropout), 0)
+  return jnp.einsum("bhqs,bshk->bqhk", weights, value)
+
+
+def splash(
+  query: Array,
+  key: Array,
+  value: Array,
+  segments: Array,
+  positions: Array,
+  *,
+  reach: int,
+  dropout: float,
+  dropout_rng: Array | None,
+) -> Array:
+  """Does what `einsum` does by jax's Pallas kernel for TPUs, without dropout.
+
+  No array [B, H, S, S] is ever there. Rows are padded to a multiple of 128.
+  The arguments are those of `einsum`. The compiler cannot split it over
+  devices.
+  """
+  # Slow to import, and needed by those alone who ask for it.
+  from jax.experimental.pallas.ops.tpu import splash_attention as pallas
+
+  del positions  # an example's tokens lie side by side, so rows tell as much
+  assert dropout_rng is None or not dropout, "splash has no dropout"
+  length, heads = query.shape[1:3]
+  room = -length % _BLOCK
+  side = length + room
+  mask = (
+    pallas.LocalMask((side, side), (reach, reach), 0)
+    if reach
+    else pallas.FullMask((side, side))
+  )
+  block = {f"block_{name}": _BLOCK for name in _SIDES}
+  kernel = pallas.make_splash_mha_single_device(
+    pallas.MultiHeadMask([mask] * heads),
+    block_sizes=pallas.BlockSizes(**block),
+    interpret=INTERPRET,
+  )
+
+  def padded(x: Array, fill: int) -> Array:
+    widths = [(0, 0), (0, room), *[(0, 0)] * (x.ndim - 2)]
+    return jnp.pad(x, widths, constant_values=fill)
+
+  def by_heads(x: Array) -> Array:
+    return padded(x, 0).swapaxes(1, 2)
+
+  own = padded(segments, -1)
+  found = jax.vmap(kernel)(
+    by_heads(query * query.shape[-1] ** -0.5),
+    by_heads(key),
+    by_heads(value),
+    pallas.SegmentIds(own, own),
+  )
+  return found.swapaxes(1, 2)[:, :length]
+
+
+KERNELS = {"einsum": einsum, "splash": splash}
+
+
+def _seen(segments: Array, positions: Array, reach: int) -> Array:
+  """Returns which key each query sees: bool[B, 1, S, S]."""
+  seen = segments[:, None, :, None] == segments[:, None, None, :]
+  if reach:
+    apart = positions[:, None, :, None] - positions[:, None, None, :]
+    seen &= jnp.abs(apart) <= reach
+  return seen

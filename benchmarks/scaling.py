@@ -1,0 +1,116 @@
+r"""Weak scaling over TPU slices, as the TPU compiler estimates it without one.
+
+  python -m benchmarks.scaling --config=configs/glue_bam.py \
+      --config.dtype=bfloat16 --config.encoder_layers=2 --rows_per_chip=64
+
+Every slice gets the same rows for each of its chips. The cycles of a chip's own
+work come from the compiler, the time of collectives from their bytes and the
+published rate of the wires, as if nothing ran beside them: docs/tpu.md. Without
+--config it is a tiny encoder.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+import json
+
+from bam_jax import command
+from launch import aot_compile
+
+SLICES = "v5e:4x4,v5e:4x8,v5e:8x8,v5e:8x16,v5e:16x16"
+TINY = (
+  "--config=configs/quickstart.py:paraphrase,similarity",
+  "--config.scratch.layers=1",
+  "--config.scratch.width=32",
+  "--config.scratch.heads=2",
+  "--config.scratch.mlp=64",
+  "--config.scratch.vocab_size=300",
+)
+HEADER = (
+  "slice",
+  "chips",
+  "rows",
+  "GB a chip",
+  "TFLOP a chip",
+  "own work ms",
+  "wire ms",
+  "collectives MB",
+  "efficiency",
+)
+
+
+def measure(
+  args: Sequence[str], slices: Sequence[str], *, rows: int, examples: int
+) -> list[dict]:
+  """Returns the cost on each slice, with its `efficiency` against the first.
+
+  Args:
+    args: --config and --config.KEY flags.
+    slices: topologies.
+    rows: for each chip.
+    examples: that a row has room for.
+
+  Raises:
+    ValueError: the compiler, a slice or the config does not do, or the time on
+      such chips is not known.
+  """
+  config, found = aot_compile.read_config(args), []
+  for topology in slices:
+    chips = len(aot_compile.aot.devices(topology))
+    cost = aot_compile.compile_for(
+      config, topology, rows=rows * chips, examples=examples
+    )
+    if cost.seconds is None:
+      raise ValueError(
+        f"the clock of {cost.kind} is not published; give slices of v5e or v5p"
+      )
+    total = cost.seconds + cost.wire_seconds
+    first = found[0]["total_seconds"] if found else total
+    found.append(
+      dataclasses.asdict(cost)
+      | {"total_seconds": total, "efficiency": first / total}
+    )
+  return found
+
+
+def cells(row: dict) -> tuple[str, ...]:
+  """Returns the line of a table for one slice."""
+  moved = sum(each["bytes"] for each in row["collectives"].values())
+  return (
+    row["topology"],
+    str(row["devices"]),
+    str(row["rows"]),
+    f"{row['bytes'] / 1e9:.2f}",
+    f"{row['flops'] / 1e12:.3f}",
+    f"{row['seconds'] * 1e3:.2f}",
+    f"{row['wire_seconds'] * 1e3:.2f}",
+    f"{moved / 1e6:.1f}",
+    f"{row['efficiency']:.3f}",
+  )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+  """Compiles for every slice and prints a table or JSON."""
+  parser = aot_compile.parser(__doc__)
+  parser.add_argument("--slices", default=SLICES, help="with commas between")
+  parser.add_argument("--rows_per_chip", type=int, default=8)
+  given, rest = parser.parse_known_args(argv)
+  tiny = not any(arg.startswith("--config=") for arg in rest)
+
+  def work():
+    rows = measure(
+      [*TINY, *rest] if tiny else rest,
+      given.slices.split(","),
+      rows=given.rows_per_chip,
+      examples=given.examples,
+    )
+    if given.json:
+      print(json.dumps({"slices": rows}))
+      return
+    lines = [HEADER, ["---"] * len(HEADER), *map(cells, rows)]
+    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+  command.run(work)
+
+
+if __name__ == "__main__":
+  main()
