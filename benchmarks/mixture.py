@@ -21,7 +21,15 @@ SHARE = 0.5
 DRAWN = 50
 # Of the command line.
 PLACES = ("encoder", "glue_dir")
-SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "steps")
+SETTINGS = (
+  "tasks",
+  "batch_size",
+  "max_length",
+  "dtype",
+  "accumulation",
+  "row_shapes",
+  "steps",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +136,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   parser.add_argument("--max_length", type=int, default=128)
   parser.add_argument("--dtype", default="float32", help="ours computes in it")
   parser.add_argument(
+    "--accumulation", type=int, default=9, help="micro-batches of ours"
+  )
+  parser.add_argument(
+    "--row_shapes", type=int, default=3, help="numbers of rows of ours"
+  )
+  parser.add_argument(
     "--steps", type=int, default=3, help="batches in each measurement"
   )
 
@@ -137,7 +151,8 @@ def config(args: argparse.Namespace) -> ConfigDict:
   c = glue_multi.get_config(args.tasks)
   c.encoder, c.data.glue_dir = args.encoder, args.glue_dir
   c.multi.batch_size, c.max_length = args.batch_size, args.max_length
-  c.dtype = args.dtype
+  c.dtype, c.accumulation = args.dtype, args.accumulation
+  c.data.row_shapes = args.row_shapes
   c.teacher.schedule, c.teacher.value = "constant", SHARE
   return c
 

@@ -191,6 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   tokens = int(sum(examples.lengths[batch].sum() for batch in batches))
 
   def measure() -> dict[str, float]:
+    step(examples.collate(batches[0]))
     begin = time.perf_counter()
     for numbers in batches:
       step(examples.collate(numbers))

@@ -9,9 +9,10 @@ published rate of the wires, as if nothing ran beside them: docs/tpu.md. Without
 --config it is a tiny encoder.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import json
+from typing import Any
 
 from bam_jax import command
 from launch import aot_compile
@@ -88,6 +89,12 @@ def cells(row: dict) -> tuple[str, ...]:
   )
 
 
+def rows(result: Mapping[str, Any]) -> list[str]:
+  """Returns a Markdown table of what --json prints."""
+  lines = [HEADER, ["---"] * len(HEADER), *map(cells, result["slices"])]
+  return [f"| {' | '.join(line)} |" for line in lines]
+
+
 def main(argv: Sequence[str] | None = None) -> None:
   """Compiles for every slice and prints a table or JSON."""
   parser = aot_compile.parser(__doc__)
@@ -97,17 +104,15 @@ def main(argv: Sequence[str] | None = None) -> None:
   tiny = not any(arg.startswith("--config=") for arg in rest)
 
   def work():
-    rows = measure(
-      [*TINY, *rest] if tiny else rest,
-      given.slices.split(","),
-      rows=given.rows_per_chip,
-      examples=given.examples,
-    )
-    if given.json:
-      print(json.dumps({"slices": rows}))
-      return
-    lines = [HEADER, ["---"] * len(HEADER), *map(cells, rows)]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    result = {
+      "slices": measure(
+        [*TINY, *rest] if tiny else rest,
+        given.slices.split(","),
+        rows=given.rows_per_chip,
+        examples=given.examples,
+      )
+    }
+    print(json.dumps(result) if given.json else "\n".join(rows(result)))
 
   command.run(work)
 

@@ -5,6 +5,8 @@ Peers that did more, or ours that did less, would make every figure a lie.
 
 import argparse
 import json
+import os
+import sys
 
 import jax
 import numpy as np
@@ -167,7 +169,8 @@ def test_teach_throughput_prints_one_object(inputs, capsys):
   assert f"{returned['ratio']:.2f} |" in teach_throughput.rows(returned)[-1]
 
 
-def test_sides_take_turns_and_medians_are_told(tmp_path):
+def test_sides_take_turns_and_medians_are_told(tmp_path, monkeypatch):
+  monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
   log = tmp_path / "log"
   code = (
     "import sys; from benchmarks import sides; found = iter([0, 1, 5, 3])\n"
