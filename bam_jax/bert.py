@@ -293,11 +293,13 @@ class Bert(nn.Module):
     dtype: what to compute in, such as jnp.float32 or jnp.bfloat16.
     remat: recompute each layer in the backward pass instead of keeping its
       activations: about a third more time, a fraction of the memory.
+    place: sharding of hidden states [B, S, D]; None = as the compiler likes.
   """
 
   config: BertConfig
   dtype: Any
   remat: bool
+  place: jax.sharding.Sharding | None = None
 
   @nn.compact
   def __call__(
@@ -322,6 +324,13 @@ class Bert(nn.Module):
       dtype[B, S, D]; finite but meaningless where segments is 0.
     """
     c = self.config
+
+    def hold(x):
+      # Left alone, the compiler may gather the rows of all devices to spare
+      # itself the gathering of a layer's parameters.
+      place = self.place
+      return jax.lax.with_sharding_constraint(x, place) if place else x
+
     x = _Embeddings(c, self.dtype, name="embeddings")(
       tokens, types, positions, train=train
     )
@@ -329,8 +338,9 @@ class Bert(nn.Module):
     layer = nn.remat(_Layer, static_argnums=(4,)) if self.remat else _Layer
     for i in range(c.layers):
       x = layer(c, self.dtype, i, name=f"layer_{i}")(
-        x, segments, positions, train
+        hold(x), segments, positions, train
       )
+    x = hold(x)
     return _norm(c, "norm")(x).astype(self.dtype) if c.pre_norm else x
 
 

@@ -267,6 +267,7 @@ class Experiment:
       regression_output=c.loss.regression_output,
       dtype=jnp.dtype(c.dtype),
       remat=c.remat,
+      place=sharding.by_rows(self.mesh),
     )
 
   def description(self, tasks: Sequence[str]) -> Description:

@@ -55,6 +55,8 @@ class MultiTask(nn.Module):
   regression_output: str
   dtype: Any
   remat: bool
+  # Of hidden states [B, S, D]; None = as the compiler likes.
+  place: jax.sharding.Sharding | None = None
 
   @nn.compact
   def __call__(self, batch: Mapping, *, train: bool) -> jax.Array:
@@ -68,7 +70,8 @@ class MultiTask(nn.Module):
         `task` i32[B, E].
       train: whether dropout acts; needs the rng "dropout".
     """
-    hidden = Bert(self.config, self.dtype, self.remat, name="bert")(
+    encoder = Bert(self.config, self.dtype, self.remat, self.place, name="bert")
+    hidden = encoder(
       batch["tokens"],
       batch["types"],
       batch["positions"],
@@ -88,4 +91,5 @@ def init_params(model: MultiTask, key: jax.Array) -> dict:
     name: jnp.zeros((1, 1), jnp.int32)
     for name in ("tokens", "types", "positions", "segments", "cls", "task")
   }
-  return model.init(key, one, train=False)["params"]
+  # One row cannot be split.
+  return model.clone(place=None).init(key, one, train=False)["params"]

@@ -120,6 +120,11 @@ def state_sharding(mesh: Mesh, shapes: Any) -> Any:
   return jax.tree_util.tree_map_with_path(place, shapes)
 
 
+def by_rows(mesh: Mesh) -> NamedSharding | None:
+  """Returns the sharding of what each row of a batch has; None = one device."""
+  return NamedSharding(mesh, P(ROWS)) if mesh.size > 1 else None
+
+
 def replicated(mesh: Mesh) -> NamedSharding:
   """Returns the sharding of what every device holds whole."""
   return NamedSharding(mesh, P())

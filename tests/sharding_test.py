@@ -175,7 +175,14 @@ for meshes, trials in json.loads(sys.argv[1]):
   for shape in meshes:
     mesh = sharding.make_mesh(*shape)
     place = sharding.state_sharding(mesh, first)
-    jitted = jax.jit(step, donate_argnums=0, out_shardings=(place, None))
+    held = net.clone(place=sharding.by_rows(mesh))
+    _, sharded = (
+      states.over_trials(fn, trials)
+      for fn in states.make_run(
+        held, steps=tiny.STEPS, settings=c.multi, config=c
+      )
+    )
+    jitted = jax.jit(sharded, donate_argnums=0, out_shardings=(place, None))
     copy = jax.tree.map(np.array, data)
     key = jax.random.wrap_key_data(copy.key)
     state = jax.device_put(copy.replace(key=key), place)
@@ -191,6 +198,9 @@ for meshes, trials in json.loads(sys.argv[1]):
         for x in batch.values()
       ],
     }
+    text = jitted.lower(state, batch).compile().as_text()
+    tokens = batch["tokens"].shape
+    hidden = f"[{','.join(map(str, (*tokens[-2:], net.config.width)))}]"
     got, last = two_steps(jitted, state, send)
     report = {
       "mesh": shape,
@@ -210,6 +220,11 @@ for meshes, trials in json.loads(sys.argv[1]):
         jax.tree.leaves(jax.tree.map(lambda x, s: x.sharding == s, last, place))
       ),
       "compiled": jitted._cache_size(),
+      "gathered": [
+        line
+        for line in text.splitlines()
+        if "all-gather(" in line and hidden in line
+      ],
       "donated": kernel.is_deleted(),
     }
     print(json.dumps(report), flush=True)
@@ -258,6 +273,8 @@ def test_each_device_holds_its_share_only(reports, mesh):
   assert report["kernel"] == report["table"] == 1 / (fsdp * tensor)
   assert set(report["rows"]) == {1 / (data * fsdp)}
   assert report["stays"], "the state moved"
+  if data * fsdp > 1:
+    assert not report["gathered"], "activations of all rows on one device"
 
 
 def test_the_step_is_compiled_once_and_its_state_donated(reports):
