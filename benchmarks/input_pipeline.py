@@ -27,7 +27,7 @@ from bam_jax import sharding
 from bam_jax.data import builders
 from bam_jax.lessons import Lessons
 from bam_jax.writer import bar
-from benchmarks import sides, steps
+from benchmarks import settings, sides, steps
 
 TASKS = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"
 SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "rows", "repeats")
@@ -188,7 +188,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  steps.add_arguments(parser, tasks=TASKS, batch_size=128)
+  settings.add_arguments(parser, tasks=TASKS, batch_size=128)
   parser.add_argument(
     "--rows", type=int, default=20_000, help="of each task; 0 = all"
   )
@@ -208,7 +208,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     contextlib.redirect_stdout(sys.stderr),
   ):
     lessons = steps.lessons_of(
-      steps.config_of(args), Path(folder), rows=args.rows
+      settings.config(args), Path(folder), rows=args.rows
     )
     tasks = tokenising(lessons, args.repeats)
     side = steps.Steps.of(lessons, trials=1)
@@ -219,7 +219,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
       found |= training(side, args.steps, args.repeats)
   result = {
     "machine": sides.machine("jax", "tokenizers", "tensorflow-datasets"),
-    "settings": steps.settings_of(args, SETTINGS),
+    "settings": settings.told(args, SETTINGS),
     "pairs_per_s_per_core": rate(tasks, 2),
     "sentences_per_s_per_core": rate(tasks, 1),
     **found,

@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from ml_collections import ConfigDict
 import numpy as np
@@ -13,13 +12,13 @@ from bam_jax.data import pipeline
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.workdir import Workdir
-from configs import glue_multi
+from benchmarks import settings
 
 # Share of the gold label in every target; the rest is the teacher's.
 SHARE = 0.5
 # Steps whose examples a peer may group as it likes.
 DRAWN = 50
-# Of the command line.
+# Of the command line; what figures depend on besides the machine.
 PLACES = ("encoder", "glue_dir")
 SETTINGS = (
   "tasks",
@@ -129,12 +128,7 @@ class Mixture:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds what a mixture is made of to a command line."""
-  parser.add_argument("--encoder", required=True, help="directory or hub name")
-  parser.add_argument("--glue_dir", default="", help="default: from the hub")
-  parser.add_argument("--tasks", default="rte,mrpc,cola,stsb")
-  parser.add_argument("--batch_size", type=int, default=128)
-  parser.add_argument("--max_length", type=int, default=128)
-  parser.add_argument("--dtype", default="float32", help="ours computes in it")
+  settings.add_arguments(parser, tasks="rte,mrpc,cola,stsb", batch_size=128)
   parser.add_argument(
     "--accumulation", type=int, default=9, help="micro-batches of ours"
   )
@@ -148,11 +142,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def config(args: argparse.Namespace) -> ConfigDict:
   """Returns the config that a command line asks for."""
-  c = glue_multi.get_config(args.tasks)
-  c.encoder, c.data.glue_dir = args.encoder, args.glue_dir
-  c.multi.batch_size, c.max_length = args.batch_size, args.max_length
-  c.dtype, c.accumulation = args.dtype, args.accumulation
-  c.data.row_shapes = args.row_shapes
+  c = settings.config(args)
+  c.accumulation, c.data.row_shapes = args.accumulation, args.row_shapes
   c.teacher.schedule, c.teacher.value = "constant", SHARE
   return c
 
@@ -162,8 +153,3 @@ def side(args: argparse.Namespace, workdir: Path, job: str) -> list[str]:
   given = [f"--{name}={getattr(args, name)}" for name in PLACES + SETTINGS]
   line = ["-m", "benchmarks.ours", f"--workdir={workdir}", f"--job={job}"]
   return line + given
-
-
-def settings(args: argparse.Namespace) -> dict[str, Any]:
-  """Returns what the figures depend on, besides the machine."""
-  return {name: getattr(args, name) for name in (*SETTINGS, "repeats")}

@@ -27,7 +27,7 @@ import time
 from typing import Any
 
 from bam_jax.writer import bar
-from benchmarks import sides, steps
+from benchmarks import settings, sides
 
 ROOT = Path(__file__).resolve().parent.parent
 # What no process that trains may load.
@@ -200,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  steps.add_arguments(parser, tasks="rte", batch_size=32)
+  settings.add_arguments(parser, tasks="rte", batch_size=32)
   parser.add_argument("--repeats", type=int, default=sides.REPEATS)
   args = parser.parse_args(argv)
   with (
@@ -211,7 +211,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     found |= measure(args, Path(folder))
   result = {
     "machine": sides.machine("jax"),
-    "settings": steps.settings_of(args, SETTINGS),
+    "settings": settings.told(args, SETTINGS),
     **found,
   }
   print(json.dumps(result) if args.json else "\n".join(rows(result)))

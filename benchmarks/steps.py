@@ -1,7 +1,6 @@
 """Steps of a real run, for what is measured around them."""
 
-import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 import dataclasses
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.tasks import Task
 from bam_jax.workdir import Workdir
-from configs import glue_multi
 
 
 class FirstRows(corpus.Texts):
@@ -102,34 +100,6 @@ def run_of(lessons: Lessons) -> Run:
   return run
 
 
-def add_arguments(
-  parser: argparse.ArgumentParser, *, tasks: str, batch_size: int
-) -> None:
-  """Adds what a run is made of to a command line.
-
-  Args:
-    parser: of the command.
-    tasks: default of --tasks.
-    batch_size: default of --batch_size.
-  """
-  parser.add_argument("--encoder", required=True, help="directory or hub name")
-  parser.add_argument("--glue_dir", default="", help="default: from the hub")
-  parser.add_argument("--tasks", default=tasks)
-  parser.add_argument("--batch_size", type=int, default=batch_size)
-  parser.add_argument("--max_length", type=int, default=128)
-  parser.add_argument("--dtype", default="float32")
-  parser.add_argument("--json", action="store_true", help="not the table")
-
-
-def config_of(args: argparse.Namespace) -> ConfigDict:
-  """Returns the config that a command line asks for."""
-  c = glue_multi.get_config(args.tasks)
-  c.encoder, c.data.glue_dir = args.encoder, args.glue_dir
-  c.multi.batch_size, c.max_length = args.batch_size, args.max_length
-  c.dtype = args.dtype
-  return c
-
-
 def lessons_of(config: ConfigDict, workdir: Path, *, rows: int) -> Lessons:
   """Returns the experiment of a config, on the first rows of its tasks."""
   lessons = Lessons(config, Workdir(workdir))
@@ -138,8 +108,3 @@ def lessons_of(config: ConfigDict, workdir: Path, *, rows: int) -> Lessons:
     rows, glue_dir=data.glue_dir, synthetic_seed=data.synthetic_seed
   )
   return lessons
-
-
-def settings_of(args: argparse.Namespace, names: Sequence[str]) -> dict:
-  """Returns the settings that a figure depends on."""
-  return {name: getattr(args, name) for name in names}

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks import mixture, sides
+from benchmarks import mixture, settings, sides
 
 
 def rows(result: Mapping[str, Any]) -> list[str]:
@@ -39,7 +39,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   )
   mixture.add_arguments(parser)
   parser.add_argument("--repeats", type=int, default=sides.REPEATS)
-  parser.add_argument("--json", action="store_true", help="not the table")
   args = parser.parse_args(argv)
   with (
     tempfile.TemporaryDirectory() as folder,
@@ -57,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   }
   result = {
     "machine": sides.machine("jax"),
-    "settings": mixture.settings(args),
+    "settings": settings.told(args, (*mixture.SETTINGS, "repeats")),
     "train": {"examples_per_s": rates["train"]},
     "teach": {"rows_per_s": rates["teach"]},
     "ratio": rates["teach"] / rates["train"],

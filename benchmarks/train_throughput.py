@@ -25,7 +25,7 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks import mixture, peer, sides
+from benchmarks import mixture, peer, settings, sides
 
 PACKAGES = ("jax", "torch", "transformers")
 DTYPES = ("float32", "bfloat16")
@@ -133,7 +133,6 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     "--compile", action="store_true", help="peers by torch.compile too"
   )
   parser.add_argument("--repeats", type=int, default=sides.REPEATS)
-  parser.add_argument("--json", action="store_true", help="not the table")
   args = parser.parse_args(argv)
   with (
     tempfile.TemporaryDirectory() as folder,
@@ -156,7 +155,8 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     found = sides.measure(asked, repeats=args.repeats)
   result = {
     "machine": sides.machine(*PACKAGES),
-    "settings": mixture.settings(args) | {"mean_length": mean_length},
+    "settings": settings.told(args, (*mixture.SETTINGS, "repeats"))
+    | {"mean_length": mean_length},
     **nested(found, mean_length),
   }
   print(json.dumps(result) if args.json else "\n".join(rows(result)))

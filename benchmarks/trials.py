@@ -21,7 +21,7 @@ from typing import Any
 import jax
 
 from bam_jax.writer import bar
-from benchmarks import sides, steps
+from benchmarks import settings, sides, steps
 
 SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "steps", "repeats")
 
@@ -36,7 +36,7 @@ def measure(
     counts: numbers of trials.
     workdir: where what is tokenised is kept.
   """
-  config = steps.config_of(args)
+  config = settings.config(args)
   config.trials = max(counts)
   # One program for each number of trials.
   config.data.row_shapes = 1
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     description=__doc__,
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
-  steps.add_arguments(parser, tasks="rte", batch_size=32)
+  settings.add_arguments(parser, tasks="rte", batch_size=32)
   parser.add_argument(
     "--rows", type=int, default=20_000, help="of each task; 0 = all"
   )
@@ -116,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   result = {
     "machine": sides.machine("jax"),
     "device": jax.devices()[0].device_kind,
-    "settings": steps.settings_of(args, SETTINGS),
+    "settings": settings.told(args, SETTINGS),
     "trials": found,
   }
   print(json.dumps(result) if args.json else "\n".join(rows(result)))
