@@ -18,12 +18,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.attention import KERNELS, einsum
+from bam_jax.attention import KERNELS
 
 Array = jax.Array
-
-# The kernel that every other one is held against.
-attention = einsum
 
 # What the pooler's vector goes through; the erf form of gelu, as below.
 ACTIVATIONS = {
