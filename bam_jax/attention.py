@@ -7,6 +7,8 @@ row of the softmax is never empty and never NaN.
 import jax
 import jax.numpy as jnp
 
+from bam_jax.dropout import drop
+
 Array = jax.Array
 # The splash kernel works in blocks of so many tokens; the sides of all of them.
 _BLOCK = 128
@@ -52,8 +54,7 @@ def einsum(
   logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
   if dropout_rng is not None and dropout > 0:
-    keep = jax.random.bernoulli(dropout_rng, 1 - dropout, weights.shape)
-    weights = jnp.where(keep, weights / (1 - dropout), 0)
+    weights = drop(weights, dropout, dropout_rng)
   return jnp.einsum("bhqs,bshk->bqhk", weights, value)
 
 

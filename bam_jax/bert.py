@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.attention import KERNELS
+from bam_jax.dropout import Dropout
 
 Array = jax.Array
 
@@ -208,7 +209,7 @@ class _Embeddings(nn.Module):
       # A table of one row is added everywhere, whatever the types say.
       x = x + rows("type", c.types, types)
     x = _norm(c, "norm")(x).astype(self.dtype)
-    x = nn.Dropout(c.hidden_dropout)(x, deterministic=not train)
+    x = Dropout(c.hidden_dropout)(x, train=train)
     if c.embedding_width not in (0, c.width):
       project = nn.Dense(
         c.width, dtype=self.dtype, kernel_init=c.init, name="project"
@@ -274,7 +275,7 @@ class _Layer(nn.Module):
     def add(name, x, block, normed=False):
       before = c.pre_norm and not normed
       change = block(norm(name, x) if before else x)
-      x = x + nn.Dropout(c.hidden_dropout)(change, deterministic=not train)
+      x = x + Dropout(c.hidden_dropout)(change, train=train)
       return x if c.pre_norm else norm(name, x)
 
     # The embeddings have just been normed.

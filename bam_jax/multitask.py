@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from bam_jax.bert import Bert, BertConfig, Pooler
+from bam_jax.dropout import Dropout
 
 # What turns a head's one output into the prediction of a regression task.
 REGRESSION_OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
@@ -80,7 +81,7 @@ class MultiTask(nn.Module):
     )
     first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
     pooled = Pooler(self.config, self.dtype, name="pooler")(first)
-    pooled = nn.Dropout(self.head_dropout, deterministic=not train)(pooled)
+    pooled = Dropout(self.head_dropout)(pooled, train=train)
     heads = Heads(self.heads, self.regression_output, name="heads")
     return heads(pooled, batch["task"])
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every module and what it may import of ours, from the bottom to the top.
 LEAVES = frozenset({"tasks", "bert", "losses", "schedules", "optim", "plan"})
 LEAVES |= {"energy", "sharding", "writer", "plots", "distributed", "preemption"}
-LEAVES |= {"attention"}
+LEAVES |= {"attention", "dropout"}
 LEAVES |= {"bootstrap", "calibration", "predictions", "document"}
 LEAVES |= {"allocator", "command", "data.tokenizer", "data.hub"}
 LEAVES |= {"data.packing", "data.parquet", "data.sampling", "data.shards"}
@@ -29,7 +29,8 @@ RECORDS = frozenset({"experiment", "results", "report", "records"})
 DATA = frozenset({"tasks", "data.features"})
 PLAIN = frozenset({"document", "stats", "tables"})
 MIDDLE = {
-  "bert": frozenset({"attention"}),
+  "attention": frozenset({"dropout"}),
+  "bert": frozenset({"attention", "dropout"}),
   "data.features": frozenset({"data.tokenizer"}),
   "tracing": frozenset({"writer"}),
   "multibootstrap": frozenset({"bootstrap"}),
@@ -60,7 +61,7 @@ MIDDLE = {
   "flops": frozenset({"bert"}),
   "weights": frozenset({"bert", "families"}),
   "hf": frozenset({"bert", "families", "weights", "data.hub"}),
-  "multitask": frozenset({"bert"}),
+  "multitask": frozenset({"bert", "dropout"}),
   "heads": frozenset({"tasks"}),
   "classifiers": frozenset({"bert", "families", "heads", "hf", "weights"}),
   "transfer": frozenset({"bert", "classifiers", "heads", "hf", "tasks"}),
