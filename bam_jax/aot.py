@@ -235,11 +235,10 @@ def cost(
   checks.kernel(it)
   run = it.runs[-1]
   c, model, mesh = it.settings(run), it.model(run), it.mesh
-  if c.accumulation > 1:
+  if c.micro_rows:
     raise ValueError(
-      f"accumulation={c.accumulation} makes a loop, of which the compiler "
-      "counts one turn; set --config.accumulation=1, and --rows to those of "
-      "one micro-batch"
+      f"micro_rows={c.micro_rows} makes a loop, of which the compiler counts "
+      f"one turn; set --config.micro_rows=0 --rows={c.micro_rows}"
     )
   rows = c[run.kind].batch_size if rows is None else rows
   if rows < 1 or rows % sharding.row_multiple(mesh):

@@ -40,7 +40,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "eval_batch_size",
       "log_every",
       "checkpoint_every",
-      "accumulation",
       "data.row_shapes",
     ),
   ),
@@ -51,6 +50,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "trials_at_once",
       "seed",
       "encoder_layers",
+      "micro_rows",
       "eval_every",
       "select.patience",
       "nonfinite.limit",
@@ -257,32 +257,36 @@ def selection(experiment: Experiment, c: ConfigDict) -> None:
 
 
 def batches(experiment: Experiment) -> None:
-  """Checks that batches divide over devices and micro-batches."""
-  c = experiment.config
-  devices = sharding.row_multiple(experiment.mesh)
-  sizes = {
-    (
-      f"{run.kind}.batch_size",
-      experiment.settings(run)[run.kind].batch_size,
-      c.accumulation,
+  """Checks that rows divide over devices and into micro-batches."""
+  c, devices = experiment.config, sharding.row_multiple(experiment.mesh)
+  if c.micro_rows % devices:
+    raise ValueError(
+      f"micro_rows={c.micro_rows} does not divide over {devices} devices "
+      f"(data x fsdp); try --config.micro_rows={_up(c.micro_rows, devices)}"
     )
+  # Packed rows are rounded up, so only padded ones must fit by themselves.
+  if c.data.packing:
+    return
+  sizes = {
+    (f"{run.kind}.batch_size", experiment.settings(run)[run.kind].batch_size)
     for run in experiment.runs
   }
-  evaluated = "eval_batch_size", c.eval_batch_size, 1
-  for key, size, parts in [*sorted(sizes), evaluated]:
+  parts = c.micro_rows or devices
+  trained = [(*each, parts) for each in sorted(sizes)]
+  for key, size, parts in [
+    *trained,
+    ("eval_batch_size", c.eval_batch_size, devices),
+  ]:
     if size % parts:
+      what = "devices" if parts == devices else "rows of a micro-batch"
       raise ValueError(
-        f"{key}={size} does not divide into accumulation={parts} "
-        f"micro-batches; try --config.{key}={-(-size // parts) * parts}"
+        f"{key}={size} without packing does not divide by {parts} {what}; try "
+        f"--config.{key}={_up(size, parts)}"
       )
-    # Packed rows are rounded up, so only padded ones must fit by themselves.
-    whole = devices * parts
-    if not c.data.packing and size % whole:
-      raise ValueError(
-        f"{key}={size} without packing does not divide over {devices} devices "
-        f"x {parts} micro-batches; try --config.{key}="
-        f"{-(-size // whole) * whole}"
-      )
+
+
+def _up(number: int, multiple: int) -> int:
+  return -(-number // multiple) * multiple
 
 
 def encoder(experiment: Starts) -> None:

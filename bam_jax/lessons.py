@@ -85,7 +85,7 @@ class Lessons(Lineage):
       width=self.width(run),
       packing=c.data.packing,
       row_shapes=c.data.row_shapes,
-      multiple=sharding.row_multiple(self.mesh) * c.accumulation,
+      multiple=c.micro_rows or sharding.row_multiple(self.mesh),
     )
 
   def useful(

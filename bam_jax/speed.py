@@ -52,7 +52,7 @@ def measured(
     width=min(c.max_length, -(-longest // 16) * 16),
     packing=c.data.packing,
     row_shapes=1,
-    multiple=sharding.row_multiple(mesh) * c.accumulation,
+    multiple=c.micro_rows or sharding.row_multiple(mesh),
   )
   init, step, _, _ = train.make_step(
     lessons.model(run),

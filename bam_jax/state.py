@@ -102,7 +102,7 @@ def make_train_step(
   lam: optax.Schedule,
   rate: optax.Schedule,
   normaliser: float,
-  accumulation: int,
+  micro_rows: int,
 ) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
   """Returns step(state, batch) -> (state, sums) for one trial.
 
@@ -116,7 +116,7 @@ def make_train_step(
     lam: step -> share of the gold label (section 3.2, teacher annealing).
     rate: step -> learning rate, for the record only.
     normaliser: what the summed loss is divided by: 1, or the batch size.
-    accumulation: micro-batches that the rows are split into.
+    micro_rows: rows of a micro-batch, which divide those of a batch; 0 = all.
   """
   num_tasks, example_losses = len(model.heads), make_losses(model)
 
@@ -137,7 +137,10 @@ def make_train_step(
   gradient = jax.grad(loss_fn, has_aux=True)
 
   def accumulated(params, batch, key, share):
-    if accumulation == 1:
+    rows = len(batch["tokens"])
+    count, left = divmod(rows, micro_rows or rows)
+    assert not left, f"{rows} rows are no micro-batches of {micro_rows}"
+    if count == 1:
       return gradient(params, batch, key, share)
 
     def micro(total, item):
@@ -147,12 +150,12 @@ def make_train_step(
 
     # Strided, so that every device keeps the rows it has.
     parts = jax.tree.map(
-      lambda x: jnp.swapaxes(x.reshape(-1, accumulation, *x.shape[1:]), 0, 1),
+      lambda x: jnp.swapaxes(x.reshape(-1, count, *x.shape[1:]), 0, 1),
       dict(batch),
     )
     shapes = jax.eval_shape(gradient, params, batch, key, share)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    total, _ = jax.lax.scan(micro, zeros, (parts, jnp.arange(accumulation)))
+    total, _ = jax.lax.scan(micro, zeros, (parts, jnp.arange(count)))
     return total
 
   def step(state: TrainState, batch: Mapping):
@@ -303,7 +306,7 @@ def make_run(
     lam=lam,
     rate=rate,
     normaliser=settings.batch_size if mean else 1.0,
-    accumulation=config.accumulation,
+    micro_rows=config.micro_rows,
   )
   selecting = config.select.by != "last"
   return make_init(model, tx, selecting=selecting), step

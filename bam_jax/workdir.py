@@ -25,7 +25,7 @@ from bam_jax import distributed
 
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding. (Not so
-# accumulation: every micro-batch has a dropout key of its own.)
+# micro_rows: every micro-batch has a dropout key of its own.)
 FREE = (
   "checkpoint_every",
   "eval_batch_size",

@@ -25,7 +25,7 @@ SETTINGS = (
   "batch_size",
   "max_length",
   "dtype",
-  "accumulation",
+  "micro_rows",
   "row_shapes",
   "steps",
 )
@@ -77,7 +77,7 @@ class Mixture:
       width=self.lessons.width(self.run),
       packing=c.data.packing,
       row_shapes=c.data.row_shapes,
-      multiple=sharding.row_multiple(self.lessons.mesh) * c.accumulation,
+      multiple=c.micro_rows or sharding.row_multiple(self.lessons.mesh),
     )
 
   @property
@@ -130,7 +130,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds what a mixture is made of to a command line."""
   settings.add_arguments(parser, tasks="rte,mrpc,cola,stsb", batch_size=128)
   parser.add_argument(
-    "--accumulation", type=int, default=9, help="micro-batches of ours"
+    "--micro_rows", type=int, default=4, help="of ours; 0 = all rows"
   )
   parser.add_argument(
     "--row_shapes", type=int, default=3, help="numbers of rows of ours"
@@ -143,7 +143,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def config(args: argparse.Namespace) -> ConfigDict:
   """Returns the config that a command line asks for."""
   c = settings.config(args)
-  c.accumulation, c.data.row_shapes = args.accumulation, args.row_shapes
+  c.micro_rows, c.data.row_shapes = args.micro_rows, args.row_shapes
   c.teacher.schedule, c.teacher.value = "constant", SHARE
   return c
 

@@ -209,8 +209,9 @@ def base() -> ConfigDict:
   c.mesh.data = -1
   c.mesh.fsdp = 1
   c.mesh.tensor = 1
-  # Micro-batches per step; the gradient is their sum.
-  c.accumulation = 1
+  # Rows of a micro-batch, on all devices together: a step goes over its rows by
+  # so many at a time and adds up their gradients, in less memory. 0 = all.
+  c.micro_rows = 0
   # Examples per forward pass in evaluation and teaching.
   c.eval_batch_size = 128
   # Steps between reads of the device's metrics (metrics.jsonl, progress).

@@ -118,7 +118,7 @@ def test_the_step_is_the_one_that_a_run_trains_with(compiler, monkeypatch):
       8,
       "does not divide over",
     ),
-    ("v5e:2x2", ("--config.accumulation=2",), 8, "config.accumulation=1"),
+    ("v5e:2x2", ("--config.micro_rows=4",), 8, "micro_rows=0 --rows=4"),
     ("v5e:2x2", ("--config.encoder=nowhere",), 8, "google-bert/bert-large"),
   ],
 )

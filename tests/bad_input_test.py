@@ -122,7 +122,7 @@ SETTINGS = (
   ("suite", "data.synthetic_seed=-1", "data.synthetic_seed is -1"),
   ("mesh", "mesh.data=3", "does not divide over 1 devices"),
   ("mesh-two", "mesh.fsdp=-1", "does not divide over 1 devices"),
-  ("accumulation", "accumulation=3", "multi.batch_size=8 does not divide"),
+  ("micro-rows", "micro_rows=3", "multi.batch_size=8 without packing does not"),
   ("eval-batch", "eval_batch_size=0", "eval_batch_size is 0; it is 1 or more"),
   ("log", "log_every=0", "log_every is 0; it is 1 or more"),
   ("checkpoint", "checkpoint_every=0", "checkpoint_every is 0; it is 1"),

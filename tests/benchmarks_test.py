@@ -97,7 +97,7 @@ def test_gradients_are_the_peers(both, inputs):
     lam=lambda _: mixture.SHARE,
     rate=lambda _: 1.0,
     normaliser=1.0,
-    accumulation=1,
+    micro_rows=0,
   )
   init = states.make_init(model, optax.sgd(1.0), selecting=False)
   before = init(jax.numpy.uint32(0), lessons.encoder[1])

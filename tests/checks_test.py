@@ -60,7 +60,7 @@ def refusal(config, workdir: Path) -> str:
     ("loss.reduction", "max", "sum or mean"),
     ("data.holdout", 1.0, "a share, from 0 to below 1"),
     ("data.holdout", 0.001, "leave some on both sides"),
-    ("accumulation", 3, "multi.batch_size=8 does not divide"),
+    ("micro_rows", 3, "multi.batch_size=8 without packing does not divide"),
     ("max_length", 41, "has 40 positions; try --config.max_length=40"),
     ("max_length", 2, "max_length is 2"),
     ("encoder", "/nowhere/at/all", "is not a directory"),
@@ -128,5 +128,12 @@ def test_padded_batches_must_divide_over_devices(monkeypatch, inputs):
   on_devices(monkeypatch, 6, inputs, data__packing=True)
   with pytest.raises(ValueError, match=r"multi\.batch_size=8 .*=12"):
     on_devices(monkeypatch, 6, inputs)
+
+
+def test_micro_batches_must_divide_over_devices(monkeypatch, inputs):
+  packed = {"data__packing": True}
+  on_devices(monkeypatch, 6, inputs, micro_rows=12, **packed)
+  with pytest.raises(ValueError, match=r"over 6 devices .*micro_rows=12"):
+    on_devices(monkeypatch, 6, inputs, micro_rows=8, **packed)
   with pytest.raises(ValueError, match=r"eval_batch_size=65 .*=72"):
     on_devices(monkeypatch, 8, inputs, eval_batch_size=65)

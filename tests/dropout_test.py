@@ -1,4 +1,4 @@
-"""Dropout: which elements are dropped, how many, and how many bits are drawn."""
+"""Dropout: which elements, how many, and how many random bits it takes."""
 
 import jax
 import jax.numpy as jnp

@@ -248,7 +248,7 @@ def test_hosts_read_the_rows_of_one_and_the_same_batch(pool):
 
 
 def test_a_batch_that_does_not_divide_is_answered_with_one_that_does(pool):
-  message = r"batch_size 6 is not a multiple of 4 \(devices x .*try 8"
+  message = r"batch_size 6 is not a multiple of 4 \(devices or .*try 8"
   with pytest.raises(ValueError, match=message):
     plan(pool, packing=False, multiple=4)
   assert plan(pool, multiple=4).sizes.min() >= 4

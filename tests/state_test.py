@@ -86,7 +86,8 @@ def test_dropout_differs_by_step_and_by_trial(state):
 def test_micro_batches_add_up_to_the_whole_batch(state):
   batch = tiny.batches(multiple=4)[0]
   sums, gradient = run(state, batch)
-  parts, added = run(state, batch, step=plain(accumulation=2))
+  half = batch["tokens"].shape[1] // 2
+  parts, added = run(state, batch, step=plain(micro_rows=half))
   assert tiny.difference(gradient, added) < 1e-6 * max(1, sums["grad_norm"][0])
   np.testing.assert_array_equal(parts["count"], sums["count"])
   np.testing.assert_allclose(parts["loss"], sums["loss"], rtol=1e-6)
@@ -97,7 +98,8 @@ def test_every_micro_batch_has_dropout_of_its_own(state):
   batch = tiny.batches(taught=False)[0]
   # Row by row twice: each of the two micro-batches is the whole batch.
   twice = {name: np.repeat(x, 2, axis=1) for name, x in batch.items()}
-  _, step = tiny.functions(tiny.model(), tiny.config(accumulation=2))
+  rows = batch["tokens"].shape[1]
+  _, step = tiny.functions(tiny.model(), tiny.config(micro_rows=rows))
   _, sums = step(state, twice)
   # Micro-batch n of step 0 has the dropout that step n of this key has.
   own = state.replace(key=jax.random.fold_in(state.key[0], 0)[None])

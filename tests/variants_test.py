@@ -109,7 +109,10 @@ def test_a_method_ends_in_the_name_of_a_variant(method):
     ({"tasks": ","}, "variant x trains on no task"),
     ({"sampling": {"kind": "pwoer"}}, "variant x: sampling.kind is 'pwoer'"),
     ({"select": {"by": "average"}}, "variant x: select.by=average needs"),
-    ({"multi": {"batch_size": 9}}, "multi.batch_size=9 does not divide"),
+    (
+      {"multi": {"batch_size": 9}},
+      "multi.batch_size=9 without packing does not",
+    ),
     ({}, "with the keys it changes"),
     (3, "with the keys it changes"),
   ],
@@ -117,7 +120,7 @@ def test_a_method_ends_in_the_name_of_a_variant(method):
 def test_a_variant_that_cannot_be_is_one_sentence(
   small_run, tmp_path, changes, said
 ):
-  config = study(small_run, "multi@x", {"x": changes}, accumulation=2)
+  config = study(small_run, "multi@x", {"x": changes}, micro_rows=2)
   with pytest.raises(ValueError, match=re.escape(said)) as error:
     small.execute(config, tmp_path / "W")
   assert "\n" not in str(error.value)

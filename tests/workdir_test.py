@@ -58,8 +58,8 @@ def test_more_trials_methods_and_speed_are_no_other_settings(tmp_path):
 def test_micro_batches_have_dropout_of_their_own_so_they_are_settings(tmp_path):
   config = common.base()
   Workdir(tmp_path).open(config)
-  config.accumulation = 2
-  with pytest.raises(ValueError, match="accumulation: 1 there, 2 asked"):
+  config.micro_rows = 2
+  with pytest.raises(ValueError, match="micro_rows: 0 there, 2 asked"):
     Workdir(tmp_path).open(config)
 
 

@@ -98,7 +98,7 @@ def row_shapes(
   Args:
     counts: i32[steps] rows that each step needs.
     at_most: how many shapes there may be.
-    multiple: every shape is a multiple of this (devices x micro-batches).
+    multiple: every shape is a multiple of this (devices, micro_rows).
 
   Raises:
     ValueError: `at_most` or `multiple` is less than 1.

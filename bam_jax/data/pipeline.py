@@ -134,8 +134,8 @@ class TrialBatches(Sequence):
       width: tokens in a row.
       packing: False gives each example a row of its own.
       row_shapes: the most numbers of rows there may be.
-      multiple: every number of rows is a multiple of this: devices x
-        micro-batches.
+      multiple: every number of rows is a multiple of this: devices, or rows
+        of a micro-batch.
 
     Raises:
       ValueError: an example is longer than a row, or without packing the
@@ -150,8 +150,8 @@ class TrialBatches(Sequence):
       )
     if not packing and batch_size % multiple:
       raise ValueError(
-        f"batch_size {batch_size} is not a multiple of {multiple} (devices x "
-        f"accumulation); try {-(-batch_size // multiple) * multiple}"
+        f"batch_size {batch_size} is not a multiple of {multiple} (devices or "
+        f"micro_rows); try {-(-batch_size // multiple) * multiple}"
       )
     assert len(pools) == len(orders), (len(pools), len(orders))
     self.width, self._pools, self._orders = width, pools, orders
