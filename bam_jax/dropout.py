@@ -28,8 +28,10 @@ def drop(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
     return x
   *outer, size = x.shape
   bits = jax.random.bits(key, (*outer, -(-size // 2)), jnp.uint32)
-  halves = jnp.concatenate([bits & (_PARTS - 1), bits >> 16], axis=-1)
-  keep = halves[..., :size] >= dropped
+  # Compared before they are joined: what the backward pass needs again is then
+  # a byte an element, not a word.
+  halves = [half >= dropped for half in (bits & (_PARTS - 1), bits >> 16)]
+  keep = jnp.concatenate(halves, axis=-1)[..., :size]
   return jnp.where(keep, x / (1 - dropped / _PARTS), 0).astype(x.dtype)
 
 

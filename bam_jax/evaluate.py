@@ -47,27 +47,26 @@ def logits_of(
   forward: Callable,
   params: Any,
   batches: pipeline.Batches,
-  index: np.ndarray,
+  count: int,
   *,
   mesh: jax.sharding.Mesh,
   classes: int,
   progress: Callable[[int], None],
 ) -> np.ndarray:
-  """Returns a task's logits f32[R, N, C] in the order of its rows.
+  """Returns the logits f32[R, N, C] of all examples in their order.
 
   Args:
     forward: from `make_forward`.
     params: [R, ...].
-    batches: from `pipeline.eval_batches`, of one task.
-    index: i64[N], the example number of each row; no two are the same.
+    batches: from `pipeline.eval_batches`.
+    count: N.
     mesh: the mesh.
-    classes: C of the task.
+    classes: C of the task that has most.
     progress: called with the number of examples after each batch.
   """
-  order = np.argsort(index)
   trials = len(jax.tree.leaves(params)[0])
-  logits = np.zeros((trials, len(index), classes), np.float32)
-  seen = np.zeros(len(index), np.int32)
+  logits = np.zeros((trials, count, classes), np.float32)
+  seen = np.zeros(count, np.int32)
 
   def make(k: int) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
     batch = batches[k]
@@ -83,7 +82,7 @@ def logits_of(
     for batch, sent in ready:
       out = jax.device_get(forward(params, sent))
       here = batch["task"] >= 0
-      rows = order[np.searchsorted(index, batch["index"][here], sorter=order)]
+      rows = batch["index"][here]
       logits[:, rows] = out[:, here][..., :classes]
       seen[rows] += 1
       progress(int(here.sum()))
@@ -189,24 +188,28 @@ def evaluate(
   forward = make_forward(model, mesh, trials)
   params = sharding.spread(params, sharding.state_sharding(mesh, params))
   names = [name for name, _ in model.heads]
-  found = {}
-  for task, split, features in datasets:
-    batches = pipeline.eval_batches(
-      features,
-      names.index(task.head),
-      classes=task.classes,
-      batch_size=batch_size,
-      width=width,
-      packing=packing,
-      multiple=sharding.row_multiple(mesh),
-    )
-    found[task.name, split] = logits_of(
-      forward,
-      params,
-      batches,
-      features.index,
-      mesh=mesh,
-      classes=task.classes,
-      progress=progress,
-    )
-  return found
+  classes = max(task.classes for task, _, _ in datasets)
+  # All at once, so that there is one shape to compile for.
+  batches = pipeline.eval_batches(
+    [(features, names.index(task.head)) for task, _, features in datasets],
+    classes=classes,
+    batch_size=batch_size,
+    width=width,
+    packing=packing,
+    multiple=sharding.row_multiple(mesh),
+  )
+  ends = np.cumsum([len(features) for _, _, features in datasets])
+  logits = logits_of(
+    forward,
+    params,
+    batches,
+    int(ends[-1]),
+    mesh=mesh,
+    classes=classes,
+    progress=progress,
+  )
+  parts = np.split(logits, ends[:-1], axis=1)
+  return {
+    (task.name, split): part[..., : task.classes]
+    for (task, split, _), part in zip(datasets, parts, strict=True)
+  }

@@ -70,7 +70,7 @@ def logits(mesh):
 def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
   rows = tiny.features(size, 3)
   batches = pipeline.eval_batches(
-    rows, 1, classes=3, packing=packing, multiple=4, **PLAN
+    [(rows, 1)], classes=3, packing=packing, multiple=4, **PLAN
   )
 
   def forward(params, batch):
@@ -85,12 +85,12 @@ def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
     forward,
     jnp.arange(2),
     batches,
-    rows.index,
+    size,
     mesh=mesh,
     classes=3,
     progress=counts.append,
   )
-  want = rows.index[:, None] + np.array([0, 0.25, 0.5])
+  want = np.arange(size)[:, None] + np.array([0, 0.25, 0.5])
   np.testing.assert_array_equal(got, [want, want + 1000])
   assert sum(counts) == size
 
@@ -114,14 +114,14 @@ class Twice:
 def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
   rows = tiny.features(9, 3)
   batches = pipeline.eval_batches(
-    rows, 0, classes=3, packing=False, multiple=1, **PLAN
+    [(rows, 0)], classes=3, packing=False, multiple=1, **PLAN
   )
   with pytest.raises(AssertionError, match="exactly once"):
     evaluate.logits_of(
       lambda params, batch: np.zeros((1, 8, 1, 3)),
       np.zeros(1),
       Twice(batches),
-      rows.index,
+      len(rows),
       mesh=mesh,
       classes=3,
       progress=lambda n: None,
@@ -132,21 +132,21 @@ def test_logits_are_those_of_each_example_alone(logits):
   apply = jax.jit(lambda p, batch: NET.apply({"params": p}, batch, train=False))
   for task, split, rows in datasets():
     # Each example in a row of its own, read without the loop.
-    batches = pipeline.eval_batches(
-      rows,
-      tiny.TASKS.index(task.head),
+    (batch,) = pipeline.eval_batches(
+      [(rows, tiny.TASKS.index(task.head))],
       classes=3,
       batch_size=len(rows),
       width=tiny.WIDTH,
       packing=False,
       multiple=1,
     )
+    order = np.argsort(batch["index"][:, 0])
     got = logits[f"{task.name} {split}"]
     assert got.shape == (2, len(rows), task.classes)
     assert got.dtype == np.float32
     for trial in range(2):
       params = jax.tree.map(lambda x, t=trial: x[t], trial_params())
-      want = np.asarray(apply(params, batches[0]))[:, 0, : task.classes]
+      want = np.asarray(apply(params, batch))[order, 0, : task.classes]
       assert len(rows) == 1 or np.ptp(want[:, 0]) > 0.01
       np.testing.assert_allclose(got[trial], want, atol=1e-5)
 
@@ -196,6 +196,12 @@ def test_eight_devices_give_the_same_logits(logits):
   assert found.keys() == logits.keys()
   for name, want in logits.items():
     np.testing.assert_allclose(found[name], want, atol=1e-5)
+
+
+def test_all_data_sets_share_one_shape(mesh):
+  # No other test has three trials.
+  all_logits(mesh, params=trial_params(3))
+  assert evaluate.make_forward(NET, mesh, 3)._cache_size() == 1
 
 
 def test_the_same_forward_pass_is_compiled_once(mesh):

@@ -156,7 +156,10 @@ def test_each_example_keeps_the_answer_of_its_own_teacher():
 
 def test_join_may_start_at_a_later_task():
   data = pipeline.TaskData("only", features([3, 4]), 2, None)
-  assert pipeline.join([data], weights=[1], first=5).task.tolist() == [5, 5]
+  assert pipeline.join([data], weights=[1], positions=[5]).task.tolist() == [
+    5,
+    5,
+  ]
 
 
 def test_few_shapes_hold_all_steps_with_room_for_all_examples(pool):
@@ -261,30 +264,50 @@ def test_an_example_longer_than_a_row_is_refused(pool):
 
 @pytest.mark.parametrize("packing", [True, False])
 @pytest.mark.parametrize("count", [1, 4, 11, 12])
-def test_evaluation_sees_every_example_once_in_order(packing, count):
-  found = features(np.arange(count) % 9 + 1)
+def test_evaluation_sees_every_example_once_in_one_shape(packing, count):
+  found = [features(np.arange(n) % 9 + 1) for n in (count, 5)]
   batches = pipeline.eval_batches(
-    found,
-    2,
+    [(found[0], 2), (found[1], 1)],
     classes=CLASSES,
     batch_size=4,
     width=WIDTH,
     packing=packing,
     multiple=2,
   )
-  assert len(batches) == -(-count // 4)
+  assert len(batches) == -(-(count + 5) // 4)
   assert len({batch["tokens"].shape for batch in batches}) == 1
-  seen = [batch["index"][batch["task"] == 2] for batch in batches]
-  for k, indices in enumerate(seen):
-    assert sorted(indices) == sorted(found.index[4 * k : 4 * k + 4])
-  assert sorted(np.concatenate(seen)) == sorted(found.index)
-  assert sum(batch["weight"].sum() for batch in batches) == count
+  seen = {task: [] for task in (2, 1)}
+  for batch in batches:
+    for task, numbers in seen.items():
+      numbers.extend(batch["index"][batch["task"] == task])
+      for b, e in zip(*np.nonzero(batch["task"] == task), strict=True):
+        first = count if task == 1 else 0
+        row = found[task == 1].take([batch["index"][b, e] - first])
+        start = batch["cls"][b, e]
+        tokens = batch["tokens"][b, start : start + len(row.tokens)]
+        np.testing.assert_array_equal(tokens, row.tokens)
+  # One data set after the other, whatever numbers their examples have.
+  assert sorted(seen[2]) == list(range(count))
+  assert sorted(seen[1]) == list(range(count, count + 5))
+  assert sum(batch["weight"].sum() for batch in batches) == count + 5
+
+
+def test_batches_of_an_evaluation_need_nearly_the_same_rows():
+  lengths = np.random.default_rng(0).integers(1, WIDTH + 1, 400)
+  batches = pipeline.eval_batches(
+    [(features(np.sort(lengths)), 0)],
+    classes=CLASSES,
+    batch_size=40,
+    width=WIDTH,
+    packing=True,
+    multiple=1,
+  )
+  assert np.ptp(batches.rows) <= 1
 
 
 def test_an_empty_split_has_no_batches():
   empty = pipeline.eval_batches(
-    features([]),
-    0,
+    [(features([]), 0)],
     classes=1,
     batch_size=4,
     width=WIDTH,

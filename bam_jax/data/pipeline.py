@@ -58,15 +58,20 @@ class Pool:
 
 
 def join(
-  tasks: Sequence[TaskData], *, weights: Sequence[float], first: int = 0
+  tasks: Sequence[TaskData],
+  *,
+  weights: Sequence[float],
+  positions: Sequence[int] | None = None,
 ) -> Pool:
   """Lays the examples of several tasks end to end.
 
   Args:
-    tasks: in the run's order.
+    tasks: what is laid out, in this order.
     weights: one per task: loss scale x weight of the copies.
-    first: position of the first of them in the run.
+    positions: of each task in the run; None = in the run's order.
   """
+  if positions is None:
+    positions = range(len(tasks))
   parts = []
   for data in tasks:
     labels = data.features.labels
@@ -90,7 +95,7 @@ def join(
   return Pool(
     features=features,
     lengths=features.lengths,
-    task=np.repeat(np.arange(len(tasks), dtype=np.int32) + first, sizes),
+    task=np.repeat(np.asarray(positions, np.int32), sizes),
     weight=np.repeat(np.asarray(weights, np.float32), sizes),
     teacher=teacher,
     has_teacher=has_teacher,
@@ -292,8 +297,7 @@ def _write(
 
 
 def eval_batches(
-  features: Features,
-  task: int,
+  datasets: Sequence[tuple[Features, int]],
   *,
   classes: int,
   batch_size: int,
@@ -301,13 +305,14 @@ def eval_batches(
   packing: bool,
   multiple: int,
 ) -> Batches:
-  """Returns batches that hold every example once, in order, in one shape.
+  """Returns batches that hold every example once, in one shape.
 
-  The last batch has fewer examples and as many rows.
+  Their `index` counts the examples of all data sets, one after the other. Each
+  batch has long and short ones in the same mixture, so that all need nearly
+  the same rows; the last ones may lack a short example.
 
   Args:
-    features: N examples.
-    task: position of their task in the run.
+    datasets: examples, and their task's position in the run.
     classes: size of the last axis of `teacher`, C.
     batch_size: examples in a batch.
     width: tokens in a row.
@@ -317,12 +322,25 @@ def eval_batches(
   Raises:
     ValueError: see `TrialBatches`.
   """
-  order = np.full(-(-len(features) // batch_size) * batch_size, -1, np.int32)
-  order[: len(features)] = np.arange(len(features))
-  pool = join([TaskData("", features, classes, None)], weights=[1], first=task)
+  starts = offsets_of([len(features) for features, _ in datasets])
+  total = int(starts[-1])
+  data = [
+    dataclasses.replace(
+      features, labels=None, index=start + np.arange(len(features))
+    )
+    for (features, _), start in zip(datasets, starts, strict=False)
+  ]
+  pool = join(
+    [TaskData("", features, classes, None) for features in data],
+    weights=[1] * len(data),
+    positions=[position for _, position in datasets],
+  )
+  count = -(-total // batch_size)
+  order = np.full(count * batch_size, -1, np.int32)
+  order[:total] = np.argsort(-pool.lengths, kind="stable")
   return Batches(
     pool,
-    order.reshape(-1, batch_size),
+    order.reshape(batch_size, count).T,
     width=width,
     packing=packing,
     row_shapes=1,
