@@ -1,6 +1,7 @@
 """The mixed batches of real examples that every side trains on."""
 
 import argparse
+from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from benchmarks import settings
 
 # Share of the gold label in every target; the rest is the teacher's.
 SHARE = 0.5
-# Steps whose examples a peer may group as it likes.
+# The first steps of the run: what is measured is of these, and a peer may group
+# their examples as it likes.
 DRAWN = 50
 # Of the command line; what figures depend on besides the machine.
 PLACES = ("encoder", "glue_dir")
@@ -83,11 +85,17 @@ class Mixture:
   @property
   def mean_length(self) -> float:
     """Mean real tokens of the examples that are drawn."""
-    return float(self.pool.lengths[self.examples(DRAWN)].mean())
+    return float(self.pool.lengths[self.examples(range(DRAWN))].mean())
 
-  def examples(self, steps: int) -> np.ndarray:
-    """Returns the examples of the first steps: i32[N]."""
-    drawn = self.order[:steps].ravel()
+  def measured(self, count: int) -> list[int]:
+    """Returns steps that stand for all: sorted by their rows, every n-th."""
+    rows = self.batches().rows[:DRAWN]
+    places = (np.arange(count) + 0.5) / count * len(rows)
+    return np.argsort(rows, kind="stable")[places.astype(int)].tolist()
+
+  def examples(self, steps: Sequence[int]) -> np.ndarray:
+    """Returns the examples of some steps: i32[N]."""
+    drawn = self.order[list(steps)].ravel()
     return drawn[drawn >= 0]
 
   def useful_flops(self, examples: np.ndarray) -> float:
@@ -104,8 +112,13 @@ class Mixture:
       )
     )
 
-  def save(self, file: Path) -> None:
-    """Writes the examples of the first steps for peers: an .npz."""
+  def save(self, file: Path, count: int) -> None:
+    """Writes the examples of the first steps for peers: an .npz.
+
+    Args:
+      file: to be written.
+      count: of the steps that are measured.
+    """
     tasks, pool = self.lessons.tasks_of(self.run), self.pool
     order = self.order[:DRAWN]
     kept, places = np.unique(order[order >= 0], return_inverse=True)
@@ -121,6 +134,7 @@ class Mixture:
       task=pool.task[kept],
       teacher=pool.teacher[kept],
       order=numbers,
+      measured=self.measured(count),
       classes=[task.classes for task in tasks],
       share=SHARE,
     )

@@ -6,7 +6,6 @@ Both go through what a run goes through; nothing here computes.
 import argparse
 from collections.abc import Callable, Sequence
 import contextlib
-import functools
 from pathlib import Path
 import time
 
@@ -40,27 +39,31 @@ def begin(mixed: mixture.Mixture) -> tuple[Callable, train.TrainState]:
 
 
 def training(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
-  """Returns what measures the first steps of a run."""
+  """Returns what measures some steps of a run; see `Mixture.measured`."""
   step, state = begin(mixed)
-  put = functools.partial(train.put, mixed.lessons.mesh, mixed.batches())
-  examples = mixed.examples(steps)
+  batches = mixed.batches()
+  numbers = mixed.measured(steps)
+  examples = mixed.examples(numbers)
   figures = {
     "examples": len(examples),
     "tokens": int(mixed.pool.lengths[examples].sum()),
     "useful_flops": mixed.useful_flops(examples),
   }
 
-  def run(numbers: range) -> None:
+  def put(k: int) -> dict[str, jax.Array]:
+    return train.put(mixed.lessons.mesh, batches, numbers[k])
+
+  def run(count: int) -> None:
     nonlocal state
-    with contextlib.closing(sharding.ahead(put, numbers)) as ready:
+    with contextlib.closing(sharding.ahead(put, range(count))) as ready:
       for batch in ready:
         state, sums = step(state, batch)
     jax.block_until_ready((state, sums))
 
   def measure() -> dict[str, float]:
-    run(range(1))
+    run(1)
     start = time.perf_counter()
-    run(range(steps))
+    run(steps)
     seconds = time.perf_counter() - start
     return figures | {"seconds": seconds, "step_seconds": seconds / steps}
 

@@ -36,8 +36,9 @@ class Examples:
     self.lengths = np.diff(self.offsets)
 
   def mixed(self, steps: int) -> list[np.ndarray]:
-    """Returns the examples of the first batches, as they were drawn."""
-    return [numbers[numbers >= 0] for numbers in self.order[:steps]]
+    """Returns the examples of the first measured steps, as they were drawn."""
+    batches = self.order[self.measured[:steps]]
+    return [numbers[numbers >= 0] for numbers in batches]
 
   def grouped(self, steps: int) -> list[np.ndarray]:
     """Returns batches of one task each, grouped by length.

@@ -140,7 +140,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   ):
     root = Path(folder)
     mixed = mixture.Mixture.of(mixture.config(args), root / "W")
-    mixed.save(root / "examples.npz")
+    mixed.save(root / "examples.npz", args.steps)
     mean_length = mixed.mean_length
     products = ["-m", "benchmarks.matmul"]
     asked = {

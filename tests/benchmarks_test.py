@@ -58,14 +58,16 @@ def both(inputs, tmp_path_factory):
   config = mixture.config(parser.parse_args(inputs))
   config.head_dropout = 0.0
   mixed = mixture.Mixture.of(config, root / "W")
-  mixed.save(root / "examples.npz")
+  mixed.save(root / "examples.npz", 3)
   return mixed, peer.Examples(root / "examples.npz")
 
 
 def test_the_peer_trains_on_the_same_examples(both):
   mixed, examples = both
   batches = mixed.batches()
-  for k, numbers in enumerate(examples.mixed(3)):
+  steps = mixed.measured(3)
+  assert len(set(steps)) == 3 and sorted(steps) != [0, 1, 2]
+  for k, numbers in zip(steps, examples.mixed(3), strict=True):
     batch = batches[k]
     ours = sorted(batch["label"][batch["task"] >= 0].tolist())
     there = examples.collate(numbers)
@@ -101,7 +103,8 @@ def test_gradients_are_the_peers(both, inputs):
   )
   init = states.make_init(model, optax.sgd(1.0), selecting=False)
   before = init(jax.numpy.uint32(0), lessons.encoder[1])
-  batch = {name: each[0] for name, each in mixed.batches()[0].items()}
+  k = mixed.measured(3)[0]
+  batch = {name: each[0] for name, each in mixed.batches()[k].items()}
   after, sums = jax.jit(step)(before, batch)
   ours = jax.tree.map(lambda x, y: x - y, before.params, after.params)
 
