@@ -21,15 +21,22 @@ def peer(dtype: str, size: int) -> Callable[[], float]:
   """Returns what measures the FLOP/s of torch."""
   import torch
 
+  from benchmarks import peer
+
   torch.manual_seed(0)
   y = torch.randn(size, size, dtype=torch.float32) / size**0.5
-  y = y.to(getattr(torch, dtype))
+  y = y.to(peer.DEVICE, getattr(torch, dtype))
+
+  def timed(times: int) -> float:
+    x, begin = y, time.perf_counter()
+    for _ in range(times):
+      x = x @ y
+    peer.wait()
+    return time.perf_counter() - begin
 
   def measure() -> float:
-    x, count, begin = y, 0, time.perf_counter()
-    while time.perf_counter() - begin < SECONDS:
-      x, count = x @ y, count + 1
-    return 2 * size**3 * count / (time.perf_counter() - begin)
+    times = max(1, round(SECONDS * 4 / timed(4)))
+    return 2 * size**3 * times / timed(times)
 
   return measure
 

@@ -48,6 +48,7 @@ def training(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
     "examples": len(examples),
     "tokens": int(mixed.pool.lengths[examples].sum()),
     "useful_flops": mixed.useful_flops(examples),
+    "device": jax.devices()[0].device_kind,
   }
 
   def put(k: int) -> dict[str, jax.Array]:

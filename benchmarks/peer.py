@@ -1,10 +1,11 @@
 r"""The peer: transformers and PyTorch, as their users train several tasks.
 
 One encoder, a linear head per task, SDPA attention, fused AdamW, clip at 1.0,
-dropout as the encoder's config says, all cores, the C library's memory kept as
-ours is. It reads the examples that `Mixture.save` wrote and knows nothing of
-JAX. `--way=mixed` pads every mixed batch to its longest example;
-`--way=grouped` takes batches of one task each, of examples of like length.
+dropout as the encoder's config says, all cores or the GPU where one is, the C
+library's memory kept as ours is. It reads the examples that `Mixture.save`
+wrote and knows nothing of JAX. `--way=mixed` pads every mixed batch to its
+longest example; `--way=grouped` takes batches of one task each, of examples of
+like length.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from bam_jax import allocator
 from benchmarks import sides
 
 WAYS = ("mixed", "grouped")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 # Dropout on the pooled vector, as configs/common.py has it.
 HEAD_DROPOUT = 0.1
 RATE, WEIGHT_DECAY, CLIP = 1e-5, 0.01, 1.0
@@ -94,14 +96,20 @@ class Model(torch.nn.Module):
 
   def forward(self, batch: dict, share: float) -> torch.Tensor:
     """Returns the summed loss against gold and teacher, mixed by `share`."""
+    # Which rows are whose is found out on the host: a GPU is not waited for.
+    tasks = batch["task"]
+    batch = {
+      name: each.to(DEVICE, non_blocking=True) for name, each in batch.items()
+    }
     names = ("input_ids", "token_type_ids", "attention_mask")
     out = self.encoder(**{name: batch[name] for name in names})
     pooled = self.dropout(out.pooler_output)
     total = pooled.new_zeros((), dtype=torch.float32)
     for number, head in enumerate(self.heads):
-      mine = batch["task"] == number
-      if not mine.any():
+      mine = (tasks == number).nonzero()[:, 0]
+      if not len(mine):
         continue
+      mine = mine.to(DEVICE, non_blocking=True)
       logits = head(pooled[mine]).float()
       total = total + task_loss(
         logits, batch["labels"][mine], batch["teacher"][mine], share
@@ -158,7 +166,7 @@ def trainer(
   model.train()
 
   def step(batch: dict) -> None:
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+    with torch.autocast(DEVICE, dtype=torch.bfloat16, enabled=low):
       loss = model(batch, share)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
@@ -166,6 +174,12 @@ def trainer(
     made.zero_grad(set_to_none=True)
 
   return step
+
+
+def wait() -> None:
+  """Waits for what a GPU has been given to do."""
+  if DEVICE == "cuda":
+    torch.cuda.synchronize()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -183,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   transformers.utils.logging.set_verbosity_error()
   torch.manual_seed(0)
   examples = Examples(args.examples)
-  model = Model(args.encoder, examples.classes, HEAD_DROPOUT)
+  model = Model(args.encoder, examples.classes, HEAD_DROPOUT).to(DEVICE)
   if args.compile:
     model.encoder.compile(dynamic=args.way == "grouped")
   step = trainer(model, share=float(examples.share), dtype=args.dtype)
@@ -193,9 +207,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
   def measure() -> dict[str, float]:
     step(examples.collate(batches[0]))
+    wait()
     begin = time.perf_counter()
     for numbers in batches:
       step(examples.collate(numbers))
+    wait()
     seconds = time.perf_counter() - begin
     return {
       "examples": count,

@@ -67,6 +67,8 @@ def measure(
       for name, arguments in sides.items():
         processes[name] = subprocess.Popen(
           [sys.executable, *arguments],
+          # Sides share a GPU; none may take its memory beforehand.
+          env={"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} | os.environ,
           stdin=subprocess.PIPE,
           stdout=subprocess.PIPE,
           text=True,

@@ -11,9 +11,10 @@ their own, on all cores, that take turns; medians are shown.
 
 `examples_per_s` is real tokens a second over the mean tokens of an example, so
 that sides whose few batches happen to hold longer examples lose nothing.
-`useful_flops_share` is what bam_jax/flops.py counts, a second, over the f32
-matrix products that JAX does on this machine in a second. `peak_bytes` is the
-largest memory that the side's process ever held.
+`useful_flops_share` is what bam_jax/flops.py counts, a second, over the matrix
+products, f32 unless --matmul_dtype says so, that JAX does on this machine in a
+second. `peak_bytes` is the largest memory that the side's process ever held,
+a GPU's not counted.
 """
 
 import argparse
@@ -25,7 +26,7 @@ import sys
 import tempfile
 from typing import Any
 
-from benchmarks import mixture, peer, settings, sides
+from benchmarks import matmul, mixture, peer, settings, sides
 
 PACKAGES = ("jax", "torch", "transformers")
 DTYPES = ("float32", "bfloat16")
@@ -106,7 +107,8 @@ def rows(result: Mapping[str, Any]) -> list[str]:
       f"{figures['real_tokens_per_s']:.0f} | {figures['step_seconds']:.2f} | "
       f"{figures['peak_bytes'] / 1e9:.2f} | {ratio:.2f} x |"
     )
-  rates = {"JAX float32": result["matmul_flops_per_s"]} | {
+  mine = f"JAX {result['settings']['matmul_dtype']}"
+  rates = {mine: result["matmul_flops_per_s"]} | {
     f"torch {dtype}": rate
     for dtype, rate in result["peer_matmul_flops_per_s"].items()
   }
@@ -132,6 +134,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   parser.add_argument(
     "--compile", action="store_true", help="peers by torch.compile too"
   )
+  parser.add_argument("--matmul_dtype", default="float32")
+  parser.add_argument(
+    "--matmul_size",
+    type=int,
+    default=matmul.SIZE,
+    help="8192 for a GPU, which smaller ones do not fill",
+  )
   parser.add_argument("--repeats", type=int, default=sides.REPEATS)
   args = parser.parse_args(argv)
   with (
@@ -142,9 +151,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     mixed = mixture.Mixture.of(mixture.config(args), root / "W")
     mixed.save(root / "examples.npz", args.steps)
     mean_length = mixed.mean_length
-    products = ["-m", "benchmarks.matmul"]
+    products = ["-m", "benchmarks.matmul", f"--size={args.matmul_size}"]
     asked = {
-      "matmul jax": [*products, "--library=jax"],
+      "matmul jax": [
+        *products,
+        "--library=jax",
+        f"--dtype={args.matmul_dtype}",
+      ],
       "ours": mixture.side(args, root / "W", "train"),
     }
     if not args.no_peer:
@@ -153,10 +166,10 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
         asked[f"matmul torch {dtype}"] = line
       asked |= peers(args, root / "examples.npz")
     found = sides.measure(asked, repeats=args.repeats)
+  told = (*mixture.SETTINGS, "repeats", "matmul_dtype", "matmul_size")
   result = {
-    "machine": sides.machine(*PACKAGES),
-    "settings": settings.told(args, (*mixture.SETTINGS, "repeats"))
-    | {"mean_length": mean_length},
+    "machine": sides.machine(*PACKAGES) | {"device": found["ours"]["device"]},
+    "settings": settings.told(args, told) | {"mean_length": mean_length},
     **nested(found, mean_length),
   }
   print(json.dumps(result) if args.json else "\n".join(rows(result)))
