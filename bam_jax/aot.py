@@ -50,6 +50,8 @@ SHAPES = {
   ),
 }
 EXAMPLE = "v5e:4x4, v5p:2x2x2 or v6e:4x4"
+# Products are made whole, whatever has to be gathered for them.
+_WHOLE = {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"}
 # Steps of the run; they are numbers in the schedules and cost nothing.
 _STEPS = 1000
 
@@ -96,6 +98,8 @@ class Cost:
     bytes: held while the step runs.
     temporary: those of them that only live within the step.
     hbm: the device's memory; None = not known.
+    loops: that the compiler made of products and collectives; of each, one
+      turn or none is counted in what follows, so that it is the least.
     flops: as the compiler counts them.
     collectives: kind -> `count` and `bytes` that go in or come out of them,
       whichever is more.
@@ -119,6 +123,7 @@ class Cost:
   bytes: int
   temporary: int
   hbm: float | None
+  loops: int
   flops: float
   collectives: dict[str, dict[str, int]]
   cycles: int
@@ -215,7 +220,12 @@ class Abroad(Experiment):
 
 
 def cost(
-  config: ConfigDict, topology: str, *, rows: int | None, examples: int
+  config: ConfigDict,
+  topology: str,
+  *,
+  rows: int | None,
+  examples: int,
+  whole: bool,
 ) -> Cost:
   """Compiles the step of a config's last run, and returns what it costs.
 
@@ -225,6 +235,8 @@ def cost(
     rows: of the whole batch; None = the run's batch size: a row for each
       example. How many rows packing takes, only the data knows.
     examples: that a row has room for.
+    whole: keep the compiler from making loops of products that go on while
+      their operands are sent around. A run has them, but they are not counted.
 
   Raises:
     ValueError: the compiler, the slice, the mesh or the config does not do, or
@@ -265,7 +277,7 @@ def cost(
   )
   start = time.monotonic()
   try:
-    compiled = lowered.compile()
+    compiled = lowered.compile(compiler_options=_WHOLE if whole else None)
   except jax.errors.JaxRuntimeError as error:
     if "RESOURCE_EXHAUSTED" not in str(error):
       raise
@@ -293,6 +305,7 @@ def cost(
     bytes=memory.held(compiled),
     temporary=compiled.memory_analysis().temp_size_in_bytes,
     hbm=chip.hbm if chip else None,
+    loops=loops(text),
     flops=counted["flops"],
     collectives=moved,
     cycles=spent,
@@ -339,6 +352,12 @@ def collectives(text: str) -> dict[str, dict[str, int]]:
     entry["count"] += 1
     entry["bytes"] += max(taken, given)
   return dict(sorted(found.items()))
+
+
+def loops(text: str) -> int:
+  """Returns how many loops a program has; see `collectives`."""
+  found = map(_INSTRUCTION.match, text.splitlines())
+  return sum(bool(each) and each[3] == "while" for each in found)
 
 
 def size(shape: str) -> int:

@@ -31,19 +31,20 @@ class Heads(nn.Module):
     Args:
       pooled: [B, E, D].
       task: i32[B, E], the position of each example's task in `heads`; -1 where
-        there is no example (its output is the first task's and means nothing).
+        there is no example (its output is zero).
     """
     widest = max(classes for _, classes in self.heads)
-    outputs = []
-    for name, classes in self.heads:
+    own = jnp.zeros((*task.shape, widest))
+    for number, (name, classes) in enumerate(self.heads):
       dense = nn.Dense(classes, kernel_init=nn.initializers.glorot_uniform(),
                        name=name)  # fmt: skip
       logits = dense(pooled.astype(jnp.float32))
       if classes == 1:
         logits = REGRESSION_OUTPUTS[self.regression_output](logits)
-      outputs.append(jnp.pad(logits, ((0, 0), (0, 0), (0, widest - classes))))
-    own = jnp.maximum(task, 0)[None, :, :, None]
-    return jnp.take_along_axis(jnp.stack(outputs), own, axis=0)[0]
+      logits = jnp.pad(logits, ((0, 0), (0, 0), (0, widest - classes)))
+      # Not gathered: a TPU would scatter the gradients one by one.
+      own = jnp.where((task == number)[..., None], logits, own)
+    return own
 
 
 class MultiTask(nn.Module):

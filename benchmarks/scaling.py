@@ -40,7 +40,12 @@ HEADER = (
 
 
 def measure(
-  args: Sequence[str], slices: Sequence[str], *, rows: int, examples: int
+  args: Sequence[str],
+  slices: Sequence[str],
+  *,
+  rows: int,
+  examples: int,
+  whole: bool,
 ) -> list[dict]:
   """Returns the cost on each slice, with its `efficiency` against the first.
 
@@ -49,17 +54,23 @@ def measure(
     slices: topologies.
     rows: for each chip.
     examples: that a row has room for.
+    whole: see `aot.cost`.
 
   Raises:
-    ValueError: the compiler, a slice or the config does not do, or the time on
-      such chips is not known.
+    ValueError: the compiler, a slice or the config does not do, or the time
+      that the step takes there is not known.
   """
   config, found = aot_compile.read_config(args), []
   for topology in slices:
     chips = len(aot_compile.aot.devices(topology))
     cost = aot_compile.compile_for(
-      config, topology, rows=rows * chips, examples=examples
+      config, topology, rows=rows * chips, examples=examples, whole=whole
     )
+    if cost.loops:
+      raise ValueError(
+        f"the step for {topology} has {cost.loops} loops, of which the "
+        "compiler counts one turn at most, so no time follows; try --whole"
+      )
     if cost.seconds is None:
       raise ValueError(
         f"the clock of {cost.kind} is not published; give slices of v5e or v5p"
@@ -110,6 +121,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         given.slices.split(","),
         rows=given.rows_per_chip,
         examples=given.examples,
+        whole=given.whole,
       )
     }
     print(json.dumps(result) if given.json else "\n".join(rows(result)))

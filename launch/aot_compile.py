@@ -39,6 +39,11 @@ def parser(doc: str) -> argparse.ArgumentParser:
   made.add_argument(
     "--examples", type=int, default=16, help="that a row has room for"
   )
+  made.add_argument(
+    "--whole",
+    action="store_true",
+    help="make no loops of products, so that all of them is counted",
+  )
   made.add_argument("--json", action="store_true", help="print one object")
   return made
 
@@ -94,6 +99,16 @@ def table(found: aot.Cost) -> str:
     ("slice", f"{found.topology}, {found.devices} x {found.kind}, {mesh}"),
     ("batch", f"{found.rows} rows of {found.width} tokens, {found.dtype}"),
     ("memory", f"{held}, {found.temporary / 1e9:.2f} GB within the step"),
+    *(
+      [
+        (
+          "loops",
+          f"{found.loops}; of each, one turn counts at most: see --whole",
+        )
+      ]
+      if found.loops
+      else []
+    ),
     ("FLOPs", f"{found.flops / 1e12:.3f} TFLOP"),
     *(
       (kind, f"{each['count']} of {each['bytes'] / 1e6:.1f} MB together")
@@ -124,6 +139,7 @@ def main(argv: Sequence[str] | None = None) -> None:
       given.topology,
       rows=given.rows,
       examples=given.examples,
+      whole=given.whole,
     )
     if given.json:
       print(json.dumps(dataclasses.asdict(found)))

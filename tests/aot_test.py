@@ -31,6 +31,7 @@ ENTRY %main.9 (a: f32[7], b: f32[20,3]) -> f32[7] {
   %done = f32[28]{0} all-gather-done(%start)
   %part = f32[5]{0} reduce-scatter(%done), channel_id=3
   %send = (f32[7]{0}, f32[7]{0}, u32[], u32[]) collective-permute-start(%a), channel_id=6
+  %turn = (f32[7]{0}, s32[]) while(%t), condition=%c, body=%pieces.1
   %f = f32[7]{0} fusion(%a), calls=%x, backend_config={"estimated_cycles":"12"}
 }
 """  # noqa: E501
@@ -43,6 +44,10 @@ def test_collectives_are_counted_once_in_bytes_of_their_larger_end():
     "collective-permute": {"count": 1, "bytes": 4 * 7 + 8},
     "reduce-scatter": {"count": 1, "bytes": 4 * 28},
   }
+
+
+def test_loops_are_counted():
+  assert aot.loops(PROGRAM) == 1
 
 
 def test_cycles_are_those_of_the_main_program():
@@ -70,7 +75,7 @@ def compiled():
   except ValueError as error:
     pytest.skip(str(error))
   c = config("--config.mesh.data=2", "--config.mesh.tensor=2")
-  return aot.cost(c, "v5e:2x2", rows=24, examples=5)
+  return aot.cost(c, "v5e:2x2", rows=24, examples=5, whole=False)
 
 
 def test_the_true_step_compiles_for_a_slice(compiled):
@@ -83,6 +88,7 @@ def test_the_true_step_compiles_for_a_slice(compiled):
   state = 3 * 4 * 300 * 32 / 2
   assert state < compiled.bytes < 10e6 < compiled.hbm
   assert compiled.flops > 12 * 24 * 32 * 32 * 32 / 4
+  assert compiled.loops == 0
   assert compiled.cycles > 0 and 0 < compiled.seconds < 0.1
   assert compiled.wire_seconds > 0
 
@@ -97,7 +103,7 @@ def test_the_step_is_the_one_that_a_run_trains_with(compiler, monkeypatch):
   monkeypatch.setattr(train, "make_step", make_step)
   c = config("--config.methods=single", "--config.dtype=bfloat16")
   with pytest.raises(StopIteration):
-    aot.cost(c, "v5e:2x2", rows=None, examples=4)
+    aot.cost(c, "v5e:2x2", rows=None, examples=4, whole=False)
   model, mesh = asked[0]
   assert model.heads == (("similarity", 1),)
   assert str(model.dtype) == "bfloat16" and model.config.width == 32
@@ -126,7 +132,7 @@ def test_what_cannot_be_is_refused_with_what_to_type(
   compiler, topology, flags, rows, complaint
 ):
   with pytest.raises(ValueError, match=complaint):
-    aot.cost(config(*flags), topology, rows=rows, examples=4)
+    aot.cost(config(*flags), topology, rows=rows, examples=4, whole=False)
 
 
 def test_without_its_compiler_it_says_what_to_install(monkeypatch):
@@ -165,7 +171,7 @@ def test_the_command_prints_one_object(compiled, monkeypatch, capsys):
   aot_compile.main([*flags, "--json"])
   assert json.loads(capsys.readouterr().out)["bytes"] == compiled.bytes
   assert asked[0][0][1:] == ("v5e:2x2",)
-  assert asked[0][1] == {"rows": 24, "examples": 5}
+  assert asked[0][1] == {"rows": 24, "examples": 5, "whole": False}
   aot_compile.main(flags)
   shown = capsys.readouterr().out
   assert "v5e:2x2, 4 x TPU v5 lite, data 2 x fsdp 1 x tensor 2" in shown
