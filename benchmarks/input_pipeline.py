@@ -23,7 +23,7 @@ import tempfile
 import time
 from typing import Any
 
-from bam_jax import sharding
+from bam_jax import command, sharding
 from bam_jax.data import builders
 from bam_jax.lessons import Lessons
 from bam_jax.writer import bar
@@ -231,4 +231,4 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:])
+  command.run(main)

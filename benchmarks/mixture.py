@@ -8,7 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import flops, sharding
+from bam_jax import checks, flops, sharding
 from bam_jax.data import pipeline
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
@@ -53,6 +53,7 @@ class Mixture:
   def of(cls, config: ConfigDict, workdir: Path) -> "Mixture":
     """Returns the mixture of a config; what is tokenised stays in workdir."""
     lessons = Lessons(config, Workdir(workdir))
+    checks.settings(lessons)
     (run,) = lessons.runs
     tasks = lessons.tasks_of(run)
     features = [lessons.corpus.train(task) for task in tasks]

@@ -30,7 +30,7 @@ REAL = ("--encoder={encoder}", "--glue_dir={glue_dir}")
 # Module -> flags. Each prints one JSON object with --json and has `rows`, which
 # makes Markdown of it.
 BENCHMARKS: Mapping[str, Sequence[str]] = {
-  "train_throughput": REAL,
+  "train_throughput": (*REAL, "--compile"),
   "teach_throughput": REAL,
   "trials": REAL,
   "input_pipeline": REAL,

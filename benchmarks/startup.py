@@ -26,6 +26,7 @@ import tempfile
 import time
 from typing import Any
 
+from bam_jax import command
 from bam_jax.writer import bar
 from benchmarks import settings, sides
 
@@ -74,7 +75,7 @@ def first_step(
     Seconds until the first step was done, and what the process said.
 
   Raises:
-    RuntimeError: it ended before.
+    ValueError: it ended before; what it said last is told.
   """
   shutil.rmtree(workdir / "runs", ignore_errors=True)
   command = [
@@ -107,7 +108,8 @@ def first_step(
     try:
       while not done(workdir):
         if process.poll() is not None or time.perf_counter() - begin > HANGS:
-          raise RuntimeError(f"no step was trained: {log.read_text()[-2000:]}")
+          last = log.read_text().strip().splitlines()[-1:]
+          raise ValueError(f"no step was trained: {''.join(last)}")
         time.sleep(0.005)
       seconds = time.perf_counter() - begin
     finally:
@@ -219,4 +221,4 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:])
+  command.run(main)

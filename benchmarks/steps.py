@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import train
+from bam_jax import checks, train
 from bam_jax.data import corpus, pipeline
 from bam_jax.data.examples import Examples
 from bam_jax.lessons import Lessons
@@ -103,6 +103,7 @@ def run_of(lessons: Lessons) -> Run:
 def lessons_of(config: ConfigDict, workdir: Path, *, rows: int) -> Lessons:
   """Returns the experiment of a config, on the first rows of its tasks."""
   lessons = Lessons(config, Workdir(workdir))
+  checks.settings(lessons)
   data = config.data
   lessons.texts = FirstRows(
     rows, glue_dir=data.glue_dir, synthetic_seed=data.synthetic_seed

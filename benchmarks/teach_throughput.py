@@ -17,6 +17,7 @@ import sys
 import tempfile
 from typing import Any
 
+from bam_jax import command
 from benchmarks import mixture, settings, sides
 
 
@@ -66,4 +67,4 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  main()
+  command.run(main)

@@ -26,6 +26,7 @@ import sys
 import tempfile
 from typing import Any
 
+from bam_jax import command
 from benchmarks import matmul, mixture, peer, settings, sides
 
 PACKAGES = ("jax", "torch", "transformers")
@@ -34,11 +35,25 @@ DTYPES = ("float32", "bfloat16")
 PEERS = dict(zip(("peer_a", "peer_b"), peer.WAYS, strict=True))
 
 
+def dtypes(text: str) -> tuple[str, ...]:
+  """Returns the types of "float32,bfloat16".
+
+  Raises:
+    ArgumentTypeError: it has another.
+  """
+  found = tuple(text.split(","))
+  if not set(found) <= set(DTYPES):
+    raise argparse.ArgumentTypeError(
+      f"{text!r} holds none or other types than {' and '.join(DTYPES)}"
+    )
+  return found
+
+
 def peers(args: argparse.Namespace, examples: Path) -> dict[str, list[str]]:
   """Returns the peers' command lines: "peer_a float32 eager" -> arguments."""
   found = {}
   for key, way in PEERS.items():
-    for dtype in args.peer_dtypes.split(","):
+    for dtype in args.peer_dtypes:
       for mode in ("eager", "compiled")[: 1 + args.compile]:
         found[f"{key} {dtype} {mode}"] = [
           "-m",
@@ -130,11 +145,13 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   )
   mixture.add_arguments(parser)
   parser.add_argument("--no_peer", action="store_true", help="ours alone")
-  parser.add_argument("--peer_dtypes", default=",".join(DTYPES))
+  parser.add_argument(
+    "--peer_dtypes", type=dtypes, default=DTYPES, help=",".join(DTYPES)
+  )
   parser.add_argument(
     "--compile", action="store_true", help="peers by torch.compile too"
   )
-  parser.add_argument("--matmul_dtype", default="float32")
+  parser.add_argument("--matmul_dtype", default="float32", choices=DTYPES)
   parser.add_argument(
     "--matmul_size",
     type=int,
@@ -161,7 +178,7 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
       "ours": mixture.side(args, root / "W", "train"),
     }
     if not args.no_peer:
-      for dtype in args.peer_dtypes.split(","):
+      for dtype in args.peer_dtypes:
         line = [*products, "--library=torch", f"--dtype={dtype}"]
         asked[f"matmul torch {dtype}"] = line
       asked |= peers(args, root / "examples.npz")
@@ -177,4 +194,4 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  main()
+  command.run(main)

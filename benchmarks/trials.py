@@ -20,10 +20,25 @@ from typing import Any
 
 import jax
 
+from bam_jax import command
 from bam_jax.writer import bar
 from benchmarks import settings, sides, steps
 
 SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "steps", "repeats")
+
+
+def numbers(text: str) -> list[int]:
+  """Returns the numbers of "1,2,4".
+
+  Raises:
+    ArgumentTypeError: they are no numbers from 1 on.
+  """
+  found = text.split(",")
+  if not all(each.isdecimal() and int(each) for each in found):
+    raise argparse.ArgumentTypeError(
+      f"{text!r} is no row of numbers from 1 on, such as 1,2,4"
+    )
+  return list(map(int, found))
 
 
 def measure(
@@ -98,19 +113,23 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   parser.add_argument(
     "--rows", type=int, default=20_000, help="of each task; 0 = all"
   )
-  parser.add_argument("--trials", default="1,2,4", help="numbers of them")
+  parser.add_argument(
+    "--trials",
+    type=numbers,
+    default=[1, 2, 4],
+    help="numbers of them: 1,2,4",
+  )
   parser.add_argument(
     "--steps", type=int, default=3, help="in each measurement"
   )
   parser.add_argument("--repeats", type=int, default=sides.REPEATS)
   args = parser.parse_args(argv)
-  counts = [int(count) for count in args.trials.split(",")]
   with (
     tempfile.TemporaryDirectory() as folder,
     contextlib.redirect_stdout(sys.stderr),
   ):
-    found = measure(args, counts, Path(folder))
-  first = found[str(counts[0])]["seconds_per_trial"]
+    found = measure(args, args.trials, Path(folder))
+  first = found[str(args.trials[0])]["seconds_per_trial"]
   for figures in found.values():
     figures["ratio"] = figures["seconds_per_trial"] / first
   result = {
@@ -124,4 +143,4 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-  main(sys.argv[1:])
+  command.run(main)

@@ -13,15 +13,17 @@ import numpy as np
 import optax
 import pytest
 
-from bam_jax import hf
+from bam_jax import command, hf
 from bam_jax import state as states
 from benchmarks import (
   matmul,
   mixture,
   peer,
   sides,
+  startup,
   teach_throughput,
   train_throughput,
+  trials,
 )
 from tests import small
 
@@ -148,6 +150,27 @@ def test_the_peer_clips_and_steps(both, inputs):
 def test_products_are_counted(library, monkeypatch):
   monkeypatch.setattr(matmul, "SECONDS", 0.01)
   assert matmul.SIDES[library]("float32", 64)() > 1e6
+
+
+@pytest.mark.parametrize(
+  ("main", "flag", "said"),
+  [
+    (train_throughput.main, "--peer_dtypes=bf16", "float32 and bfloat16"),
+    (trials.main, "--trials=1,0", "no row of numbers from 1 on"),
+    (trials.main, "--dtype=float23", "did you mean 'float32'?"),
+    (train_throughput.main, "--micro_rows=-2", "micro_rows is -2; it is 0 or"),
+    (
+      startup.main,
+      "--encoder=nope",
+      "no step was trained: error: encoder nope",
+    ),
+  ],
+)
+def test_a_benchmark_refuses_in_one_sentence(inputs, main, flag, said, capsys):
+  with pytest.raises(SystemExit) as ended:
+    command.run(lambda: main([*inputs[:-1], flag]))
+  assert ended.value.code == command.WRONG
+  assert said in capsys.readouterr().err
 
 
 @pytest.mark.slow
