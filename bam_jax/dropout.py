@@ -1,8 +1,7 @@
-"""Dropout from 16 random bits an element, where the library draws 64.
+"""Dropout from 16 random bits an element, where jax.random.bernoulli takes 64.
 
-Most of what dropout costs is random bits: a sixth of a training step on a CPU
-(docs/performance.md). jax.random.bernoulli hashes a counter into two words for
-each element and keeps 23 bits of them.
+Random bits were a sixth of a training step on a CPU, and of one that a TPU's
+compiler estimates (docs/performance.md, docs/tpu.md).
 """
 
 import flax.linen as nn
@@ -27,11 +26,17 @@ def drop(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
   if not dropped:
     return x
   *outer, size = x.shape
-  bits = jax.random.bits(key, (*outer, -(-size // 2)), jnp.uint32)
+  # A split gives every word of the hash, of which jax.random.bits makes one.
+  keys = jax.random.split(key, (*outer, -(-size // 4)))
+  words = jnp.moveaxis(jax.random.key_data(keys), -1, 0)
   # Compared before they are joined: what the backward pass needs again is then
   # a byte an element, not a word.
-  halves = [half >= dropped for half in (bits & (_PARTS - 1), bits >> 16)]
-  keep = jnp.concatenate(halves, axis=-1)[..., :size]
+  kept = [
+    half >= dropped
+    for word in words
+    for half in (word & (_PARTS - 1), word >> 16)
+  ]
+  keep = jnp.concatenate(kept, axis=-1)[..., :size]
   return jnp.where(keep, x / (1 - dropped / _PARTS), 0).astype(x.dtype)
 
 

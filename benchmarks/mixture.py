@@ -145,7 +145,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
   """Adds what a mixture is made of to a command line."""
   settings.add_arguments(parser, tasks="rte,mrpc,cola,stsb", batch_size=128)
   parser.add_argument(
-    "--micro_rows", type=int, default=4, help="of ours; 0 = all rows"
+    "--micro_rows", type=int, default=6, help="of ours; 0 = all rows"
   )
   parser.add_argument(
     "--row_shapes", type=int, default=3, help="numbers of rows of ours"

@@ -8,7 +8,7 @@ import pytest
 from bam_jax.dropout import Dropout, drop
 
 KEY = jax.random.key(3)
-# An odd last axis: the last word of each row serves one element.
+# An odd last axis: the last hash of each row serves one element.
 ONES = jnp.ones((40, 50, 41))
 
 
@@ -27,10 +27,12 @@ def test_as_many_are_dropped_as_asked_and_the_mean_stays(rate):
 
 def test_elements_are_dropped_independently_of_each_other():
   dropped = np.asarray(drop(ONES, 0.5, KEY)).reshape(-1, 41) == 0
-  # Both halves of a row come out of the same words.
+  # The quarters of a row come out of the same hashes.
   seen = np.corrcoef(dropped.T) - np.eye(41)
   assert abs(seen).max() < 5 / len(dropped) ** 0.5
-  assert not np.array_equal(dropped[:, :20], dropped[:, 21:])
+  quarters = [dropped[:, i : i + 8] for i in (0, 11, 22, 33)]
+  for i, one in enumerate(quarters):
+    assert not any(np.array_equal(one, other) for other in quarters[:i])
   assert not np.array_equal(dropped[:1000], dropped[1000:])
 
 
@@ -50,9 +52,20 @@ def test_the_type_stays():
   assert drop(ONES.astype(jnp.bfloat16), 0.1, KEY).dtype == jnp.bfloat16
 
 
-def test_it_draws_a_word_for_two_elements():
-  drawn = jax.make_jaxpr(lambda x: drop(x, 0.1, KEY))(jnp.ones((3, 8)))
-  assert "shape=(3, 4)" in str(drawn) and "shape=(3, 8)" not in str(drawn)
+@pytest.mark.parametrize("size", [1, 4, 6, 8])
+def test_it_hashes_once_for_four_elements(size):
+  drawn = jax.make_jaxpr(lambda x: drop(x, 0.1, KEY))(jnp.ones((3, size)))
+  shapes = [
+    x.params["shape"] for x in drawn.eqns if x.primitive.name == "random_split"
+  ]
+  assert shapes == [(3, -(-size // 4))]
+  assert "random_bits" not in str(drawn)
+
+
+@pytest.mark.parametrize("name", ["threefry2x32", "rbg", "unsafe_rbg"])
+def test_any_generator_of_jax_will_do(name):
+  found = np.asarray(drop(ONES, 0.25, jax.random.key(3, impl=name)))
+  assert abs((found == 0).mean() - 0.25) < 5 * (0.1875 / found.size) ** 0.5
 
 
 def test_nothing_is_dropped_out_of_training_or_at_rate_0():
