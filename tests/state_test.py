@@ -315,9 +315,10 @@ def test_a_skipped_step_leaves_out_one_update_of_one_trial(pair):
   want, _ = step(before, batches[1])
   assert sums["bad"].tolist() == state.bad.tolist() == [0, 1]
   assert state.step.tolist() == [2, 2]
-  for trial, same in ((0, want), (1, before)):
+  # Another program may round otherwise; what is left out stays to the bit.
+  for trial, same, bound in ((0, want, 1e-8), (1, before, 0)):
     mine = trial_of(state.params, trial)
-    assert tiny.difference(mine, trial_of(same.params, trial)) == 0
+    assert tiny.difference(mine, trial_of(same.params, trial)) <= bound
 
 
 def test_each_trial_keeps_its_own_best_and_ends_after_its_patience():
