@@ -68,7 +68,7 @@ def measure(
     )
     if cost.loops:
       raise ValueError(
-        f"the step for {topology} has {cost.loops} loops, of which the "
+        f"the step for {topology} has loops ({cost.loops}), of which the "
         "compiler counts one turn at most, so no time follows; try --whole"
       )
     if cost.seconds is None:

@@ -4,8 +4,9 @@ r"""When the device computes and when the next batch is made, from a trace.
   python -m benchmarks.timeline --trace=W/runs/RUN/profile --out=timeline.png
 
 It tells the share of the traced steps in which the device does nothing, and
-draws them. A batch that is made while the step before it computes costs
-nothing; one that is made in a gap is what the device waits for.
+draws them. One batch is ready at most before it is asked for, so what is made in
+a gap is the batch of the step after next; a device that waits for batches shows
+gaps as long as making one takes.
 """
 
 import argparse
@@ -105,7 +106,7 @@ def joined(spans: Sequence[Span]) -> tuple[Span, ...]:
 
 
 def draw(timeline: Timeline, out: Path) -> None:
-  """Draws the device above and the batches below: a PNG or SVG file."""
+  """Draws the device above and the batches below; the suffix says the type."""
   from matplotlib.figure import Figure
 
   figure = Figure((7, 1.8), dpi=DPI, layout="constrained")
@@ -125,7 +126,7 @@ def draw(timeline: Timeline, out: Path) -> None:
     f"seconds; the device does nothing for {timeline.idle:.1%} of them"
   )
   axes.spines[["top", "right", "left"]].set_visible(False)
-  figure.savefig(out, metadata={"Date": None} if out.suffix == ".svg" else None)
+  figure.savefig(out)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
