@@ -4,9 +4,9 @@ r"""When the device computes and when the next batch is made, from a trace.
   python -m benchmarks.timeline --trace=W/runs/RUN/profile --out=timeline.png
 
 It tells the share of the traced steps in which the device does nothing, and
-draws them. One batch is ready at most before it is asked for, so what is made in
-a gap is the batch of the step after next; a device that waits for batches shows
-gaps as long as making one takes.
+draws them. A batch is ready before it is asked for, so what is made in a gap is
+that of the step after next; a device that waits shows gaps as long as making
+one takes.
 """
 
 import argparse
