@@ -18,7 +18,7 @@ import numpy as np
 from bam_jax.data import shards
 from bam_jax.plan import OUTSIDE, Run
 from bam_jax.starts import Starts
-from bam_jax.workdir import FREE, digest, flatten
+from bam_jax.workdir import FREE, digest, flatten, without_neutral
 
 # Raise it when the same settings begin to give other numbers.
 SCHEMA = 1
@@ -108,7 +108,9 @@ class Lineage(Starts):
       left_out.add("sampling")
     return {
       f"settings.{key}": value
-      for key, value in flatten(json.loads(json.dumps(config))).items()
+      for key, value in without_neutral(
+        flatten(json.loads(json.dumps(config)))
+      ).items()
       if not {key, key.split(".")[0]} & left_out
     }
 

@@ -45,6 +45,10 @@ FREE = (
   "variants",
   "wnli",
 )
+# Keys that came after directories had been made, and the value that means off:
+# with it a study is the one that it was without the key, so neither a
+# difference between directories nor a part of a trial's content hash.
+NEUTRAL: dict[str, Any] = {}
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 
 
@@ -108,7 +112,17 @@ def shaping(config: Mapping) -> dict[str, Any]:
   # Where all trials teach together, one more makes other students.
   ensemble = flat.get("teacher.trials") == "ensemble"
   free = set(FREE) - ({"trials"} if ensemble else set())
-  return {k: v for k, v in flat.items() if k.split(".")[0] not in free}
+  flat = {k: v for k, v in flat.items() if k.split(".")[0] not in free}
+  return without_neutral(flat)
+
+
+def without_neutral(flat: Mapping[str, Any]) -> dict[str, Any]:
+  """Returns the flat keys of a config but for those that are off."""
+  return {
+    key: value
+    for key, value in flat.items()
+    if key not in NEUTRAL or value != NEUTRAL[key]
+  }
 
 
 def digest(value: Any) -> str:

@@ -25,6 +25,19 @@ def test_a_directory_made_with_other_settings_is_refused(tmp_path):
   assert (tmp_path / "config.json").read_bytes() == before
 
 
+def test_a_key_that_is_off_makes_no_difference(tmp_path, monkeypatch):
+  monkeypatch.setitem(workdir.NEUTRAL, "optim.ema", 0.0)
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  # As tomorrow's version has it: off first, then on.
+  with config.unlocked():
+    config.optim.ema = 0.0
+  Workdir(tmp_path).open(config)
+  config.optim.ema = 0.9
+  with pytest.raises(ValueError, match=r"optim.ema: None there, 0.9 asked"):
+    Workdir(tmp_path).open(config)
+
+
 def test_the_lock_tells_its_holder_and_is_not_changed_by_asking(tmp_path):
   place = Workdir(tmp_path)
   assert place.holder() == ""
