@@ -23,12 +23,12 @@ from bam_jax import (
   submission,
   teach,
   train,
-  tuning,
   welcome,
 )
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
 from bam_jax.plan import Run, names, scored
 from bam_jax.scoring import Scoring
+from bam_jax.stats import search as tuning
 from bam_jax.trackers import trackers
 from bam_jax.workdir import Workdir, write_json
 from bam_jax.writer import CONSOLE, Writer, bar, say

@@ -18,10 +18,11 @@ import rich.console
 import rich.table
 import rich.text
 
-from bam_jax import latex, notes, page, stats, tables
+from bam_jax import latex, notes, page, tables
 from bam_jax import markdown as markdowns
 from bam_jax.document import Picture, Table, blocks_of
 from bam_jax.sections import sections
+from bam_jax.stats import compare as stats
 
 SCHEMA = 1
 # Every file that a report may have, but for the two that it always has.

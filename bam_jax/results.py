@@ -10,18 +10,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import (
-  calibration,
-  history,
-  multibootstrap,
-  predictions,
-  stats,
-  tuning,
-  variants,
-)
+from bam_jax import history, predictions, variants
 from bam_jax.experiment import Experiment
 from bam_jax.plan import scored
 from bam_jax.predictions import Predictions
+from bam_jax.stats import calibration, multibootstrap
+from bam_jax.stats import compare as stats
+from bam_jax.stats import search as tuning
 from bam_jax.tasks import Task
 from bam_jax.workdir import commit
 from bam_jax.writer import Bars, bar

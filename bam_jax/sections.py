@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax import figures, notes, stats, tables, tuning
+from bam_jax import figures, notes, tables
 from bam_jax.document import (
   Block,
   Bold,
@@ -15,6 +15,8 @@ from bam_jax.document import (
   Text,
   Warn,
 )
+from bam_jax.stats import compare as stats
+from bam_jax.stats import search as tuning
 
 
 def sections(results: Mapping) -> list[Section]:

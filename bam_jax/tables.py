@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from bam_jax import stats
+from bam_jax.stats import compare as stats
 from bam_jax.tasks import TASKS
 
 NONE = "–"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax import bootstrap
+from bam_jax.stats import bootstrap
 
 A, B = [61.0, 60.0, 63.5], [60.5, 64.0, 62.0, 66.5]
 

@@ -6,7 +6,7 @@ import scipy.special
 import sklearn.calibration
 import sklearn.metrics
 
-from bam_jax import calibration
+from bam_jax.stats import calibration
 
 
 @pytest.fixture(scope="module")

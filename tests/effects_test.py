@@ -8,7 +8,8 @@ import pytest
 import scipy.stats
 import statsmodels.stats.nonparametric
 
-from bam_jax import effects, stats
+from bam_jax.stats import compare as stats
+from bam_jax.stats import effects
 
 
 def test_superiority_counts_the_pairs_won():

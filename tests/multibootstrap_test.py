@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax import evaluate, multibootstrap
+from bam_jax import evaluate
+from bam_jax.stats import multibootstrap
 
 
 def classes(rng, trials, examples, count):

@@ -8,7 +8,8 @@ import json
 from markdown_it import MarkdownIt
 import numpy as np
 
-from bam_jax import calibration, stats
+from bam_jax.stats import calibration
+from bam_jax.stats import compare as stats
 
 ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
 GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]

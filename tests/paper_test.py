@@ -6,8 +6,10 @@ import re
 from ml_collections import ConfigDict
 import pytest
 
-from bam_jax import checks, stats, tables, tuning
+from bam_jax import checks, tables
 from bam_jax.lineage import Lineage
+from bam_jax.stats import compare as stats
+from bam_jax.stats import search as tuning
 from bam_jax.workdir import Workdir, flatten
 from configs import common, glue_bam, paper
 from tests import small

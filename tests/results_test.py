@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bam_jax import evaluate, multibootstrap, predictions, results, stats
+from bam_jax import evaluate, predictions, results
 from bam_jax.plan import plan
 from bam_jax.predictions import Predictions
+from bam_jax.stats import compare as stats
+from bam_jax.stats import multibootstrap
 from bam_jax.tasks import get_tasks
 from bam_jax.workdir import Workdir
 from configs import common

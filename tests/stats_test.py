@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax import bootstrap, multibootstrap, stats
+from bam_jax.stats import bootstrap, multibootstrap
+from bam_jax.stats import compare as stats
 
 
 def record(*scores, seeds=None, metric="accuracy"):

@@ -10,8 +10,8 @@ import math
 import numpy as np
 import scipy
 
-from bam_jax import bootstrap
-from bam_jax.bootstrap import Estimate
+from bam_jax.stats import bootstrap
+from bam_jax.stats.bootstrap import Estimate
 
 
 def median_difference(

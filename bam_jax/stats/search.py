@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax import stats
+from bam_jax.stats import compare as stats
 
 
 def search(results: Mapping) -> dict[str, list[dict[str, Any]]]:

@@ -12,8 +12,8 @@ import math
 import numpy as np
 import scipy
 
-from bam_jax import bootstrap, effects, multibootstrap
-from bam_jax.bootstrap import Estimate
+from bam_jax.stats import bootstrap, effects, multibootstrap
+from bam_jax.stats.bootstrap import Estimate
 
 # The paper asks of every method whether it beats both of these (Table 1).
 BASELINES = ("single", "multi")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bam_jax.bootstrap import LEVEL, Estimate
+from bam_jax.stats.bootstrap import LEVEL, Estimate
 
 # The least p is 2e-4: below 0.05 after Holm's correction for 250 tests.
 DRAWS = 9_999
