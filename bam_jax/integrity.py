@@ -12,7 +12,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import records, report, results
+from bam_jax import records, results
 from bam_jax.checkpoint import Damaged, load_params, read_meta, verify
 from bam_jax.data import builders, shards
 from bam_jax.data.features import load_tokenizer
@@ -21,6 +21,7 @@ from bam_jax.findings import Finding, Level, one_line
 from bam_jax.lineage import Lineage, differences
 from bam_jax.plan import Run
 from bam_jax.records import AGAIN
+from bam_jax.report import write as report
 from bam_jax.workdir import Workdir, commit, read_json
 from bam_jax.writer import bar
 

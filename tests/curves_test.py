@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 import numpy as np
 import pytest
 
-from bam_jax import curves, plots
+from bam_jax.report import curves, plots
 
 
 def test_bands_are_quartiles_over_the_trials_that_are_there():

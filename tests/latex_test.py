@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
-from bam_jax import latex, report
-from bam_jax.document import Bold, Table
+from bam_jax.report import latex
+from bam_jax.report import write as report
+from bam_jax.report.document import Bold, Table
 from tests.outcomes import complete, record, results
 
 HOSTILE = r"<script> & % $ # _ { } ~ ^ \ | ` * [b] \input{x} ^^41"

@@ -7,10 +7,11 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax import recipe, tables
+from bam_jax import recipe
 from bam_jax.data.shards import IntegrityError
 from bam_jax.experiment import Experiment
 from bam_jax.plan import OUTSIDE
+from bam_jax.report import tables
 from bam_jax.workdir import Workdir
 from tests import small
 from tests.refusals import CONFIG, Case, refused

@@ -4,8 +4,16 @@ import base64
 from html.parser import HTMLParser
 import re
 
-from bam_jax import page, report, sections
-from bam_jax.document import Bold, Code, Paragraph, Picture, Section, Table
+from bam_jax.report import page, sections
+from bam_jax.report import write as report
+from bam_jax.report.document import (
+  Bold,
+  Code,
+  Paragraph,
+  Picture,
+  Section,
+  Table,
+)
 from tests.outcomes import ODD, complete, record, results
 
 HOSTILE = "<script>alert('x')</script> & \"q\" | _ % \\ {} $ # ~ ^ [b] `c`"

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import rich.console
 
-from bam_jax import markdown, notes, plots, report, tables
+from bam_jax.report import markdown, notes, plots, tables
+from bam_jax.report import write as report
 from tests.outcomes import GLUE, ODD, read, record, results, three
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from bam_jax import report, tables
+from bam_jax.report import tables
+from bam_jax.report import write as report
 from bam_jax.stats import calibration
 from tests.outcomes import ODD, read, record, results, three
 

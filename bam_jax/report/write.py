@@ -18,10 +18,10 @@ import rich.console
 import rich.table
 import rich.text
 
-from bam_jax import latex, notes, page, tables
-from bam_jax import markdown as markdowns
-from bam_jax.document import Picture, Table, blocks_of
-from bam_jax.sections import sections
+from bam_jax.report import latex, notes, page, tables
+from bam_jax.report import markdown as markdowns
+from bam_jax.report.document import Picture, Table, blocks_of
+from bam_jax.report.sections import sections
 from bam_jax.stats import compare as stats
 
 SCHEMA = 1

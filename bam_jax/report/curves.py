@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bam_jax import plots
+from bam_jax.report import plots
 
 # Label of a line -> its x [K] and the values of its trials [R, K].
 Lines = Mapping[str, tuple[Sequence[float], Sequence[Sequence[float]]]]

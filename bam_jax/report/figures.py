@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 import math
 from typing import Any
 
-from bam_jax import curves, plots, tables
-from bam_jax.document import Picture
+from bam_jax.report import curves, plots, tables
+from bam_jax.report.document import Picture
 from bam_jax.stats import compare as stats
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax import figures, notes, tables
-from bam_jax.document import (
+from bam_jax.report import figures, notes, tables
+from bam_jax.report.document import (
   Block,
   Bold,
   Bullets,

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import html
 import struct
 
-from bam_jax import plots
-from bam_jax.document import (
+from bam_jax.report import plots
+from bam_jax.report.document import (
   Block,
   Bold,
   Bullets,

@@ -6,7 +6,7 @@ All text here is plain, as in tables.py.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from bam_jax import tables
+from bam_jax.report import tables
 from bam_jax.stats import compare as stats
 from bam_jax.tasks import TASKS, Task
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 import re
 
-from bam_jax.document import (
+from bam_jax.report.document import (
   Block,
   Bold,
   Bullets,

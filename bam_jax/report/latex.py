@@ -2,7 +2,7 @@ r"""Writes the tables of a document in LaTeX, each to be \input in a paper."""
 
 import re
 
-from bam_jax.document import Bold, Table, Text, pieces
+from bam_jax.report.document import Bold, Table, Text, pieces
 
 PACKAGES = r"\usepackage{booktabs,longtable}"
 # A float of more rows than this would not fit on a page.
