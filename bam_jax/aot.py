@@ -20,9 +20,9 @@ from ml_collections import ConfigDict
 from packaging.requirements import Requirement
 
 from bam_jax import checks, hf, memory, sharding
-from bam_jax.bert import BertConfig
 from bam_jax.data import pipeline
 from bam_jax.experiment import Experiment
+from bam_jax.models.bert import BertConfig
 from bam_jax.workdir import Workdir
 
 _BASE = BertConfig(

@@ -18,9 +18,9 @@ from bam_jax import (
   trackers,
   variants,
 )
-from bam_jax.attention import KERNELS
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
+from bam_jax.models.attention import KERNELS
 from bam_jax.plan import OUTSIDE, names
 from bam_jax.spelling import hint
 from bam_jax.starts import Starts

@@ -18,7 +18,7 @@ import scipy
 from bam_jax import sharding
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
-from bam_jax.multitask import MultiTask
+from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import Task
 
 

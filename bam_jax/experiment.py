@@ -21,11 +21,11 @@ from bam_jax import (
   sharding,
   variants,
 )
-from bam_jax.bert import BertConfig
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
 from bam_jax.heads import Description, Head
-from bam_jax.multitask import MultiTask
+from bam_jax.models.bert import BertConfig
+from bam_jax.models.multitask import MultiTask
 from bam_jax.plan import Run, names, plan
 from bam_jax.tasks import TASKS, Task, get_tasks
 from bam_jax.workdir import Workdir

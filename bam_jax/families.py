@@ -10,7 +10,7 @@ import dataclasses
 import reprlib
 from typing import Any
 
-from bam_jax.bert import BertConfig
+from bam_jax.models.bert import BertConfig
 
 Raw = Mapping[str, Any]
 Fields = tuple[tuple[str, str, Any], ...]

@@ -22,8 +22,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bam_jax import bert, families, weights
+from bam_jax import families, weights
 from bam_jax.data import hub
+from bam_jax.models import bert
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

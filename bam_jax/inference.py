@@ -15,7 +15,7 @@ from bam_jax import heads as heads_lib
 from bam_jax import trained as trained_lib
 from bam_jax.data.features import Features, featurise, load_tokenizer, spans
 from bam_jax.heads import Answer, Head
-from bam_jax.multitask import MultiTask
+from bam_jax.models.multitask import MultiTask
 
 # Examples in one forward pass; fewer are rounded up to a power of two.
 BATCH = 64

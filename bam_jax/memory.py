@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from bam_jax import sharding, train
 from bam_jax.lessons import Lessons
-from bam_jax.multitask import MultiTask
+from bam_jax.models.multitask import MultiTask
 from bam_jax.plan import Run
 from bam_jax.writer import say
 

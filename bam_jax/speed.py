@@ -6,10 +6,11 @@ import time
 import jax
 import numpy as np
 
-from bam_jax import flops, sharding, train
+from bam_jax import sharding, train
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
 from bam_jax.lessons import Lessons
+from bam_jax.models import flops
 from bam_jax.plan import Run
 from bam_jax.writer import bar
 

@@ -12,7 +12,7 @@ import numpy as np
 from bam_jax import classifiers, transfer
 from bam_jax.checkpoint import load_params
 from bam_jax.experiment import Experiment
-from bam_jax.multitask import init_params
+from bam_jax.models.multitask import init_params
 from bam_jax.plan import Run
 from bam_jax.workdir import flatten
 

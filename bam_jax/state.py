@@ -16,7 +16,7 @@ import numpy as np
 import optax
 
 from bam_jax import losses, optim, schedules, sharding
-from bam_jax.multitask import MultiTask, init_params
+from bam_jax.models.multitask import MultiTask, init_params
 
 
 @flax.struct.dataclass

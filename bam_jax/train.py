@@ -15,7 +15,7 @@ from bam_jax import sharding, tracing
 from bam_jax import state as states
 from bam_jax.checkpoint import Checkpoints
 from bam_jax.data import pipeline
-from bam_jax.multitask import MultiTask
+from bam_jax.models.multitask import MultiTask
 from bam_jax.state import TrainState
 from bam_jax.writer import Writer, say
 

@@ -16,8 +16,8 @@ import safetensors.numpy
 
 from bam_jax import classifiers, hf
 from bam_jax import heads as heads_lib
-from bam_jax.bert import BertConfig
 from bam_jax.heads import Description, Head
+from bam_jax.models.bert import BertConfig
 from bam_jax.tasks import Task
 
 

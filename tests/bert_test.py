@@ -10,7 +10,8 @@ import pytest
 import torch
 import transformers
 
-from bam_jax import attention, bert, hf
+from bam_jax import hf
+from bam_jax.models import attention, bert
 
 F32 = jnp.float32
 CONFIG = bert.BertConfig(

@@ -46,4 +46,4 @@ def test_the_pages_build_without_a_warning(tmp_path):
   )
   assert built.returncode == 0, built.stderr[-3000:]
   text = (tmp_path / "api" / "index.html").read_text("utf-8")
-  assert "bam_jax.bert.Bert" in text
+  assert "bam_jax.models.bert.Bert" in text

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax.dropout import Dropout, drop
+from bam_jax.models.dropout import Dropout, drop
 
 KEY = jax.random.key(3)
 # An odd last axis: the last hash of each row serves one element.

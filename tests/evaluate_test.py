@@ -13,7 +13,7 @@ import pytest
 
 from bam_jax import evaluate, sharding
 from bam_jax.data import pipeline
-from bam_jax.multitask import init_params
+from bam_jax.models.multitask import init_params
 from bam_jax.tasks import get_tasks
 from tests import tiny
 

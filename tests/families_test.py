@@ -14,7 +14,8 @@ import pytest
 import torch
 import transformers
 
-from bam_jax import bert, families, hf, multitask, optim, sharding, weights
+from bam_jax import families, hf, optim, sharding, weights
+from bam_jax.models import bert, multitask
 from tests import bert_test as rows_of
 
 SHAPE = dict(vocab_size=61, num_hidden_layers=3, num_attention_heads=3)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from bam_jax import flops, forecast, main, recipe, speed
+from bam_jax import forecast, main, recipe, speed
+from bam_jax.models import flops
 from bam_jax.tasks import get_tasks
 from bam_jax.workdir import Workdir
 from tests import small

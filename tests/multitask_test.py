@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax.multitask import Heads, init_params
+from bam_jax.models.multitask import Heads, init_params
 from tests import tiny
 
 NET = tiny.model(head_dropout=0.5, dropout=0.0)

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.attention import KERNELS
-from bam_jax.dropout import Dropout
+from bam_jax.models.attention import KERNELS
+from bam_jax.models.dropout import Dropout
 
 Array = jax.Array
 

@@ -7,7 +7,7 @@ row of the softmax is never empty and never NaN.
 import jax
 import jax.numpy as jnp
 
-from bam_jax.dropout import drop
+from bam_jax.models.dropout import drop
 
 Array = jax.Array
 # The splash kernel works in blocks of so many tokens; the sides of all of them.

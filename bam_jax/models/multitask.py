@@ -11,8 +11,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bam_jax.bert import Bert, BertConfig, Pooler
-from bam_jax.dropout import Dropout
+from bam_jax.models.bert import Bert, BertConfig, Pooler
+from bam_jax.models.dropout import Dropout
 
 # What turns a head's one output into the prediction of a regression task.
 REGRESSION_OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}

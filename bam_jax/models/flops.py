@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bam_jax.bert import BertConfig
+from bam_jax.models.bert import BertConfig
 
 # The backward pass has two products for each of the forward pass: one for the
 # gradient of the inputs, one for that of the weights.
