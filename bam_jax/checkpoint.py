@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 
-from bam_jax import distributed
+from bam_jax.runtime import distributed
 
 # One to go on from, and one before it should that be damaged.
 KEPT = 2

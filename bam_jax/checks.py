@@ -10,19 +10,13 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bam_jax import (
-  distributed,
-  schedules,
-  sharding,
-  tracing,
-  trackers,
-  variants,
-)
+from bam_jax import schedules, sharding, trackers, variants
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.models.attention import KERNELS
 from bam_jax.plan import OUTSIDE, names
-from bam_jax.spelling import hint
+from bam_jax.runtime import distributed, tracing
+from bam_jax.runtime.spelling import hint
 from bam_jax.starts import Starts
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")

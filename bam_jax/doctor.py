@@ -20,7 +20,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from bam_jax.findings import Finding, Level, guarded, one_line
+from bam_jax.runtime.findings import Finding, Level, guarded, one_line
 
 BROKEN = 2
 WELL = {Level.OK, Level.SKIPPED}
@@ -64,7 +64,7 @@ def diagnose(
     yield waits
     return
   # Slow imports only now, and only of what is there.
-  from bam_jax import machine
+  from bam_jax.runtime import machine
 
   yield from guarded("hub", machine.hub)
   yield from guarded("compile cache", lambda: machine.cache(path))
@@ -93,7 +93,7 @@ def diagnose(
 
 def packages() -> Iterator[Finding]:
   """Yields what Python and the packages are."""
-  from bam_jax import versions
+  from bam_jax.runtime import versions
 
   return versions.look()
 

@@ -18,7 +18,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bam_jax import command
+from bam_jax.runtime import command
 
 
 def parser() -> argparse.ArgumentParser:

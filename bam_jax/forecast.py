@@ -15,11 +15,12 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax import checks, distributed, reuse
+from bam_jax import checks, reuse
 from bam_jax.data import features
 from bam_jax.lessons import Lessons
 from bam_jax.models import flops
 from bam_jax.plan import Run
+from bam_jax.runtime import distributed
 from bam_jax.speed import measured
 from bam_jax.tasks import Task
 from bam_jax.workdir import Workdir

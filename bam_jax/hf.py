@@ -23,8 +23,8 @@ import safetensors
 import safetensors.numpy
 
 from bam_jax import families, weights
-from bam_jax.data import hub
 from bam_jax.models import bert
+from bam_jax.runtime import hub
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"

@@ -38,9 +38,9 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
-from bam_jax import allocator
-from bam_jax.command import WRONG, fail, hush, sentence
-from bam_jax.preemption import STOPPED, Preemption
+from bam_jax.runtime import allocator
+from bam_jax.runtime.command import WRONG, fail, hush, sentence
+from bam_jax.runtime.preemption import STOPPED, Preemption
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "The experiment: a file of configs/, with :task,task,..."
@@ -254,7 +254,8 @@ def main(argv: Sequence[str]) -> None:
   stop = Preemption()
   allocator.keep()
   # Slow imports only now, so that --help and a misspelt key answer at once.
-  from bam_jax import distributed, train, writer
+  from bam_jax import train, writer
+  from bam_jax.runtime import distributed
 
   try:
     run(stop)
@@ -287,7 +288,7 @@ def typed_tasks() -> bool:
 
 def run(stop: Preemption) -> None:
   """Starts jax, alone or with its peers, and runs the stages."""
-  from bam_jax import distributed
+  from bam_jax.runtime import distributed
 
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax

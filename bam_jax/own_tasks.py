@@ -13,8 +13,8 @@ import reprlib
 import tomllib
 from typing import Any
 
-from bam_jax.data import hub
-from bam_jax.spelling import hint
+from bam_jax.runtime import hub
+from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import TASKS, Own, Task
 
 CLASSIFICATION = ("accuracy", "f1", "matthews")

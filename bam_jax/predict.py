@@ -21,7 +21,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from bam_jax import command
+from bam_jax.runtime import command
 
 
 def parser() -> argparse.ArgumentParser:

@@ -13,8 +13,6 @@ import jax
 
 from bam_jax import (
   checks,
-  distributed,
-  energy,
   glue_server,
   memory,
   results,
@@ -27,6 +25,7 @@ from bam_jax import (
 from bam_jax.checkpoint import Checkpoints, load_params, save_params
 from bam_jax.plan import Run, names, scored
 from bam_jax.report import write as report
+from bam_jax.runtime import distributed, energy
 from bam_jax.scoring import Scoring
 from bam_jax.stats import search as tuning
 from bam_jax.trackers import trackers

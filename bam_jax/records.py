@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bam_jax.findings import Level, one_line
+from bam_jax.runtime.findings import Level, one_line
 from bam_jax.tasks import Task
 from bam_jax.workdir import Workdir
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from bam_jax.spelling import hint
+from bam_jax.runtime.spelling import hint
 
 JOINS = ("continuous", "bert")
 

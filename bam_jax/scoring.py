@@ -8,10 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import distributed, evaluate, predictions, train
+from bam_jax import evaluate, predictions, train
 from bam_jax.claims import Claims
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
+from bam_jax.runtime import distributed
 from bam_jax.tasks import Task
 from bam_jax.writer import bar, say
 

@@ -10,7 +10,7 @@ named as the hub names them.
 from collections.abc import Mapping, Sequence
 import dataclasses
 
-from bam_jax.spelling import hint
+from bam_jax.runtime.spelling import hint
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

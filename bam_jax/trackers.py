@@ -15,7 +15,7 @@ import sys
 import time
 from typing import Any, Protocol
 
-from bam_jax.spelling import hint
+from bam_jax.runtime.spelling import hint
 from bam_jax.workdir import flatten, read_json, write_json
 from bam_jax.writer import say
 

@@ -11,11 +11,12 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import sharding, tracing
+from bam_jax import sharding
 from bam_jax import state as states
 from bam_jax.checkpoint import Checkpoints
 from bam_jax.data import pipeline
 from bam_jax.models.multitask import MultiTask
+from bam_jax.runtime import tracing
 from bam_jax.state import TrainState
 from bam_jax.writer import Writer, say
 

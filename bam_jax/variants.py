@@ -12,7 +12,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bam_jax.plan import names
-from bam_jax.spelling import hint
+from bam_jax.runtime.spelling import hint
 from bam_jax.workdir import flatten
 
 # What may differ between the runs of one study, and nothing that the data, the

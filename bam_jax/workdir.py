@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from ml_collections import ConfigDict
 
-from bam_jax import distributed
+from bam_jax.runtime import distributed
 
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding. (Not so

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.distributed import HEARTBEAT
-from bam_jax.preemption import STOPPED
+from bam_jax.runtime.distributed import HEARTBEAT
+from bam_jax.runtime.preemption import STOPPED
 from bam_jax.workdir import commit
 from bam_jax.writer import bar, say
 from benchmarks import flips, job, study, tables

@@ -23,9 +23,10 @@ import tempfile
 import time
 from typing import Any
 
-from bam_jax import command, sharding
+from bam_jax import sharding
 from bam_jax.data import builders
 from bam_jax.lessons import Lessons
+from bam_jax.runtime import command
 from bam_jax.writer import bar
 from benchmarks import settings, sides, steps
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 from typing import Any
 
-from bam_jax.distributed import HEARTBEAT
+from bam_jax.runtime.distributed import HEARTBEAT
 from bam_jax.workdir import read_json, write_json
 from benchmarks import study
 from benchmarks.bench import HANGS, Bench, end

@@ -12,7 +12,7 @@ SIZE, SECONDS = 2048, 1.0
 
 def ours(dtype: str, size: int) -> Callable[[], float]:
   """Returns what measures the FLOP/s of JAX."""
-  from bam_jax import machine
+  from bam_jax.runtime import machine
 
   return lambda: machine.flops(dtype, size, SECONDS)
 

@@ -12,7 +12,8 @@ import time
 import jax
 import numpy as np
 
-from bam_jax import allocator, evaluate, sharding, train
+from bam_jax import evaluate, sharding, train
+from bam_jax.runtime import allocator
 from benchmarks import mixture, sides
 
 # Batches of each task that a teacher answers in a measurement.

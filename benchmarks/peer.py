@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import transformers
 
-from bam_jax import allocator
+from bam_jax.runtime import allocator
 from benchmarks import sides
 
 WAYS = ("mixed", "grouped")

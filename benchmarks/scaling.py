@@ -14,7 +14,7 @@ import dataclasses
 import json
 from typing import Any
 
-from bam_jax import command
+from bam_jax.runtime import command
 from launch import aot_compile
 
 SLICES = "v5e:4x4,v5e:4x8,v5e:8x8,v5e:8x16,v5e:16x16"

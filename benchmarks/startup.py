@@ -26,7 +26,7 @@ import tempfile
 import time
 from typing import Any
 
-from bam_jax import command
+from bam_jax.runtime import command
 from bam_jax.writer import bar
 from benchmarks import settings, sides
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from typing import Any
 
-from bam_jax import command
+from bam_jax.runtime import command
 from benchmarks import mixture, settings, sides
 
 

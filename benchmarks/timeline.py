@@ -16,8 +16,8 @@ import gzip
 import json
 from pathlib import Path
 
-from bam_jax import command
 from bam_jax.report.plots import DPI
+from bam_jax.runtime import command
 
 BATCH = "next batch"  # as bam_jax/sharding.py names it
 # XLA's name for the whole of a program on a CPU, and the name of a device's own

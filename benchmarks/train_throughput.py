@@ -26,7 +26,7 @@ import sys
 import tempfile
 from typing import Any
 
-from bam_jax import command
+from bam_jax.runtime import command
 from benchmarks import matmul, mixture, settings, sides
 
 PACKAGES = ("jax", "torch", "transformers")

@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from bam_jax import command
+from bam_jax.runtime import command
 from bam_jax.writer import bar
 from benchmarks import settings, sides, steps
 

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from bam_jax import allocator
+from bam_jax.runtime import allocator
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = """
 import resource, sys, threading
-from bam_jax import allocator
+from bam_jax.runtime import allocator
 kept = sys.argv[1] == "keep" and allocator.keep()
 import numpy as np
 

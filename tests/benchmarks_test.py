@@ -13,8 +13,9 @@ import numpy as np
 import optax
 import pytest
 
-from bam_jax import command, hf
+from bam_jax import hf
 from bam_jax import state as states
+from bam_jax.runtime import command
 from benchmarks import (
   matmul,
   mixture,

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from bam_jax import distributed
+from bam_jax.runtime import distributed
 from tests import small
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -6,7 +6,7 @@ import types
 import jax
 import pytest
 
-from bam_jax import energy
+from bam_jax.runtime import energy
 from bam_jax.writer import Writer
 
 

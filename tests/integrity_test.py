@@ -9,7 +9,7 @@ import pytest
 
 from bam_jax import integrity, records
 from bam_jax.experiment import Experiment
-from bam_jax.findings import Level
+from bam_jax.runtime.findings import Level
 from bam_jax.workdir import Workdir
 from tests.found import copied, said
 

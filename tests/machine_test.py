@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from bam_jax import machine, versions
-from bam_jax.findings import Level
+from bam_jax.runtime import machine, versions
+from bam_jax.runtime.findings import Level
 from tests.found import only, said
 
 

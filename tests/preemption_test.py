@@ -11,14 +11,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # Takes the signals over, then stays in C for minutes, as in the compiler.
 BUSY = """
 import hashlib
-from bam_jax.preemption import Preemption
+from bam_jax.runtime.preemption import Preemption
 stop = Preemption(grace={grace})
 print("busy", flush=True)
 hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)
 """
 ASKED = """
 import time
-from bam_jax.preemption import Preemption
+from bam_jax.runtime.preemption import Preemption
 stop = Preemption()
 print("busy", stop(), flush=True)
 while not stop():
@@ -28,7 +28,7 @@ print("stopped")
 # Hears a signal when Python has already put its handlers away.
 LATE = """
 import os, signal
-from bam_jax.preemption import Preemption
+from bam_jax.runtime.preemption import Preemption
 class Late:
   def __del__(self, kill=os.kill, me=os.getpid(), number=signal.SIGTERM):
     kill(me, number)

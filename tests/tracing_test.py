@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from bam_jax import tracing
 from bam_jax.checks import settings
 from bam_jax.experiment import Experiment
+from bam_jax.runtime import tracing
 from bam_jax.workdir import Workdir
 from tests import small
 

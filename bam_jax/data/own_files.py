@@ -10,9 +10,10 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.data import hub, rows, soft_files
+from bam_jax.data import rows, soft_files
 from bam_jax.data.examples import Examples, check, encode, shown
-from bam_jax.spelling import hint
+from bam_jax.runtime import hub
+from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import Task
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import zlib
 
 from bam_jax.data import parquet
-from bam_jax.spelling import hint
+from bam_jax.runtime.spelling import hint
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
 _CURE = "save it again as UTF-8"

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from absl import logging
 
-from bam_jax.data import hub, own_files, parquet, rows, synthetic
+from bam_jax.data import own_files, parquet, rows, synthetic
 from bam_jax.data.examples import Examples, check, encode, manifest, shown
+from bam_jax.runtime import hub
 from bam_jax.tasks import Task
 
 _NUMBERS = (int, float), "numbers"

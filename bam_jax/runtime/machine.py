@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from bam_jax import sharding
-from bam_jax.findings import Finding, Level, one_line
+from bam_jax.runtime.findings import Finding, Level, one_line
 from bam_jax.writer import bar
 
 # Seconds that the products of one type are measured for, all together.

@@ -10,7 +10,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from bam_jax.findings import Finding, Level
+from bam_jax.runtime.findings import Finding, Level
 
 # What .ci/run installed and passed all tests with. What may be installed stands
 # in requirements.txt.

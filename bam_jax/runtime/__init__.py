@@ -1,0 +1,1 @@
+"""Processes, the terminal, files and the machine."""
