@@ -6,7 +6,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from bam_jax.heads import Description, Head
+from bam_jax.tasks.description import Description, Head
 
 # What was set, but for what says where things lay on somebody's machine.
 _PLACES = ("glue_dir", "files", "init_from", "tasks_file")

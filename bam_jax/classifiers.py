@@ -17,8 +17,8 @@ import safetensors
 
 from bam_jax import hf, weights
 from bam_jax.families import FAMILIES
-from bam_jax.heads import Description, Head, parse
 from bam_jax.models.bert import BertConfig
+from bam_jax.tasks.description import Description, Head, parse
 
 # Our own settings in config.json, which transformers keeps and does not read.
 OURS = "bam_jax"

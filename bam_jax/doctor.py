@@ -178,7 +178,7 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
     level: of one that is not.
   """
   from bam_jax.data import sources
-  from bam_jax.tasks import TASKS
+  from bam_jax.tasks.table import TASKS
   from bam_jax.writer import Bars
 
   if not folder:

@@ -19,7 +19,7 @@ from bam_jax import sharding
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
 from bam_jax.models.multitask import MultiTask
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 
 # Kept, so that what a run compiled to be scored serves when it teaches.

@@ -14,15 +14,16 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from bam_jax import hf, own_tasks, sharding, variants
+from bam_jax import hf, sharding, variants
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
-from bam_jax.heads import Description, Head
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.plan import Run, names, plan
 from bam_jax.runtime import distributed
-from bam_jax.tasks import TASKS, Task, get_tasks
+from bam_jax.tasks import own as own_tasks
+from bam_jax.tasks.description import Description, Head
+from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.workdir import Workdir
 from bam_jax.writer import Bars
 

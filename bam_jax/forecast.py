@@ -22,7 +22,7 @@ from bam_jax.models import flops
 from bam_jax.plan import Run
 from bam_jax.runtime import distributed
 from bam_jax.speed import measured
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 from bam_jax.workdir import Workdir
 from bam_jax.writer import CONSOLE, say
 

@@ -12,7 +12,7 @@ from bam_jax.data import pipeline, sampling
 from bam_jax.lineage import Lineage
 from bam_jax.models import flops
 from bam_jax.plan import OUTSIDE, Run
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 
 @dataclasses.dataclass

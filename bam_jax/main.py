@@ -293,8 +293,9 @@ def run(stop: Preemption) -> None:
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
-  from bam_jax import forecast, own_tasks, writer
+  from bam_jax import forecast, writer
   from bam_jax.recipe import execute
+  from bam_jax.tasks import own as own_tasks
   from bam_jax.workdir import Workdir
 
   hush()

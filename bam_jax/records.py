@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bam_jax.runtime.findings import Level, one_line
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 from bam_jax.workdir import Workdir
 
 AGAIN = "run the same command again"

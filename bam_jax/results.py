@@ -17,7 +17,7 @@ from bam_jax.predictions import Predictions
 from bam_jax.stats import calibration, multibootstrap
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 from bam_jax.workdir import commit
 from bam_jax.writer import Bars, bar
 

@@ -13,7 +13,7 @@ from bam_jax.claims import Claims
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.runtime import distributed
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 from bam_jax.writer import bar, say
 
 

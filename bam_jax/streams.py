@@ -10,7 +10,7 @@ import json
 import reprlib
 from typing import BinaryIO, TextIO
 
-from bam_jax.heads import Answer, Head
+from bam_jax.tasks.description import Answer, Head
 
 FORMATS = ("jsonl", "tsv", "csv")
 # Bytes of a line; a file without line ends would fill the memory.

@@ -17,7 +17,7 @@ from bam_jax import evaluate
 from bam_jax.data import builders, corpus, shards, soft_labels
 from bam_jax.data.features import Features
 from bam_jax.runtime import distributed
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 
 def metadata(

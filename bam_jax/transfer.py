@@ -15,10 +15,10 @@ import safetensors
 import safetensors.numpy
 
 from bam_jax import classifiers, hf
-from bam_jax import heads as heads_lib
-from bam_jax.heads import Description, Head
 from bam_jax.models.bert import BertConfig
-from bam_jax.tasks import Task
+from bam_jax.tasks import description as heads_lib
+from bam_jax.tasks.description import Description, Head
+from bam_jax.tasks.table import Task
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from bam_jax import predictions, train
 from bam_jax.checkpoint import Checkpoints
 from bam_jax.lessons import Lessons
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks.table import get_tasks
 from bam_jax.workdir import Workdir
 from benchmarks import fuse, study
 from benchmarks.bench import Bench

@@ -14,7 +14,7 @@ from bam_jax.data import corpus, pipeline
 from bam_jax.data.examples import Examples
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 from bam_jax.workdir import Workdir
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from bam_jax import tasks
 from bam_jax.data import builders, features, shards, sources
+from bam_jax.tasks import table as tasks
 
 _WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
 _RTE, _MRPC, _COLA = tasks.get_tasks(["rte", "mrpc", "cola"])
@@ -340,7 +340,7 @@ def test_neither_tensorflow_nor_jax_is_imported_to_write_and_read(tmp_path):
   code = f"""
 import sys
 import numpy as np
-from bam_jax import tasks
+from bam_jax.tasks import table as tasks
 from bam_jax.data import builders, features, sources
 folder = {str(tmp_path)!r}
 examples = sources.Examples("cola", "train", (["a", "b"],), None, "")

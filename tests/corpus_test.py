@@ -5,7 +5,7 @@ import pytest
 
 from bam_jax.data import corpus, sources
 from bam_jax.data.features import load_tokenizer
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks.table import get_tasks
 from tests import small
 
 COLA, RTE, STSB = get_tasks(["cola", "rte", "stsb"])

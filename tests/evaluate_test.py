@@ -14,7 +14,7 @@ import pytest
 from bam_jax import evaluate, sharding
 from bam_jax.data import pipeline
 from bam_jax.models.multitask import init_params
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks.table import get_tasks
 from tests import tiny
 
 MNLI, STSB, COLA, MRPC, AX = get_tasks(["mnli", "stsb", "cola", "mrpc", "ax"])

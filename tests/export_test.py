@@ -28,9 +28,9 @@ from bam_jax import (
   trained,
   weights,
 )
-from bam_jax import heads as heads_lib
 from bam_jax.data import sources
-from bam_jax.tasks import TASKS
+from bam_jax.tasks import description as heads_lib
+from bam_jax.tasks.table import TASKS
 from tests import families_test, small
 
 TEXTS = (
@@ -337,7 +337,9 @@ def test_real_text_through_a_real_encoder(minilm, glue_dir, tmp_path):
   rng = np.random.default_rng(1)
   head = {"kernel": rng.normal(size=(384, 2)), "bias": rng.normal(size=2)}
   params["heads"] = {"mrpc": jax.tree.map(np.float32, head)}
-  said = bam_jax.heads.dataclasses.replace(random.description, max_length=128)
+  said = bam_jax.tasks.description.dataclasses.replace(
+    random.description, max_length=128
+  )
   found = trained.Trained(config, params, said, Path(directory), {})
   layouts.write_classifier(tmp_path / "a", found, "mrpc", overwrite=False)
   dev = sources.load(

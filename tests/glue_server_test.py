@@ -5,8 +5,9 @@ import zipfile
 import numpy as np
 import pytest
 
-from bam_jax import glue_server, submission
 from bam_jax.data.examples import manifest
+from bam_jax.tasks import server as glue_server
+from bam_jax.tasks import submission
 
 # As the server's test sets have them.
 ROWS = {

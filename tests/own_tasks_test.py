@@ -2,8 +2,8 @@
 
 import pytest
 
-from bam_jax import own_tasks
-from bam_jax.tasks import TASKS, get_tasks
+from bam_jax.tasks import own as own_tasks
+from bam_jax.tasks.table import TASKS, get_tasks
 
 GOOD = """\
 [pets]

@@ -13,8 +13,8 @@ import pytest
 import bam_jax
 from bam_jax import inference, predict, predictions, streams
 from bam_jax.data import sources
-from bam_jax.heads import Answer, Head
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.description import Answer, Head
+from bam_jax.tasks.table import TASKS
 from tests import small
 
 PAIR = ("sentence1", "sentence2")

@@ -7,7 +7,7 @@ import pytest
 
 from bam_jax import evaluate, predictions
 from bam_jax.predictions import Predictions
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks.table import get_tasks
 
 
 def rows(seed=0, examples=5, classes=4):

@@ -19,7 +19,7 @@ from pyarrow import parquet
 import pytest
 
 from bam_jax.data import soft_labels, sources
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 from tests.spoilt import NESTED, examples, read, spoilt
 
 RTE, STSB, COLA = TASKS["rte"], TASKS["stsb"], TASKS["cola"]

@@ -11,7 +11,7 @@ from bam_jax.plan import plan
 from bam_jax.predictions import Predictions
 from bam_jax.stats import compare as stats
 from bam_jax.stats import multibootstrap
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks.table import get_tasks
 from bam_jax.workdir import Workdir
 from configs import common
 

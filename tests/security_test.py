@@ -51,7 +51,7 @@ from absl.testing import flagsaver
 from array_record.python import array_record_data_source
 from bam_jax import main
 from bam_jax.data import soft_labels, sources
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 given, (jsonl, table) = sys.argv[3:], map(Path, sys.argv[1:3])
 soft_labels.read_soft_labels(jsonl, task=TASKS["stsb"], rows=1, shared={})
 sources.read_parquet(TASKS["cola"], "train", path=table)

@@ -7,8 +7,8 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax import tasks
 from bam_jax.data import soft_labels
+from bam_jax.tasks import table as tasks
 
 _RTE, _MNLI, _STSB = tasks.get_tasks(["rte", "mnli", "stsb"])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 RTE = TASKS["rte"]

@@ -5,8 +5,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from bam_jax import submission
-from bam_jax.tasks import TASKS
+from bam_jax.tasks import submission
+from bam_jax.tasks.table import TASKS
 
 # As the server's own sample submission has them.
 SERVER_FILES = (

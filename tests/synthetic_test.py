@@ -10,7 +10,7 @@ import pytest
 
 from bam_jax.data import grammar, synthetic, vocabulary
 from bam_jax.data.features import load_tokenizer
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 
 NAMES = tuple(synthetic.SIZES)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bam_jax import tasks
-from bam_jax.tasks import TASKS
+from bam_jax.tasks import table as tasks
+from bam_jax.tasks.table import TASKS
 
 GLUE = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
 SYNTHETIC = (

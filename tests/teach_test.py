@@ -9,7 +9,7 @@ import scipy.special
 from bam_jax import teach
 from bam_jax.data import builders, shards
 from bam_jax.data.features import Features
-from bam_jax.tasks import get_tasks
+from bam_jax.tasks.table import get_tasks
 
 RTE, STSB, MNLI = get_tasks(["rte", "stsb", "mnli"])
 

@@ -10,8 +10,8 @@ import pytest
 from safetensors import numpy as st
 
 from bam_jax import checkpoint, classifiers, layouts, recipe, transfer, welcome
-from bam_jax.heads import Head
-from bam_jax.tasks import TASKS, get_tasks
+from bam_jax.tasks.description import Head
+from bam_jax.tasks.table import TASKS, get_tasks
 from bam_jax.workdir import Workdir
 from tests import export_test, small
 

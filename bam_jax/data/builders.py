@@ -15,7 +15,7 @@ from bam_jax.data import shards
 from bam_jax.data.features import Features, Tokenizer
 from bam_jax.data.shards import IntegrityError
 from bam_jax.data.sources import Examples
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 Progress = Callable[[str, int, int], None]
 

@@ -10,7 +10,7 @@ import numpy as np
 from bam_jax.data import builders, sources
 from bam_jax.data.features import Features, Tokenizer
 from bam_jax.runtime import distributed
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 
 class Texts:

@@ -13,7 +13,7 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 # Of the checkout, or the copy that a wheel carries.
 MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"

@@ -14,7 +14,7 @@ from bam_jax.data import rows, soft_files
 from bam_jax.data.examples import Examples, check, encode, shown
 from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import hint
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 
 def read(task: Task, split: str) -> Examples:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data import parquet, rows, shards
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 # Far below the probability of any label that a teacher has not ruled out.
 _FLOOR = 1e-12

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data import builders, soft_files
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 
 def read_soft_labels(

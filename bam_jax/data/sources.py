@@ -14,7 +14,7 @@ from absl import logging
 from bam_jax.data import own_files, parquet, rows, synthetic
 from bam_jax.data.examples import Examples, check, encode, manifest, shown
 from bam_jax.runtime import hub
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 _NUMBERS = (int, float), "numbers"
 

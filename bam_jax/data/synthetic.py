@@ -14,7 +14,7 @@ import numpy as np
 
 from bam_jax.data import grammar
 from bam_jax.data.grammar import POOLS, Clause, Concept, Dice
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 _SCORED = {"validation": 500, "test": 500}
 SIZES = {

@@ -13,7 +13,7 @@ import tokenizers.processors
 import tokenizers.trainers
 
 from bam_jax.data import synthetic
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bam_jax.report import tables
 from bam_jax.stats import compare as stats
-from bam_jax.tasks import TASKS, Task
+from bam_jax.tasks.table import TASKS, Task
 
 DIFFERENCES = (
   "Difference of the medians with its 95 % interval (BCa bootstrap); P(better)"

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from bam_jax.stats import compare as stats
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 
 NONE = "–"
 STARS = ((0.001, "∗∗∗"), (0.01, "∗∗"), (0.05, "∗"))

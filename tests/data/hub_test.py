@@ -19,7 +19,7 @@ from pyarrow import parquet
 import pytest
 
 from bam_jax.data import sources
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 
 PREFIX = "/datasets/nyu-mll/glue/resolve/main/"
 COMMIT = "0123456789abcdef" * 2 + "01234567"
@@ -27,7 +27,7 @@ LOAD = """
 import json, sys, time
 time.sleep = lambda seconds: None  # between the hub's five retries
 from bam_jax.data import sources
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 out = []
 for name in sys.argv[1:]:
   task, split = name.split("/")

@@ -8,8 +8,8 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax import own_tasks
 from bam_jax.data import own_files, rows, sources
+from bam_jax.tasks import own as own_tasks
 
 TEXTS = (['a "b", c\nd', "naïve ", "x"], ["p", "q", "r"])
 LABELS = ["yes", "no", "yes"]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import sources
-from bam_jax.tasks import TASKS
+from bam_jax.tasks.table import TASKS
 
 RTE = "index\tsentence1\tsentence2\tlabel\n"
 

@@ -19,7 +19,7 @@ import zlib
 import numpy as np
 
 from bam_jax.data.examples import manifest, shown
-from bam_jax.tasks import TASKS, Task
+from bam_jax.tasks.table import TASKS, Task
 
 HEADER = "index\tprediction"
 ZIP = "submission.zip"

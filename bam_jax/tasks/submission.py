@@ -11,7 +11,7 @@ import zipfile
 
 import numpy as np
 
-from bam_jax.tasks import TASKS, Task, get_tasks
+from bam_jax.tasks.table import TASKS, Task, get_tasks
 
 # What the server refuses to do without; in the order of its front page.
 SERVER_FILES = tuple(

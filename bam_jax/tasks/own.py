@@ -15,7 +15,7 @@ from typing import Any
 
 from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import hint
-from bam_jax.tasks import TASKS, Own, Task
+from bam_jax.tasks.table import TASKS, Own, Task
 
 CLASSIFICATION = ("accuracy", "f1", "matthews")
 REGRESSION = ("spearman", "pearson")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.tasks import Task
+from bam_jax.tasks.table import Task
 
 FILE = "heads.json"
 SCHEMA = 1
