@@ -177,7 +177,7 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
     wanted: tasks that have to be there; () = any.
     level: of one that is not.
   """
-  from bam_jax.data import sources
+  from bam_jax.data.sources import glue as sources
   from bam_jax.tasks.table import TASKS
   from bam_jax.writer import Bars
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bam_jax import checks, train
 from bam_jax.data import corpus, pipeline
-from bam_jax.data.examples import Examples
+from bam_jax.data.sources.examples import Examples
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.tasks.table import Task

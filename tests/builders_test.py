@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from bam_jax.data import builders, features, shards, sources
+from bam_jax.data import builders, features, shards
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks import table as tasks
 
 _WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
@@ -341,7 +342,8 @@ def test_neither_tensorflow_nor_jax_is_imported_to_write_and_read(tmp_path):
 import sys
 import numpy as np
 from bam_jax.tasks import table as tasks
-from bam_jax.data import builders, features, sources
+from bam_jax.data import builders, features
+from bam_jax.data.sources import glue as sources
 folder = {str(tmp_path)!r}
 examples = sources.Examples("cola", "train", (["a", "b"],), None, "")
 (cola,) = tasks.get_tasks(["cola"])

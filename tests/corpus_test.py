@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from bam_jax.data import corpus, sources
+from bam_jax.data import corpus
 from bam_jax.data.features import load_tokenizer
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import get_tasks
 from tests import small
 

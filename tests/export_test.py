@@ -28,7 +28,7 @@ from bam_jax import (
   trained,
   weights,
 )
-from bam_jax.data import sources
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.table import TASKS
 from tests import families_test, small

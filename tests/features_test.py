@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-from bam_jax.data import features, sources
+from bam_jax.data import features
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks import table as tasks
 
 _WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "B", "##b"]

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from bam_jax.data.examples import manifest
+from bam_jax.data.sources.examples import manifest
 from bam_jax.tasks import server as glue_server
 from bam_jax.tasks import submission
 

@@ -64,7 +64,9 @@ def test_what_it_reads_of_the_checkout_is_installed(installed, tmp_path):
   done = run(installed, tmp_path, *flags, "--config.max_steps=1", "--dry_run")
   assert done.returncode == 0, done.stderr
   assert "single.paraphrase" in done.stdout
-  code = "from bam_jax.data.examples import manifest; print(len(manifest()))"
+  code = (
+    "from bam_jax.data.sources.examples import manifest; print(len(manifest()))"
+  )
   read = subprocess.run(
     [sys.executable, "-c", code],
     cwd=tmp_path,

@@ -18,7 +18,8 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax.data import soft_labels, sources
+from bam_jax.data import soft_labels
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import TASKS
 from tests.spoilt import NESTED, examples, read, spoilt
 

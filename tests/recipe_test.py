@@ -10,7 +10,8 @@ import scipy.special
 
 from bam_jax import hf, recipe, train
 from bam_jax.checkpoint import load_params
-from bam_jax.data import builders, corpus, sources
+from bam_jax.data import builders, corpus
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import get_tasks
 from bam_jax.workdir import Workdir
 from tests import small

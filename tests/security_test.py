@@ -50,7 +50,8 @@ from absl import flags
 from absl.testing import flagsaver
 from array_record.python import array_record_data_source
 from bam_jax import main
-from bam_jax.data import soft_labels, sources
+from bam_jax.data import soft_labels
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import TASKS
 given, (jsonl, table) = sys.argv[3:], map(Path, sys.argv[1:3])
 soft_labels.read_soft_labels(jsonl, task=TASKS["stsb"], rows=1, shared={})
@@ -112,7 +113,8 @@ BOUNDED = """
 import resource, sys
 from pathlib import Path
 from bam_jax import hf, weights
-from bam_jax.data import builders, parquet
+from bam_jax.data import builders
+from bam_jax.data.sources import parquet
 config = hf.read_config(Path(sys.argv[1]))
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 limit = pages * resource.getpagesize() + (1 << 32)

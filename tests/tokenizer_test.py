@@ -9,7 +9,8 @@ import tokenizers
 from tokenizers import models, pre_tokenizers, processors, trainers
 import transformers
 
-from bam_jax.data import features, sources, tokenizer
+from bam_jax.data import features, tokenizer
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks import table as tasks
 
 ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]

@@ -14,7 +14,7 @@ from bam_jax.data import features as features_lib
 from bam_jax.data import shards
 from bam_jax.data.features import Features, Tokenizer
 from bam_jax.data.shards import IntegrityError
-from bam_jax.data.sources import Examples
+from bam_jax.data.sources.glue import Examples
 from bam_jax.tasks.table import Task
 
 Progress = Callable[[str, int, int], None]

@@ -7,8 +7,9 @@ import zlib
 
 import numpy as np
 
-from bam_jax.data import builders, sources
+from bam_jax.data import builders
 from bam_jax.data.features import Features, Tokenizer
+from bam_jax.data.sources import glue as sources
 from bam_jax.runtime import distributed
 from bam_jax.tasks.table import Task
 

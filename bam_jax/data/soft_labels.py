@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import builders, soft_files
+from bam_jax.data import builders
+from bam_jax.data.sources import soft as soft_files
 from bam_jax.tasks.table import Task
 
 

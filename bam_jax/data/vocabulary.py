@@ -12,7 +12,7 @@ import tokenizers.pre_tokenizers
 import tokenizers.processors
 import tokenizers.trainers
 
-from bam_jax.data import synthetic
+from bam_jax.data.sources import synthetic
 from bam_jax.tasks.table import TASKS
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")

@@ -18,7 +18,7 @@ import zlib
 
 import numpy as np
 
-from bam_jax.data.examples import manifest, shown
+from bam_jax.data.sources.examples import manifest, shown
 from bam_jax.tasks.table import TASKS, Task
 
 HEADER = "index\tprediction"

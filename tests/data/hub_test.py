@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax.data import sources
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import TASKS
 
 PREFIX = "/datasets/nyu-mll/glue/resolve/main/"
@@ -26,7 +26,7 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 LOAD = """
 import json, sys, time
 time.sleep = lambda seconds: None  # between the hub's five retries
-from bam_jax.data import sources
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import TASKS
 out = []
 for name in sys.argv[1:]:

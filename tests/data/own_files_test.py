@@ -8,7 +8,9 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax.data import own_files, rows, sources
+from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import own as own_files
+from bam_jax.data.sources import rows
 from bam_jax.tasks import own as own_tasks
 
 TEXTS = (['a "b", c\nd', "naïve ", "x"], ["p", "q", "r"])

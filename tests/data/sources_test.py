@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 
-from bam_jax.data import sources
+from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.table import TASKS
 
 RTE = "index\tsentence1\tsentence2\tlabel\n"

@@ -12,8 +12,8 @@ import zlib
 
 import numpy as np
 
-from bam_jax.data import grammar
-from bam_jax.data.grammar import POOLS, Clause, Concept, Dice
+from bam_jax.data.sources import grammar
+from bam_jax.data.sources.grammar import POOLS, Clause, Concept, Dice
 from bam_jax.tasks.table import Task
 
 _SCORED = {"validation": 500, "test": 500}

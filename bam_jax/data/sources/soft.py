@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import parquet, rows, shards
+from bam_jax.data import shards
+from bam_jax.data.sources import parquet, rows
 from bam_jax.tasks.table import Task
 
 # Far below the probability of any label that a teacher has not ruled out.

@@ -12,7 +12,7 @@ import reprlib
 from typing import Any
 import zlib
 
-from bam_jax.data import parquet
+from bam_jax.data.sources import parquet
 from bam_jax.runtime.spelling import hint
 
 SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")

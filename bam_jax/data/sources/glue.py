@@ -11,8 +11,15 @@ from pathlib import Path
 
 from absl import logging
 
-from bam_jax.data import own_files, parquet, rows, synthetic
-from bam_jax.data.examples import Examples, check, encode, manifest, shown
+from bam_jax.data.sources import own as own_files
+from bam_jax.data.sources import parquet, rows, synthetic
+from bam_jax.data.sources.examples import (
+  Examples,
+  check,
+  encode,
+  manifest,
+  shown,
+)
 from bam_jax.runtime import hub
 from bam_jax.tasks.table import Task
 

@@ -1,0 +1,1 @@
+"""Text from outside, read and checked."""
