@@ -148,8 +148,8 @@ def load(name: str, level: Level) -> Iterator[Finding]:
     name: a directory or a hub name; "" = none.
     level: of an encoder that does not.
   """
-  from bam_jax import hf
   from bam_jax.data.features import load_tokenizer
+  from bam_jax.hf import directory as hf
 
   if not name:
     text = "to look at one: --encoder=DIR_OR_HUB_NAME"

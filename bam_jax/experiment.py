@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from bam_jax import hf, sharding, variants
+from bam_jax import sharding, variants
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
+from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.plan import Run, names, plan

@@ -10,7 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from bam_jax import card, classifiers, hf, inference
+from bam_jax import card, inference
+from bam_jax.hf import classifiers
+from bam_jax.hf import directory as hf
 from bam_jax.trained import Trained
 
 CARD = "README.md"

@@ -13,8 +13,8 @@ import numpy as np
 import optax
 import pytest
 
-from bam_jax import hf
 from bam_jax import state as states
+from bam_jax.hf import directory as hf
 from bam_jax.runtime import command
 from benchmarks import (
   matmul,

@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 
-from bam_jax import hf
+from bam_jax.hf import directory as hf
 from bam_jax.models import attention, bert
 
 F32 = jnp.float32

@@ -14,7 +14,9 @@ import pytest
 import torch
 import transformers
 
-from bam_jax import families, hf, optim, sharding, weights
+from bam_jax import optim, sharding
+from bam_jax.hf import directory as hf
+from bam_jax.hf import families, weights
 from bam_jax.models import bert, multitask
 from tests import bert_test as rows_of
 

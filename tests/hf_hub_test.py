@@ -82,7 +82,7 @@ def hub():
 
 _LOAD = """
 import sys
-from bam_jax import hf
+from bam_jax.hf import directory as hf
 try:
   config, params, directory = hf.load_encoder(sys.argv[1])
 except ValueError as error:
@@ -110,7 +110,8 @@ def load(name, home, endpoint, offline):
 def test_hub_name_fetches_what_is_needed_once(hub, tmp_path):
   from safetensors import numpy as st
 
-  from bam_jax import hf, weights
+  from bam_jax.hf import directory as hf
+  from bam_jax.hf import weights
 
   (tmp_path / "config.json").write_bytes(FILES["config.json"])
   config = hf.read_config(tmp_path / "config.json")

@@ -16,7 +16,8 @@ from safetensors import numpy as st
 import torch
 import transformers
 
-from bam_jax import families, hf, weights
+from bam_jax.hf import directory as hf
+from bam_jax.hf import families, weights
 
 SHAPE = dict(
   vocab_size=61,
@@ -81,7 +82,7 @@ def run_python(code, *args, **environment):
 
 def test_no_torch_and_no_transformers_are_imported(original):
   run = run_python(
-    "import sys; from bam_jax import hf; hf.load_encoder(sys.argv[1]);"
+    "import sys; from bam_jax.hf import directory as hf; hf.load_encoder(sys.argv[1]);"
     "print([m for m in ('torch', 'transformers') if m in sys.modules])",
     original,
   )

@@ -112,7 +112,7 @@ def test_no_module_has_a_way_to_load_a_pickle_or_run_text():
 BOUNDED = """
 import resource, sys
 from pathlib import Path
-from bam_jax import hf, weights
+from bam_jax.hf import directory as hf, weights
 from bam_jax.data import builders
 from bam_jax.data.sources import parquet
 config = hf.read_config(Path(sys.argv[1]))

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from bam_jax import families, hf, weights
 from bam_jax.data import builders, features, shards
+from bam_jax.hf import directory as hf
+from bam_jax.hf import families, weights
 from tests import small
 from tests.spoilt import EDITS, NESTED, examples, read, spoil
 

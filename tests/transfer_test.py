@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors import numpy as st
 
-from bam_jax import checkpoint, classifiers, layouts, recipe, transfer, welcome
+from bam_jax import checkpoint, layouts, recipe, welcome
+from bam_jax.hf import classifiers, transfer
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.table import TASKS, get_tasks
 from bam_jax.workdir import Workdir

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 
-from bam_jax.families import FAMILIES
+from bam_jax.hf.families import FAMILIES
 from bam_jax.models import bert
 
 # The tensors of one module: ours, theirs. A kernel is theirs transposed.

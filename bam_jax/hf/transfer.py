@@ -14,7 +14,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bam_jax import classifiers, hf
+from bam_jax.hf import classifiers
+from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head

@@ -15,8 +15,9 @@ from flax import traverse_util
 import numpy as np
 import safetensors
 
-from bam_jax import hf, weights
-from bam_jax.families import FAMILIES
+from bam_jax.hf import directory as hf
+from bam_jax.hf import weights
+from bam_jax.hf.families import FAMILIES
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks.description import Description, Head, parse
 

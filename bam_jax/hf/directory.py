@@ -22,7 +22,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bam_jax import families, weights
+from bam_jax.hf import families, weights
 from bam_jax.models import bert
 from bam_jax.runtime import hub
 
