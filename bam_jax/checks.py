@@ -10,7 +10,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bam_jax import schedules, sharding, trackers, variants
+from bam_jax import variants
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.experiment import Experiment
 from bam_jax.models.attention import KERNELS
@@ -18,6 +18,7 @@ from bam_jax.plan import OUTSIDE, names
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
 from bam_jax.starts import Starts
+from bam_jax.training import schedules, sharding, trackers
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
 # Those that several commands can do in one workdir.

@@ -37,7 +37,7 @@ def show(finding: Finding) -> None:
   try:
     import rich.text
 
-    from bam_jax.writer import CONSOLE
+    from bam_jax.training.writer import CONSOLE
   except ImportError:  # which is what the finding is about
     print(f"{finding.level:8}{finding.name}: {finding.text}")
     return
@@ -179,7 +179,7 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
   """
   from bam_jax.data.sources import glue as sources
   from bam_jax.tasks.table import TASKS
-  from bam_jax.writer import Bars
+  from bam_jax.training.writer import Bars
 
   if not folder:
     text = "to look at the files of the GLUE script: --glue_dir=GLUE"

@@ -23,8 +23,8 @@ from bam_jax.plan import Run
 from bam_jax.runtime import distributed
 from bam_jax.speed import measured
 from bam_jax.tasks.table import Task
+from bam_jax.training.writer import CONSOLE, say
 from bam_jax.workdir import Workdir
-from bam_jax.writer import CONSOLE, say
 
 # Rows of a task whose tokens are counted.
 SAMPLE = 2000

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import schedules, writer
+from bam_jax.training import schedules, writer
 
 # More than a picture can show; 20 trials of them still make a small file.
 POINTS = 200

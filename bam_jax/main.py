@@ -254,8 +254,9 @@ def main(argv: Sequence[str]) -> None:
   stop = Preemption()
   allocator.keep()
   # Slow imports only now, so that --help and a misspelt key answer at once.
-  from bam_jax import train, writer
   from bam_jax.runtime import distributed
+  from bam_jax.training import loop as train
+  from bam_jax.training import writer
 
   try:
     run(stop)
@@ -293,9 +294,10 @@ def run(stop: Preemption) -> None:
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
-  from bam_jax import forecast, writer
+  from bam_jax import forecast
   from bam_jax.recipe import execute
   from bam_jax.tasks import own as own_tasks
+  from bam_jax.training import writer
   from bam_jax.workdir import Workdir
 
   hush()

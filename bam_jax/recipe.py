@@ -11,8 +11,7 @@ from typing import Any
 
 import jax
 
-from bam_jax import checks, memory, results, reuse, teach, train, welcome
-from bam_jax.checkpoint import Checkpoints, load_params, save_params
+from bam_jax import checks, results, reuse, welcome
 from bam_jax.plan import Run, names, scored
 from bam_jax.report import write as report
 from bam_jax.runtime import distributed, energy
@@ -20,9 +19,12 @@ from bam_jax.scoring import Scoring
 from bam_jax.stats import search as tuning
 from bam_jax.tasks import server as glue_server
 from bam_jax.tasks import submission
-from bam_jax.trackers import trackers
+from bam_jax.training import loop as train
+from bam_jax.training import memory, teach
+from bam_jax.training.checkpoint import Checkpoints, load_params, save_params
+from bam_jax.training.trackers import trackers
+from bam_jax.training.writer import CONSOLE, Writer, bar, say
 from bam_jax.workdir import Workdir, write_json
-from bam_jax.writer import CONSOLE, Writer, bar, say
 
 
 @dataclasses.dataclass

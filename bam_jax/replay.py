@@ -23,13 +23,14 @@ import optax
 import rich.table
 import rich.text
 
-from bam_jax import schedules, train
-from bam_jax import state as states
-from bam_jax.checkpoint import Checkpoints
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
+from bam_jax.training import loop as train
+from bam_jax.training import schedules
+from bam_jax.training import state as states
+from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.writer import CONSOLE, bar, say
 from bam_jax.workdir import Workdir
-from bam_jax.writer import CONSOLE, bar, say
 
 
 def opened(path: Path) -> tuple[Lessons, Run, Sequence[int]]:

@@ -18,8 +18,8 @@ from bam_jax.stats import calibration, multibootstrap
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
 from bam_jax.tasks.table import Task
+from bam_jax.training.writer import Bars, bar
 from bam_jax.workdir import commit
-from bam_jax.writer import Bars, bar
 
 # What in a command line is nobody's business: the value of a flag of such a
 # name, the user in an address, a token of the hub.

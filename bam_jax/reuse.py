@@ -13,14 +13,14 @@ from pathlib import Path
 import shutil
 
 from bam_jax import predictions
-from bam_jax.checkpoint import Damaged, read_meta, verify
 from bam_jax.data import builders, shards
 from bam_jax.lessons import Lessons
 from bam_jax.lineage import differences
 from bam_jax.plan import Run, names
 from bam_jax.runtime import distributed
+from bam_jax.training.checkpoint import Damaged, read_meta, verify
+from bam_jax.training.writer import parse, say
 from bam_jax.workdir import Workdir
-from bam_jax.writer import parse, say
 
 
 @dataclasses.dataclass(frozen=True)

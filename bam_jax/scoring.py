@@ -8,13 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import evaluate, predictions, train
+from bam_jax import predictions
 from bam_jax.claims import Claims
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.runtime import distributed
 from bam_jax.tasks.table import Task
-from bam_jax.writer import bar, say
+from bam_jax.training import evaluate
+from bam_jax.training import loop as train
+from bam_jax.training.writer import bar, say
 
 
 @dataclasses.dataclass

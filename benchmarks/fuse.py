@@ -100,7 +100,7 @@ def light(root: Path, wanted: str, nth: int, delay: float) -> dict[str, int]:
 
 def keep_states() -> None:
   """Lets every state of a run in training stay, also when it is finished."""
-  from bam_jax import checkpoint
+  from bam_jax.training import checkpoint
 
   def discard(self) -> None:
     self.close()

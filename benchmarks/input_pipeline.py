@@ -23,11 +23,11 @@ import tempfile
 import time
 from typing import Any
 
-from bam_jax import sharding
 from bam_jax.data import builders
 from bam_jax.lessons import Lessons
 from bam_jax.runtime import command
-from bam_jax.writer import bar
+from bam_jax.training import sharding
+from bam_jax.training.writer import bar
 from benchmarks import settings, sides, steps
 
 TASKS = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"

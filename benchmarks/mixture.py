@@ -8,11 +8,12 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import checks, sharding
+from bam_jax import checks
 from bam_jax.data import pipeline
 from bam_jax.lessons import Lessons
 from bam_jax.models import flops
 from bam_jax.plan import Run
+from bam_jax.training import sharding
 from bam_jax.workdir import Workdir
 from benchmarks import settings
 

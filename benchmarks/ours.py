@@ -12,8 +12,9 @@ import time
 import jax
 import numpy as np
 
-from bam_jax import evaluate, sharding, train
 from bam_jax.runtime import allocator
+from bam_jax.training import evaluate, sharding
+from bam_jax.training import loop as train
 from benchmarks import mixture, sides
 
 # Batches of each task that a teacher answers in a measurement.

@@ -18,7 +18,7 @@ import tempfile
 
 import pytest
 
-from bam_jax.writer import bar, say
+from bam_jax.training.writer import bar, say
 from tests import bad_encoder_test, bad_input_test, refusals, small
 
 CASES = (*bad_input_test.CASES, *bad_encoder_test.CASES)

@@ -9,12 +9,13 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import checks, train
+from bam_jax import checks
 from bam_jax.data import corpus, pipeline
 from bam_jax.data.sources.examples import Examples
 from bam_jax.lessons import Lessons
 from bam_jax.plan import Run
 from bam_jax.tasks.table import Task
+from bam_jax.training import loop as train
 from bam_jax.workdir import Workdir
 
 

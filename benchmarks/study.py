@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from bam_jax import predictions
-from bam_jax.checkpoint import KEPT, Damaged, load_params
 from bam_jax.data import builders
+from bam_jax.training.checkpoint import KEPT, Damaged, load_params
 
 ROOT = Path(__file__).resolve().parent.parent
 # Steps of a run; none of the numbers below divides another.

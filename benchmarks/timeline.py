@@ -19,7 +19,7 @@ from pathlib import Path
 from bam_jax.report.plots import DPI
 from bam_jax.runtime import command
 
-BATCH = "next batch"  # as bam_jax/sharding.py names it
+BATCH = "next batch"  # as bam_jax/training/sharding.py names it
 # XLA's name for the whole of a program on a CPU, and the name of a device's own
 # part of a trace elsewhere.
 PROGRAM, DEVICE = "ThunkExecutor::Execute (wait for completion)", "/device:"

@@ -25,9 +25,9 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
-from bam_jax import aot
 from bam_jax import main as cli
 from bam_jax.runtime import command
+from bam_jax.training import tpu as aot
 
 
 def parser(doc: str) -> argparse.ArgumentParser:

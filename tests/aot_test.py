@@ -6,7 +6,8 @@ import json
 import jax
 import pytest
 
-from bam_jax import aot, train
+from bam_jax.training import loop as train
+from bam_jax.training import tpu as aot
 from benchmarks import scaling
 from launch import aot_compile
 

@@ -13,9 +13,9 @@ import numpy as np
 import optax
 import pytest
 
-from bam_jax import state as states
 from bam_jax.hf import directory as hf
 from bam_jax.runtime import command
+from bam_jax.training import state as states
 from benchmarks import (
   matmul,
   mixture,

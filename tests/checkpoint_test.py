@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from bam_jax.checkpoint import (
+from bam_jax.training.checkpoint import (
   Checkpoints,
   Damaged,
   fingerprint,
@@ -16,7 +16,7 @@ from bam_jax.checkpoint import (
   save_params,
   verify,
 )
-from bam_jax.state import TrainState
+from bam_jax.training.state import TrainState
 
 # When one read fails, Orbax leaves the others' futures without their loop.
 pytestmark = pytest.mark.filterwarnings(

@@ -14,8 +14,9 @@ import time
 
 import pytest
 
-from bam_jax import checks, claims, recipe, train
+from bam_jax import checks, claims, recipe
 from bam_jax.claims import Claims
+from bam_jax.training import loop as train
 from bam_jax.workdir import Workdir
 from tests import small
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bam_jax import recipe
-from bam_jax.checkpoint import load_params
+from bam_jax.training.checkpoint import load_params
 from bam_jax.workdir import Workdir
 from tests import small
 

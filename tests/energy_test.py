@@ -7,7 +7,7 @@ import jax
 import pytest
 
 from bam_jax.runtime import energy
-from bam_jax.writer import Writer
+from bam_jax.training.writer import Writer
 
 
 class NVMLError(Exception):

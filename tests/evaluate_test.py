@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax import evaluate, sharding
 from bam_jax.data import pipeline
 from bam_jax.models.multitask import init_params
 from bam_jax.tasks.table import get_tasks
+from bam_jax.training import evaluate, sharding
 from tests import tiny
 
 MNLI, STSB, COLA, MRPC, AX = get_tasks(["mnli", "stsb", "cola", "mrpc", "ax"])
@@ -163,7 +163,7 @@ _ON_EIGHT_DEVICES = """
 import json
 import sys
 
-from bam_jax import sharding
+from bam_jax.training import sharding
 from tests import evaluate_test as t
 
 mesh = sharding.make_mesh(*json.loads(sys.argv[1]))

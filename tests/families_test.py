@@ -14,10 +14,10 @@ import pytest
 import torch
 import transformers
 
-from bam_jax import optim, sharding
 from bam_jax.hf import directory as hf
 from bam_jax.hf import families, weights
 from bam_jax.models import bert, multitask
+from bam_jax.training import optim, sharding
 from tests import bert_test as rows_of
 
 SHAPE = dict(vocab_size=61, num_hidden_layers=3, num_attention_heads=3)

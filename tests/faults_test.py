@@ -16,9 +16,9 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.checkpoint import load_params, save_params
 from bam_jax.data.shards import IntegrityError
 from bam_jax.experiment import Experiment
+from bam_jax.training.checkpoint import load_params, save_params
 from bam_jax.workdir import Workdir
 from benchmarks import faults, flips, fuse, job, study, tables
 from benchmarks.bench import Bench

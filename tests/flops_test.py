@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax import state as states
 from bam_jax.data import pipeline
 from bam_jax.models import flops
 from bam_jax.models.multitask import MultiTask, init_params
+from bam_jax.training import state as states
 from tests import tiny
 
 # So wide that elementwise work is small beside products, as in real encoders.

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from bam_jax import history, schedules
+from bam_jax import history
+from bam_jax.training import schedules
 from bam_jax.workdir import Workdir
 from configs import common
 

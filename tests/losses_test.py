@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax import losses
+from bam_jax.training import objectives as losses
 
 B, E, C = 3, 2, 4
 # Every kind of slot: classes of all sizes, regression (1) and no example (0).

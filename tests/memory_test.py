@@ -6,7 +6,8 @@ import types
 import jax
 import pytest
 
-from bam_jax import memory, recipe
+from bam_jax import recipe
+from bam_jax.training import memory
 from bam_jax.workdir import Workdir
 from tests import small
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax import evaluate
 from bam_jax.stats import multibootstrap
+from bam_jax.training import evaluate
 
 
 def classes(rng, trials, examples, count):

@@ -23,8 +23,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax import state as states
-from bam_jax.checkpoint import fingerprint, load_params
+from bam_jax.training import state as states
+from bam_jax.training.checkpoint import fingerprint, load_params
 from bam_jax.workdir import Workdir
 from tests import small, tiny
 

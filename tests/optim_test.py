@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from bam_jax import optim
+from bam_jax.training import optim
 
 L, R = 2, 3
 SETTINGS = {

@@ -5,9 +5,10 @@ import os
 import numpy as np
 import pytest
 
-from bam_jax import evaluate, predictions
+from bam_jax import predictions
 from bam_jax.predictions import Predictions
 from bam_jax.tasks.table import get_tasks
+from bam_jax.training import evaluate
 
 
 def rows(seed=0, examples=5, classes=4):

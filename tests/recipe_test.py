@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax import recipe, train
-from bam_jax.checkpoint import load_params
+from bam_jax import recipe
 from bam_jax.data import builders, corpus
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import directory as hf
 from bam_jax.tasks.table import get_tasks
+from bam_jax.training import loop as train
+from bam_jax.training.checkpoint import load_params
 from bam_jax.workdir import Workdir
 from tests import small
 

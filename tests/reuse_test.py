@@ -7,10 +7,11 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import predictions, recipe, reuse, train
-from bam_jax.checkpoint import load_params
+from bam_jax import predictions, recipe, reuse
 from bam_jax.data import builders
 from bam_jax.lineage import Lineage
+from bam_jax.training import loop as train
+from bam_jax.training.checkpoint import load_params
 from bam_jax.workdir import Workdir, read_json
 from tests import small
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import schedules
+from bam_jax.training import schedules
 
 
 def _rates(**changes):

@@ -9,7 +9,7 @@ import sys
 import jax
 import pytest
 
-from bam_jax import sharding
+from bam_jax.training import sharding
 from tests import tiny
 
 P = jax.sharding.PartitionSpec
@@ -145,8 +145,8 @@ import sys
 import jax
 import numpy as np
 
-from bam_jax import sharding, train
-from bam_jax import state as states
+from bam_jax.training import sharding, loop as train
+from bam_jax.training import state as states
 from tests import tiny
 
 

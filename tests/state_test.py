@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax import state as states
+from bam_jax.training import state as states
 from tests import tiny
 
 HEADS = dict(zip(tiny.TASKS, tiny.CLASSES, strict=True))

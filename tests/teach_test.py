@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax import teach
 from bam_jax.data import builders, shards
 from bam_jax.data.features import Features
 from bam_jax.tasks.table import get_tasks
+from bam_jax.training import teach
 
 RTE, STSB, MNLI = get_tasks(["rte", "stsb", "mnli"])
 

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax import state as states
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features, offsets_of
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
+from bam_jax.training import state as states
 from configs import common
 
 TASKS = ("mnli", "stsb", "rte")

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bam_jax import trackers
-from bam_jax.writer import Writer
+from bam_jax.training import trackers
+from bam_jax.training.writer import Writer
 from tests import small
 from tests.writer_test import sums
 
@@ -316,7 +316,7 @@ def test_nothing_is_imported_that_is_not_asked_for(tmp_path):
   code = f"""
 import sys
 from pathlib import Path
-from bam_jax import trackers
+from bam_jax.training import trackers
 def loaded():
   return {{"tensorboardX", "wandb", "mlflow", "torch"}} & sys.modules.keys()
 assert not loaded()

@@ -8,10 +8,11 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import sharding, train
-from bam_jax import state as states
-from bam_jax.checkpoint import Checkpoints
-from bam_jax.writer import Writer
+from bam_jax.training import loop as train
+from bam_jax.training import sharding
+from bam_jax.training import state as states
+from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.writer import Writer
 from tests import tiny
 
 EVERY = {"log_every": 3, "checkpoint_every": 4}

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from safetensors import numpy as st
 
-from bam_jax import checkpoint, layouts, recipe, welcome
+from bam_jax import layouts, recipe, welcome
 from bam_jax.hf import classifiers, transfer
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.table import TASKS, get_tasks
+from bam_jax.training import checkpoint
 from bam_jax.workdir import Workdir
 from tests import export_test, small
 

@@ -9,9 +9,10 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax import recipe, train, variants
-from bam_jax.checkpoint import load_params
+from bam_jax import recipe, variants
 from bam_jax.plan import parse, plan, scored
+from bam_jax.training import loop as train
+from bam_jax.training.checkpoint import load_params
 from bam_jax.workdir import Workdir
 from configs import common
 from tests import small

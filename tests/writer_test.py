@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import rich.console
 
-from bam_jax import writer
+from bam_jax.training import writer
 
 
 def sums(loss, count, trials=2):

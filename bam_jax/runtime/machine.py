@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
-from bam_jax import sharding
 from bam_jax.runtime.findings import Finding, Level, one_line
-from bam_jax.writer import bar
+from bam_jax.training import sharding
+from bam_jax.training.writer import bar
 
 # Seconds that the products of one type are measured for, all together.
 SECONDS = 2.0

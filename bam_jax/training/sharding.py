@@ -89,7 +89,9 @@ def spec(name: str) -> PartitionSpec:
   for pattern, found in RULES:
     if re.search(rf"(^|/){pattern}$", name):
       return found
-  raise ValueError(f"no rule in bam_jax/sharding.py places the array {name!r}")
+  raise ValueError(
+    f"no rule in bam_jax/training/sharding.py places the array {name!r}"
+  )
 
 
 def state_sharding(mesh: Mesh, shapes: Any) -> Any:

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import sharding
-from bam_jax import state as states
-from bam_jax.checkpoint import Checkpoints
 from bam_jax.data import pipeline
 from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime import tracing
-from bam_jax.state import TrainState
-from bam_jax.writer import Writer, say
+from bam_jax.training import sharding
+from bam_jax.training import state as states
+from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.state import TrainState
+from bam_jax.training.writer import Writer, say
 
 
 class Stopped(Exception):

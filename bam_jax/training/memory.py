@@ -7,11 +7,12 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax import sharding, train
 from bam_jax.lessons import Lessons
 from bam_jax.models.multitask import MultiTask
 from bam_jax.plan import Run
-from bam_jax.writer import say
+from bam_jax.training import loop as train
+from bam_jax.training import sharding
+from bam_jax.training.writer import say
 
 # Of a device's free memory; the rest is for the next batch, for scoring and for
 # the holes between arrays.

@@ -13,11 +13,11 @@ import jax
 import numpy as np
 import scipy
 
-from bam_jax import evaluate
 from bam_jax.data import builders, corpus, shards, soft_labels
 from bam_jax.data.features import Features
 from bam_jax.runtime import distributed
 from bam_jax.tasks.table import Task
+from bam_jax.training import evaluate
 
 
 def metadata(

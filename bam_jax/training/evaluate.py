@@ -15,11 +15,11 @@ import jax
 import numpy as np
 import scipy
 
-from bam_jax import sharding
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import Task
+from bam_jax.training import sharding
 
 
 # Kept, so that what a run compiled to be scored serves when it teaches.

@@ -15,8 +15,9 @@ from ml_collections import ConfigDict
 import numpy as np
 import optax
 
-from bam_jax import losses, optim, schedules, sharding
 from bam_jax.models.multitask import MultiTask, init_params
+from bam_jax.training import objectives as losses
+from bam_jax.training import optim, schedules, sharding
 
 
 @flax.struct.dataclass

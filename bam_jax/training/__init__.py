@@ -1,0 +1,1 @@
+"""What runs on devices: steps, loops, checkpoints."""
