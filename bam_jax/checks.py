@@ -10,14 +10,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bam_jax import variants
 from bam_jax.data import corpus, sampling, soft_labels
-from bam_jax.experiment import Experiment
 from bam_jax.models.attention import KERNELS
-from bam_jax.plan import OUTSIDE, names
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
 from bam_jax.starts import Starts
+from bam_jax.study import variants
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import OUTSIDE, names
 from bam_jax.training import schedules, sharding, trackers
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")

@@ -78,8 +78,8 @@ def diagnose(
     yield no_workdir(path)
     yield from inputs(None, encoder, glue_dir)
     return
-  from bam_jax import integrity
-  from bam_jax.workdir import Workdir
+  from bam_jax.study import integrity
+  from bam_jax.study.workdir import Workdir
 
   workdir = Workdir(path)
   yield from guarded("lock", lambda: integrity.lock(workdir))

@@ -19,12 +19,12 @@ from bam_jax import checks, reuse
 from bam_jax.data import features
 from bam_jax.lessons import Lessons
 from bam_jax.models import flops
-from bam_jax.plan import Run
 from bam_jax.runtime import distributed
 from bam_jax.speed import measured
+from bam_jax.study.plan import Run
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
 from bam_jax.training.writer import CONSOLE, say
-from bam_jax.workdir import Workdir
 
 # Rows of a task whose tokens are counted.
 SAMPLE = 2000

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data import pipeline, sampling
-from bam_jax.lineage import Lineage
 from bam_jax.models import flops
-from bam_jax.plan import OUTSIDE, Run
+from bam_jax.study.lineage import Lineage
+from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.tasks.table import Task
 from bam_jax.training import sharding, teach
 

@@ -296,9 +296,9 @@ def run(stop: Preemption) -> None:
 
   from bam_jax import forecast
   from bam_jax.recipe import execute
+  from bam_jax.study.workdir import Workdir
   from bam_jax.tasks import own as own_tasks
   from bam_jax.training import writer
-  from bam_jax.workdir import Workdir
 
   hush()
   config = _CONFIG.value

@@ -24,13 +24,13 @@ import rich.table
 import rich.text
 
 from bam_jax.lessons import Lessons
-from bam_jax.plan import Run
+from bam_jax.study.plan import Run
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
 from bam_jax.training import schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
 from bam_jax.training.writer import CONSOLE, bar, say
-from bam_jax.workdir import Workdir
 
 
 def opened(path: Path) -> tuple[Lessons, Run, Sequence[int]]:

@@ -12,15 +12,15 @@ import os
 from pathlib import Path
 import shutil
 
-from bam_jax import predictions
 from bam_jax.data import builders, shards
 from bam_jax.lessons import Lessons
-from bam_jax.lineage import differences
-from bam_jax.plan import Run, names
 from bam_jax.runtime import distributed
+from bam_jax.study import predictions
+from bam_jax.study.lineage import differences
+from bam_jax.study.plan import Run, names
+from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import Damaged, read_meta, verify
 from bam_jax.training.writer import parse, say
-from bam_jax.workdir import Workdir
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import predictions
-from bam_jax.claims import Claims
 from bam_jax.lessons import Lessons
-from bam_jax.plan import Run
 from bam_jax.runtime import distributed
+from bam_jax.study import predictions
+from bam_jax.study.claims import Claims
+from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
 from bam_jax.training import evaluate
 from bam_jax.training import loop as train

@@ -10,7 +10,7 @@ from bam_jax.data import pipeline
 from bam_jax.data.features import Features
 from bam_jax.lessons import Lessons
 from bam_jax.models import flops
-from bam_jax.plan import Run
+from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding
 from bam_jax.training.writer import bar

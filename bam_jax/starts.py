@@ -9,12 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax.experiment import Experiment
 from bam_jax.hf import classifiers, transfer
 from bam_jax.models.multitask import init_params
-from bam_jax.plan import Run
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import Run
+from bam_jax.study.workdir import flatten
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import flatten
 
 
 @dataclasses.dataclass

@@ -14,14 +14,14 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import shards
-from bam_jax.experiment import Experiment
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.workdir import Workdir, read_json
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import Workdir, read_json
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,8 +26,8 @@ import numpy as np
 
 from bam_jax.runtime.distributed import HEARTBEAT
 from bam_jax.runtime.preemption import STOPPED
+from bam_jax.study.workdir import commit
 from bam_jax.training.writer import bar, say
-from bam_jax.workdir import commit
 from benchmarks import flips, job, study, tables
 from benchmarks.bench import Bench, end
 

@@ -10,12 +10,12 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import predictions
 from bam_jax.lessons import Lessons
+from bam_jax.study import predictions
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import Checkpoints
-from bam_jax.workdir import Workdir
 from benchmarks import fuse, study
 from benchmarks.bench import Bench
 

@@ -12,9 +12,9 @@ from bam_jax import checks
 from bam_jax.data import pipeline
 from bam_jax.lessons import Lessons
 from bam_jax.models import flops
-from bam_jax.plan import Run
+from bam_jax.study.plan import Run
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import sharding
-from bam_jax.workdir import Workdir
 from benchmarks import settings
 
 # Share of the gold label in every target; the rest is the teacher's.

@@ -13,10 +13,10 @@ from bam_jax import checks
 from bam_jax.data import corpus, pipeline
 from bam_jax.data.sources.examples import Examples
 from bam_jax.lessons import Lessons
-from bam_jax.plan import Run
+from bam_jax.study.plan import Run
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
 from bam_jax.training import loop as train
-from bam_jax.workdir import Workdir
 
 
 class FirstRows(corpus.Texts):

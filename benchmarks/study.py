@@ -11,8 +11,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import predictions
 from bam_jax.data import builders
+from bam_jax.study import predictions
 from bam_jax.training.checkpoint import KEPT, Damaged, load_params
 
 ROOT = Path(__file__).resolve().parent.parent

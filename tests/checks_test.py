@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from bam_jax import checks
-from bam_jax.experiment import Experiment
-from bam_jax.workdir import Workdir
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.workdir import Workdir
 from tests import small
 
 

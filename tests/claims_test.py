@@ -14,10 +14,11 @@ import time
 
 import pytest
 
-from bam_jax import checks, claims, recipe
-from bam_jax.claims import Claims
+from bam_jax import checks, recipe
+from bam_jax.study import claims
+from bam_jax.study.claims import Claims
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
-from bam_jax.workdir import Workdir
 from tests import small
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +75,7 @@ def test_the_claim_of_a_killed_command_is_taken_over(pair):
   _, other, folder = pair
   code = (
     "import sys, time; from pathlib import Path\n"
-    "from bam_jax.claims import Claims\n"
+    "from bam_jax.study.claims import Claims\n"
     "folder = Path(sys.argv[1])\n"
     "mine = Claims(folder.parent.parent, share=True)\n"
     "for seeds in mine.each(folder, lambda: [[0, 1]]):\n"

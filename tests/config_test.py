@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bam_jax import checks
-from bam_jax.experiment import Experiment
-from bam_jax.workdir import Workdir, flatten
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.workdir import Workdir, flatten
 from configs import bam_reference, common, glue_bam
 
 ROOT = Path(__file__).resolve().parent.parent

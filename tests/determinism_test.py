@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bam_jax import recipe
+from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import Workdir
 from tests import small
 
 # A batched product sums in another order than a single one: parameters of size

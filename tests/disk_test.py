@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bam_jax.workdir import Workdir
+from bam_jax.study.workdir import Workdir
 from tests import small
 from tests.distributed_test import assert_same_curve
 
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIELD = """
 import sys, time
 from pathlib import Path
-from bam_jax.workdir import Workdir
+from bam_jax.study.workdir import Workdir
 with Workdir(Path(sys.argv[1])).lock():
   print("held", flush=True)
   time.sleep(600)

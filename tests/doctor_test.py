@@ -11,11 +11,12 @@ import sys
 
 import pytest
 
-from bam_jax import doctor, integrity
+from bam_jax import doctor
 from bam_jax.runtime import machine, versions
 from bam_jax.runtime.findings import Level
+from bam_jax.study import integrity
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
-from bam_jax.workdir import Workdir
 from tests import small
 from tests.found import copied, only, said
 

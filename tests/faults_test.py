@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from bam_jax.data.shards import IntegrityError
-from bam_jax.experiment import Experiment
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params, save_params
-from bam_jax.workdir import Workdir
 from benchmarks import faults, flips, fuse, job, study, tables
 from benchmarks.bench import Bench
 from configs import quickstart

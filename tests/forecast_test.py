@@ -9,8 +9,8 @@ import pytest
 
 from bam_jax import forecast, main, recipe, speed
 from bam_jax.models import flops
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
-from bam_jax.workdir import Workdir
 from tests import small
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from bam_jax import history
+from bam_jax.study import history
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import schedules
-from bam_jax.workdir import Workdir
 from configs import common
 
 

@@ -7,10 +7,10 @@ import os
 from ml_collections import ConfigDict
 import pytest
 
-from bam_jax import integrity, records
-from bam_jax.experiment import Experiment
 from bam_jax.runtime.findings import Level
-from bam_jax.workdir import Workdir
+from bam_jax.study import integrity, records
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.workdir import Workdir
 from tests.found import copied, said
 
 

@@ -7,8 +7,8 @@ import jax
 import pytest
 
 from bam_jax import recipe
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import memory
-from bam_jax.workdir import Workdir
 from tests import small
 
 

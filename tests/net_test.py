@@ -23,9 +23,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import fingerprint, load_params
-from bam_jax.workdir import Workdir
 from tests import small, tiny
 
 GOLDEN = Path(__file__).parent / "golden" / "net.json"

@@ -9,10 +9,10 @@ import pytest
 
 from bam_jax import recipe
 from bam_jax.data.shards import IntegrityError
-from bam_jax.experiment import Experiment
-from bam_jax.plan import OUTSIDE
 from bam_jax.report import tables
-from bam_jax.workdir import Workdir
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import OUTSIDE
+from bam_jax.study.workdir import Workdir
 from tests import small
 from tests.refusals import CONFIG, Case, refused
 

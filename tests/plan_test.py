@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bam_jax.plan import OUTSIDE, parse, plan, scored
+from bam_jax.study.plan import OUTSIDE, parse, plan, scored
 
 TASKS = ("rte", "mrpc", "cola")
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import bam_jax
-from bam_jax import inference, predict, predictions, streams
+from bam_jax import inference, predict, streams
 from bam_jax.data.sources import glue as sources
+from bam_jax.study import predictions
 from bam_jax.tasks.description import Answer, Head
 from bam_jax.tasks.table import TASKS
 from tests import small

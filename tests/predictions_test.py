@@ -5,8 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from bam_jax import predictions
-from bam_jax.predictions import Predictions
+from bam_jax.study import predictions
+from bam_jax.study.predictions import Predictions
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import evaluate
 

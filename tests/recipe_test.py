@@ -12,10 +12,10 @@ from bam_jax import recipe
 from bam_jax.data import builders, corpus
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import directory as hf
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import Workdir
 from tests import small
 
 COLA, STSB = get_tasks(["cola", "stsb"])

@@ -6,14 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bam_jax import predictions, results
-from bam_jax.plan import plan
-from bam_jax.predictions import Predictions
 from bam_jax.stats import compare as stats
 from bam_jax.stats import multibootstrap
+from bam_jax.study import predictions, results
+from bam_jax.study.plan import plan
+from bam_jax.study.predictions import Predictions
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import evaluate
-from bam_jax.workdir import Workdir
 from configs import common
 
 TASKS = ("rte", "stsb")

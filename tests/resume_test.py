@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from bam_jax import recipe
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import checkpoint, evaluate
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import Workdir
 from tests import small
 
 RUN = "multi.cola+stsb"

@@ -7,12 +7,13 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import predictions, recipe, reuse
+from bam_jax import recipe, reuse
 from bam_jax.data import builders
-from bam_jax.lineage import Lineage
+from bam_jax.study import predictions
+from bam_jax.study.lineage import Lineage
+from bam_jax.study.workdir import Workdir, read_json
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import Workdir, read_json
 from tests import small
 
 TEACHERS = {"single.cola", "single.stsb"}

@@ -14,7 +14,7 @@ import numpy as np
 from bam_jax import recipe
 from bam_jax.hf import directory as hf
 from bam_jax.models import bert
-from bam_jax.workdir import Workdir
+from bam_jax.study.workdir import Workdir
 from configs import glue_bam
 
 WORDS = ["the", "a", "dog", "cat", "bird", "sees", "old", "red", "no", "here"]

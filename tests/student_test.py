@@ -12,7 +12,7 @@ from bam_jax.hf import directory as hf
 from bam_jax.hf import weights
 from bam_jax.lessons import Lessons
 from bam_jax.models import bert
-from bam_jax.workdir import Workdir
+from bam_jax.study.workdir import Workdir
 from tests import small
 
 SPECIAL = ["<s>", "<pad>", "</s>", "<unk>"]

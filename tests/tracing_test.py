@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import pytest
 
 from bam_jax.checks import settings
-from bam_jax.experiment import Experiment
 from bam_jax.runtime import tracing
-from bam_jax.workdir import Workdir
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.workdir import Workdir
 from tests import small
 
 

@@ -11,10 +11,10 @@ from safetensors import numpy as st
 
 from bam_jax import layouts, recipe, welcome
 from bam_jax.hf import classifiers, transfer
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.table import TASKS, get_tasks
 from bam_jax.training import checkpoint
-from bam_jax.workdir import Workdir
 from tests import export_test, small
 
 MNLI = TASKS["mnli"]

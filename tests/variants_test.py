@@ -9,11 +9,12 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax import recipe, variants
-from bam_jax.plan import parse, plan, scored
+from bam_jax import recipe
+from bam_jax.study import variants
+from bam_jax.study.plan import parse, plan, scored
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import load_params
-from bam_jax.workdir import Workdir
 from configs import common
 from tests import small
 

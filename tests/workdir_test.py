@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from bam_jax import workdir
-from bam_jax.workdir import Workdir
+from bam_jax.study import workdir
+from bam_jax.study.workdir import Workdir
 from configs import common
 
 

@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.lessons import Lessons
 from bam_jax.models.multitask import MultiTask
-from bam_jax.plan import Run
+from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding
 from bam_jax.training.writer import say

@@ -16,8 +16,8 @@ import time
 from typing import Any, Protocol
 
 from bam_jax.runtime.spelling import hint
+from bam_jax.study.workdir import flatten, read_json, write_json
 from bam_jax.training.writer import say
-from bam_jax.workdir import flatten, read_json, write_json
 
 # Tracker -> the module it needs, and what pip calls it.
 PACKAGES = {

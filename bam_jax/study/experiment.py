@@ -14,20 +14,20 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from bam_jax import variants
 from bam_jax.data import corpus, sampling, shards, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
-from bam_jax.plan import Run, names, plan
 from bam_jax.runtime import distributed
+from bam_jax.study import variants
+from bam_jax.study.plan import Run, names, plan
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training import sharding
 from bam_jax.training.writer import Bars
-from bam_jax.workdir import Workdir
 
 
 @dataclasses.dataclass

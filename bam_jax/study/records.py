@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bam_jax.runtime.findings import Level, one_line
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
-from bam_jax.workdir import Workdir
 
 AGAIN = "run the same command again"
 

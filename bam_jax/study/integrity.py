@@ -12,18 +12,18 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import records, results
 from bam_jax.data import builders, shards
 from bam_jax.data.features import load_tokenizer
-from bam_jax.experiment import Experiment
-from bam_jax.lineage import Lineage, differences
-from bam_jax.plan import Run
-from bam_jax.records import AGAIN
 from bam_jax.report import write as report
 from bam_jax.runtime.findings import Finding, Level, one_line
+from bam_jax.study import records, results
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.lineage import Lineage, differences
+from bam_jax.study.plan import Run
+from bam_jax.study.records import AGAIN
+from bam_jax.study.workdir import Workdir, commit, read_json
 from bam_jax.training.checkpoint import Damaged, load_params, read_meta, verify
 from bam_jax.training.writer import bar
-from bam_jax.workdir import Workdir, commit, read_json
 
 
 def lock(workdir: Workdir) -> Iterator[Finding]:

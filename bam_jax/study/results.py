@@ -10,16 +10,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax import history, predictions, variants
-from bam_jax.experiment import Experiment
-from bam_jax.plan import scored
-from bam_jax.predictions import Predictions
 from bam_jax.stats import calibration, multibootstrap
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
+from bam_jax.study import history, predictions, variants
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import scored
+from bam_jax.study.predictions import Predictions
+from bam_jax.study.workdir import commit
 from bam_jax.tasks.table import Task
 from bam_jax.training.writer import Bars, bar
-from bam_jax.workdir import commit
 
 # What in a command line is nobody's business: the value of a flag of such a
 # name, the user in an address, a token of the hub.

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data import shards
-from bam_jax.plan import OUTSIDE, Run
 from bam_jax.starts import Starts
-from bam_jax.workdir import FREE, digest, flatten, without_neutral
+from bam_jax.study.plan import OUTSIDE, Run
+from bam_jax.study.workdir import FREE, digest, flatten, without_neutral
 
 # Raise it when the same settings begin to give other numbers.
 SCHEMA = 1
