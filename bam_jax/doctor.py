@@ -133,7 +133,7 @@ def inputs(experiment: Any, encoder: str, glue_dir: str) -> Iterator[Finding]:
 
 def finished(experiment: Any) -> bool:
   """Tells whether all is trained and scored."""
-  from bam_jax import checks
+  from bam_jax.stages import checks
 
   try:
     return checks.complete(experiment)

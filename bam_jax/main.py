@@ -294,8 +294,8 @@ def run(stop: Preemption) -> None:
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
-  from bam_jax import forecast
-  from bam_jax.recipe import execute
+  from bam_jax.stages import forecast
+  from bam_jax.stages.recipe import execute
   from bam_jax.study.workdir import Workdir
   from bam_jax.tasks import own as own_tasks
   from bam_jax.training import writer

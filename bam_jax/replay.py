@@ -23,7 +23,7 @@ import optax
 import rich.table
 import rich.text
 
-from bam_jax.lessons import Lessons
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train

@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.lessons import Lessons
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks

@@ -24,8 +24,8 @@ import time
 from typing import Any
 
 from bam_jax.data import builders
-from bam_jax.lessons import Lessons
 from bam_jax.runtime import command
+from bam_jax.stages.lessons import Lessons
 from bam_jax.training import sharding
 from bam_jax.training.writer import bar
 from benchmarks import settings, sides, steps

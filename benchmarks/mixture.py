@@ -8,10 +8,10 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import checks
 from bam_jax.data import pipeline
-from bam_jax.lessons import Lessons
 from bam_jax.models import flops
+from bam_jax.stages import checks
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import sharding

@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # What no process that trains may load.
 HEAVY = ("torch", "tensorflow", "matplotlib", "transformers", "pandas")
 IMPORTS = {
-  "ours": "from bam_jax import main, recipe",
+  "ours": "from bam_jax import main; from bam_jax.stages import recipe",
   "peer": "import torch; from transformers import AutoTokenizer, "
   "AutoModelForSequenceClassification",
 }

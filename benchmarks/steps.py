@@ -9,10 +9,10 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import checks
 from bam_jax.data import corpus, pipeline
 from bam_jax.data.sources.examples import Examples
-from bam_jax.lessons import Lessons
+from bam_jax.stages import checks
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import checks
 from bam_jax.models import attention, bert
 from bam_jax.models.multitask import init_params
+from bam_jax.stages import checks
 from bam_jax.study import experiment
 from bam_jax.study.workdir import Workdir
 from configs import quickstart

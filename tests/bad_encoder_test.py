@@ -315,7 +315,7 @@ def test_a_bad_encoder_is_one_sentence_and_code_2(
 def test_code_that_a_directory_names_is_never_looked_at(
   inputs, tmp_path, monkeypatch, compiled
 ):
-  from bam_jax import recipe
+  from bam_jax.stages import recipe
 
   def train(self, *, teaching):
     raise ValueError("nothing was wrong")

@@ -13,7 +13,7 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax import recipe
+from bam_jax.stages import recipe
 from tests import small
 from tests.refusals import (
   Case,

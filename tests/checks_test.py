@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from bam_jax import checks
+from bam_jax.stages import checks
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from tests import small

@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from bam_jax import checks, recipe
+from bam_jax.stages import checks, recipe
 from bam_jax.study import claims
 from bam_jax.study.claims import Claims
 from bam_jax.study.workdir import Workdir

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bam_jax import checks
+from bam_jax.stages import checks
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir, flatten
 from configs import bam_reference, common, glue_bam

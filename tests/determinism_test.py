@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import recipe
+from bam_jax.stages import recipe
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params
 from tests import small

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from bam_jax import forecast, main, recipe, speed
+from bam_jax import main
 from bam_jax.models import flops
+from bam_jax.stages import forecast, recipe, speed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from tests import small

@@ -6,7 +6,7 @@ import types
 import jax
 import pytest
 
-from bam_jax import recipe
+from bam_jax.stages import recipe
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import memory
 from tests import small

@@ -7,9 +7,9 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax import recipe
 from bam_jax.data.shards import IntegrityError
 from bam_jax.report import tables
+from bam_jax.stages import recipe
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE
 from bam_jax.study.workdir import Workdir

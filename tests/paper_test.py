@@ -6,8 +6,8 @@ import re
 from ml_collections import ConfigDict
 import pytest
 
-from bam_jax import checks
 from bam_jax.report import tables
+from bam_jax.stages import checks
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
 from bam_jax.study.lineage import Lineage

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax import recipe
 from bam_jax.data import builders, corpus
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import directory as hf
+from bam_jax.stages import recipe
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import loop as train

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import recipe
+from bam_jax.stages import recipe
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import checkpoint, evaluate
 from bam_jax.training import loop as train
@@ -164,7 +164,8 @@ def test_answers_that_are_all_alike_are_told(
 def test_a_nan_is_stopped_before_and_can_be_looked_at(
   small_run, tmp_path, monkeypatch, capsys
 ):
-  from bam_jax import lessons, replay
+  from bam_jax import replay
+  from bam_jax.stages import lessons
 
   config = small.settings(
     small_run.glue, small_run.encoder, methods="single", tasks="stsb"

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax import recipe, reuse
 from bam_jax.data import builders
+from bam_jax.stages import recipe, reuse
 from bam_jax.study import predictions
 from bam_jax.study.lineage import Lineage
 from bam_jax.study.workdir import Workdir, read_json

@@ -21,7 +21,8 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 RUN = """
 import sys, time
 time.sleep = lambda seconds: None  # between the client's retries
-from bam_jax import main, recipe
+from bam_jax import main
+from bam_jax.stages import recipe
 recipe.Recipe.train = lambda self, teaching: []
 main.main(main.parse_flags(sys.argv))
 """

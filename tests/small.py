@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax import recipe
 from bam_jax.hf import directory as hf
 from bam_jax.models import bert
+from bam_jax.stages import recipe
 from bam_jax.study.workdir import Workdir
 from configs import glue_bam
 

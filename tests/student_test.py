@@ -10,8 +10,8 @@ from tokenizers import models, pre_tokenizers, trainers
 from bam_jax.data import builders
 from bam_jax.hf import directory as hf
 from bam_jax.hf import weights
-from bam_jax.lessons import Lessons
 from bam_jax.models import bert
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study.workdir import Workdir
 from tests import small
 

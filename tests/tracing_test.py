@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from bam_jax.checks import settings
 from bam_jax.runtime import tracing
+from bam_jax.stages.checks import settings
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from tests import small
@@ -142,7 +142,7 @@ def test_a_fourth_compilation_is_told_with_its_shape(capsys):
 
 def test_a_training_process_loads_no_other_framework():
   code = (
-    "import sys; from bam_jax import main, recipe, forecast; "
+    "import sys; from bam_jax import main; from bam_jax.stages import recipe, forecast; "
     "print(sorted({'torch', 'tensorflow', 'matplotlib', 'transformers', "
     "'pandas', 'sklearn', 'scipy.stats'} & set(sys.modules)))"
   )

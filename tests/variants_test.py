@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax import recipe
+from bam_jax.stages import recipe
 from bam_jax.study import variants
 from bam_jax.study.plan import parse, plan, scored
 from bam_jax.study.workdir import Workdir

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data import shards
-from bam_jax.starts import Starts
+from bam_jax.stages.initial import Starts
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, digest, flatten, without_neutral
 

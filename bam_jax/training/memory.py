@@ -7,8 +7,8 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax.lessons import Lessons
 from bam_jax.models.multitask import MultiTask
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding

@@ -19,10 +19,10 @@ from jax.experimental import topologies
 from ml_collections import ConfigDict
 from packaging.requirements import Requirement
 
-from bam_jax import checks
 from bam_jax.data import pipeline
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
+from bam_jax.stages import checks
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import memory, sharding

@@ -14,7 +14,7 @@ from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.models.attention import KERNELS
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
-from bam_jax.starts import Starts
+from bam_jax.stages.initial import Starts
 from bam_jax.study import variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, names

@@ -13,8 +13,8 @@ from pathlib import Path
 import shutil
 
 from bam_jax.data import builders, shards
-from bam_jax.lessons import Lessons
 from bam_jax.runtime import distributed
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
 from bam_jax.study.lineage import differences
 from bam_jax.study.plan import Run, names

@@ -8,8 +8,8 @@ import numpy as np
 
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
-from bam_jax.lessons import Lessons
 from bam_jax.models import flops
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding

@@ -11,10 +11,10 @@ from typing import Any
 
 import jax
 
-from bam_jax import checks, reuse, welcome
 from bam_jax.report import write as report
 from bam_jax.runtime import distributed, energy
-from bam_jax.scoring import Scoring
+from bam_jax.stages import checks, reuse, welcome
+from bam_jax.stages.scoring import Scoring
 from bam_jax.stats import search as tuning
 from bam_jax.study import results
 from bam_jax.study.plan import Run, names, scored

@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax.lessons import Lessons
 from bam_jax.runtime import distributed
+from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
 from bam_jax.study.claims import Claims
 from bam_jax.study.plan import Run

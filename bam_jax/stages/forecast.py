@@ -15,12 +15,12 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax import checks, reuse
 from bam_jax.data import features
-from bam_jax.lessons import Lessons
 from bam_jax.models import flops
 from bam_jax.runtime import distributed
-from bam_jax.speed import measured
+from bam_jax.stages import checks, reuse
+from bam_jax.stages.lessons import Lessons
+from bam_jax.stages.speed import measured
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task

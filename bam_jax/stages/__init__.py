@@ -1,0 +1,1 @@
+"""Doing it: training, teaching, scoring, predicting."""
