@@ -22,6 +22,6 @@ def load(path: Any, *, trial: int | None = None) -> Any:
     ValueError: it is neither, or damaged, or lacks that trial.
   """
   # Slow to import: JAX and all that reads checkpoints.
-  from bam_jax import inference
+  from bam_jax.inference import model as inference
 
   return inference.load(path, trial=trial)

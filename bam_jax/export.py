@@ -41,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
 
 def export(flags: argparse.Namespace) -> None:
   """Writes what the flags ask for."""
-  from bam_jax import inference, layouts, trained
+  from bam_jax.inference import export as layouts
+  from bam_jax.inference import model as inference
+  from bam_jax.inference import trained
 
   everything = flags.task == inference.ALL
   out = Path(flags.out)

@@ -63,8 +63,8 @@ def stream(
   Raises:
     BadLine: a line is no example; those before it are answered.
   """
-  from bam_jax.inference import BATCH
-  from bam_jax.streams import BadLine
+  from bam_jax.inference.model import BATCH
+  from bam_jax.inference.streams import BadLine
 
   rows, writer, bad = iter(reader), None, None
   while bad is None:
@@ -109,7 +109,8 @@ def counter() -> Iterator[Callable[[int], None]]:
 
 def answer(flags: argparse.Namespace) -> None:
   """Answers on what is read."""
-  from bam_jax import inference, streams
+  from bam_jax.inference import model as inference
+  from bam_jax.inference import streams
 
   model, tasks = inference.prepare(Path(flags.run), flags.task, flags.trial)
   alone = flags.task != inference.ALL

@@ -18,10 +18,12 @@ import torch
 import transformers
 
 import bam_jax
-from bam_jax import export, layouts, trained
+from bam_jax import export
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import classifiers, families, weights
 from bam_jax.hf import directory as hf
+from bam_jax.inference import export as layouts
+from bam_jax.inference import trained
 from bam_jax.study import predictions
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.table import TASKS

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import bam_jax
-from bam_jax import inference, predict, streams
+from bam_jax import predict
 from bam_jax.data.sources import glue as sources
+from bam_jax.inference import model as inference
+from bam_jax.inference import streams
 from bam_jax.study import predictions
 from bam_jax.tasks.description import Answer, Head
 from bam_jax.tasks.table import TASKS

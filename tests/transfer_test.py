@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors import numpy as st
 
-from bam_jax import layouts
 from bam_jax.hf import classifiers, transfer
+from bam_jax.inference import export as layouts
 from bam_jax.stages import recipe, welcome
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.description import Head

@@ -10,10 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
 
-from bam_jax import card, inference
 from bam_jax.hf import classifiers
 from bam_jax.hf import directory as hf
-from bam_jax.trained import Trained
+from bam_jax.inference import card
+from bam_jax.inference import model as inference
+from bam_jax.inference.trained import Trained
 
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
