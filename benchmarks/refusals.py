@@ -3,7 +3,7 @@
   python -m benchmarks.refusals --out=docs/bad-inputs.md
 
 Every row ran with exit code 2, one sentence and no file changed or left behind.
-The cases are those of tests/bad_input_test.py and tests/bad_encoder_test.py.
+The cases are those of tests/bad_input_test.py and tests/hf/bad_encoder_test.py.
 Exit code 1: a case was answered otherwise.
 """
 
@@ -19,7 +19,7 @@ import tempfile
 import pytest
 
 from bam_jax.training.writer import bar, say
-from tests import bad_encoder_test, bad_input_test, refusals, small
+from tests.hf import bad_encoder_test, bad_input_test, refusals, small
 
 CASES = (*bad_input_test.CASES, *bad_encoder_test.CASES)
 # The folder that a case changes -> what it is; flags alone are settings.
@@ -40,9 +40,9 @@ python -m benchmarks.refusals --out=docs/bad-inputs.md
 ```
 
 and each of them a test, which also holds the sentence's words:
-`tests/bad_input_test.py`, `tests/bad_encoder_test.py`. Random bytes, JSON, TSV,
+`tests/bad_input_test.py`, `tests/hf/bad_encoder_test.py`. Random bytes, JSON, TSV,
 Parquet and safetensors in place of good ones:
-`tests/readers_test.py`, `tests/spoilt_test.py`.
+`tests/data/sources/readers_test.py`, `tests/spoilt_test.py`.
 
 """
 

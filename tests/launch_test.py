@@ -17,7 +17,7 @@ import sys
 import pytest
 import yaml
 
-from tests.distributed_test import assert_same_curve
+from tests.runtime.distributed_test import assert_same_curve
 
 ROOT = Path(__file__).resolve().parent.parent
 LAUNCH = ROOT / "launch"

@@ -21,7 +21,7 @@ from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
 from tests import small
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUNS = ("single.cola", "single-to-multi.cola")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bam_jax.runtime import allocator
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 CODE = """
 import resource, sys, threading
 from bam_jax.runtime import allocator

@@ -11,7 +11,7 @@ from bam_jax.report import notes, tables
 from bam_jax.report import write as report
 from tests.outcomes import complete, read, three
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def chosen(by, patience=0, **changes):

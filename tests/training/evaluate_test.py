@@ -164,7 +164,7 @@ import json
 import sys
 
 from bam_jax.training import sharding
-from tests import evaluate_test as t
+from tests.training import evaluate_test as t
 
 mesh = sharding.make_mesh(*json.loads(sys.argv[1]))
 params = t.trial_params()

@@ -15,7 +15,7 @@ import pytest
 from bam_jax.runtime import distributed
 from tests import small
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUN = "multi.cola+stsb"
 
 

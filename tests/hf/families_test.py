@@ -18,7 +18,7 @@ from bam_jax.hf import directory as hf
 from bam_jax.hf import families, weights
 from bam_jax.models import bert, multitask
 from bam_jax.training import optim, sharding
-from tests import bert_test as rows_of
+from tests.models import bert_test as rows_of
 
 SHAPE = dict(vocab_size=61, num_hidden_layers=3, num_attention_heads=3)
 SHAPE |= dict(hidden_size=24, intermediate_size=20)

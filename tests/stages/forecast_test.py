@@ -14,7 +14,7 @@ from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from tests import small
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 STUDENT = "single-to-multi.cola+stsb"
 
 

@@ -15,7 +15,7 @@ import pytest
 from bam_jax.training import trackers
 from bam_jax.training.writer import Writer
 from tests import small
-from tests.writer_test import sums
+from tests.training.writer_test import sums
 
 TASKS = ["rte", "stsb", "cola"]
 

@@ -11,9 +11,9 @@ import pytest
 
 from bam_jax.study.workdir import Workdir
 from tests import small
-from tests.distributed_test import assert_same_curve
+from tests.runtime.distributed_test import assert_same_curve
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FIELD = """
 import sys, time
 from pathlib import Path

@@ -50,7 +50,7 @@ def test_sizes_differ_by_much():
 
 def test_same_seed_gives_the_same_bytes_in_another_process():
   program = (
-    "from tests import synthetic_test as t; import sys; "
+    "from tests.data.sources import synthetic_test as t; import sys; "
     "sys.stdout.write(t.digest(0))"
   )
   there = subprocess.run(

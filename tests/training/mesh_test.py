@@ -9,7 +9,7 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 import numpy as np
 
-from tests import bert_test as t
+from tests.models import bert_test as t
 
 mesh = jax.make_mesh((2, 2, 2), ("a", "b", "c"), (AxisType.Auto,) * 3)
 
