@@ -37,7 +37,7 @@ def show(finding: Finding) -> None:
   try:
     import rich.text
 
-    from bam_jax.training.writer import CONSOLE
+    from bam_jax.runtime.console import CONSOLE
   except ImportError:  # which is what the finding is about
     print(f"{finding.level:8}{finding.name}: {finding.text}")
     return
@@ -65,6 +65,7 @@ def diagnose(
     return
   # Slow imports only now, and only of what is there.
   from bam_jax.runtime import machine
+  from bam_jax.training import sharding
 
   yield from guarded("hub", machine.hub)
   yield from guarded("compile cache", lambda: machine.cache(path))
@@ -73,7 +74,10 @@ def diagnose(
     return
   yield from guarded("memory", lambda: machine.memory(path))
   yield from guarded("matmul", machine.matmul)
-  yield from guarded("collective", machine.collective)
+  yield from guarded(
+    "collective",
+    lambda: machine.collective(sharding.make_mesh(data=-1, fsdp=1, tensor=1)),
+  )
   if not path or not path.is_dir():
     yield no_workdir(path)
     yield from inputs(None, encoder, glue_dir)
@@ -178,8 +182,8 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
     level: of one that is not.
   """
   from bam_jax.data.sources import glue as sources
+  from bam_jax.runtime.console import Bars
   from bam_jax.tasks.table import TASKS
-  from bam_jax.training.writer import Bars
 
   if not folder:
     text = "to look at the files of the GLUE script: --glue_dir=GLUE"

@@ -254,15 +254,14 @@ def main(argv: Sequence[str]) -> None:
   stop = Preemption()
   allocator.keep()
   # Slow imports only now, so that --help and a misspelt key answer at once.
-  from bam_jax.runtime import distributed
+  from bam_jax.runtime import console, distributed
   from bam_jax.training import loop as train
-  from bam_jax.training import writer
 
   try:
     run(stop)
     code = 0
   except train.Stopped as stopped:
-    writer.say(f"{stopped}; the same command goes on from there")
+    console.say(f"{stopped}; the same command goes on from there")
     code = STOPPED
   except Exception as error:
     if "BAM_JAX_TRACEBACK" in os.environ:
@@ -294,11 +293,11 @@ def run(stop: Preemption) -> None:
   distributed.start(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
   import jax
 
+  from bam_jax.runtime import console
   from bam_jax.stages import forecast
   from bam_jax.stages.recipe import execute
   from bam_jax.study.workdir import Workdir
   from bam_jax.tasks import own as own_tasks
-  from bam_jax.training import writer
 
   hush()
   config = _CONFIG.value
@@ -313,9 +312,9 @@ def run(stop: Preemption) -> None:
   devices, processes = jax.devices(), ""
   if not distributed.alone():
     stop.share(distributed.reached_stop)
-    writer.CONSOLE.quiet = not distributed.leader()
+    console.CONSOLE.quiet = not distributed.leader()
     processes = f" of {jax.process_count()} processes"
-  writer.say(
+  console.say(
     f"{len(devices)} x {devices[0].device_kind}{processes}, jax "
     f"{jax.__version__}, {_WORKDIR.value}"
   )

@@ -23,6 +23,7 @@ import optax
 import rich.table
 import rich.text
 
+from bam_jax.runtime.console import CONSOLE, bar, say
 from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
@@ -30,7 +31,6 @@ from bam_jax.training import loop as train
 from bam_jax.training import schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
-from bam_jax.training.writer import CONSOLE, bar, say
 
 
 def opened(path: Path) -> tuple[Lessons, Run, Sequence[int]]:

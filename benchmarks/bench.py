@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from bam_jax.study.workdir import write_json
+from bam_jax.runtime.files import write_json
 from benchmarks import study
 
 # Nothing here takes so long unless it hangs.

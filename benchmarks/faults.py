@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
+from bam_jax.runtime.console import bar, say
 from bam_jax.runtime.distributed import HEARTBEAT
 from bam_jax.runtime.preemption import STOPPED
 from bam_jax.study.workdir import commit
-from bam_jax.training.writer import bar, say
 from benchmarks import flips, job, study, tables
 from benchmarks.bench import Bench, end
 

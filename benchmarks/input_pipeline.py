@@ -25,9 +25,9 @@ from typing import Any
 
 from bam_jax.data import builders
 from bam_jax.runtime import command
+from bam_jax.runtime.console import bar
 from bam_jax.stages.lessons import Lessons
 from bam_jax.training import sharding
-from bam_jax.training.writer import bar
 from benchmarks import settings, sides, steps
 
 TASKS = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from bam_jax.runtime.distributed import HEARTBEAT
-from bam_jax.study.workdir import read_json, write_json
+from bam_jax.runtime.files import read_json, write_json
 from benchmarks import study
 from benchmarks.bench import HANGS, Bench, end
 

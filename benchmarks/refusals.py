@@ -18,7 +18,7 @@ import tempfile
 
 import pytest
 
-from bam_jax.training.writer import bar, say
+from bam_jax.runtime.console import bar, say
 from tests.hf import bad_encoder_test, bad_input_test, refusals, small
 
 CASES = (*bad_input_test.CASES, *bad_encoder_test.CASES)
@@ -40,8 +40,8 @@ python -m benchmarks.refusals --out=docs/bad-inputs.md
 ```
 
 and each of them a test, which also holds the sentence's words:
-`tests/bad_input_test.py`, `tests/hf/bad_encoder_test.py`. Random bytes, JSON, TSV,
-Parquet and safetensors in place of good ones:
+`tests/bad_input_test.py`, `tests/hf/bad_encoder_test.py`. Random bytes, JSON,
+TSV, Parquet and safetensors in place of good ones:
 `tests/data/sources/readers_test.py`, `tests/spoilt_test.py`.
 
 """

@@ -20,8 +20,8 @@ import subprocess
 import sys
 from typing import Any
 
-from bam_jax.study.workdir import read_json, write_json
-from bam_jax.training.writer import say
+from bam_jax.runtime.console import say
+from bam_jax.runtime.files import read_json, write_json
 from benchmarks import goals
 
 ROOT = Path(__file__).resolve().parent.parent

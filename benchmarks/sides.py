@@ -21,7 +21,7 @@ import subprocess
 import sys
 from typing import Any
 
-from bam_jax.training.writer import bar
+from bam_jax.runtime.console import bar
 
 # Measurements of each side; the median is told.
 REPEATS = 5

@@ -27,7 +27,7 @@ import time
 from typing import Any
 
 from bam_jax.runtime import command
-from bam_jax.training.writer import bar
+from bam_jax.runtime.console import bar
 from benchmarks import settings, sides
 
 ROOT = Path(__file__).resolve().parent.parent

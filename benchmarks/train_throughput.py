@@ -11,10 +11,10 @@ their own, on all cores, that take turns; medians are shown.
 
 `examples_per_s` is real tokens a second over the mean tokens of an example, so
 that sides whose few batches happen to hold longer examples lose nothing.
-`useful_flops_share` is what bam_jax/models/flops.py counts, a second, over the matrix
-products, f32 unless --matmul_dtype says so, that JAX does on this machine in a
-second. `peak_bytes` is the largest memory that the side's process ever held,
-a GPU's not counted.
+`useful_flops_share` is what bam_jax/models/flops.py counts, a second, over the
+matrix products, f32 unless --matmul_dtype says so, that JAX does on this
+machine in a second. `peak_bytes` is the largest memory that the side's process
+ever held, a GPU's not counted.
 """
 
 import argparse

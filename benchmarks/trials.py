@@ -21,7 +21,7 @@ from typing import Any
 import jax
 
 from bam_jax.runtime import command
-from bam_jax.training.writer import bar
+from bam_jax.runtime.console import bar
 from benchmarks import settings, sides, steps
 
 SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "steps", "repeats")

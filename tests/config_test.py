@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
 from bam_jax.study.experiment import Experiment
-from bam_jax.study.workdir import Workdir, flatten
+from bam_jax.study.workdir import Workdir
 from configs import bam_reference, common, glue_bam
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -27,7 +27,8 @@ from bam_jax.inference import trained
 from bam_jax.study import predictions
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.table import TASKS
-from tests.hf import families_test, small
+from tests import small
+from tests.hf import families_test
 
 TEXTS = (
   ["the old dog sees", "no", "a bird here", "the red cat sees no dog"],

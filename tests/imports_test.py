@@ -1,12 +1,12 @@
-"""Holds the layers of the package: imports go down only.
+"""Holds the rooms of the package: imports go to the left only.
 
-The source is read, never run, so an import inside a function counts too. A new
-module needs a row in the table below; one that wants an import from above
-holds a piece that belongs lower.
+The source is read, never run, so an import inside a function counts too. The
+table is of folders; a module that wants an import from a folder to its right
+holds a piece that belongs further left.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 import importlib.metadata
 from pathlib import Path
 import re
@@ -17,6 +17,33 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# Every folder and the folders it may import, from the left to the right; each
+# may also import the version from the root.
+RUNTIME = frozenset({"runtime"})
+TASKS = RUNTIME | {"tasks"}
+SOURCES = TASKS | {"data.sources"}
+DATA = SOURCES | {"data"}
+TRAINING = DATA | {"models", "training"}
+HF = TASKS | {"models", "hf"}
+REPORT = TASKS | {"stats", "report"}
+STUDY = TRAINING | HF | REPORT | {"study"}
+FOLDERS: dict[str, frozenset[str]] = {
+  "runtime": RUNTIME,
+  "models": frozenset({"models"}),
+  "stats": frozenset({"stats"}),
+  "tasks": TASKS,
+  "data.sources": SOURCES,
+  "data": DATA,
+  "hf": HF,
+  "training": TRAINING,
+  "report": REPORT,
+  "study": STUDY,
+  "stages": STUDY | {"stages"},
+  "inference": STUDY | {"inference"},
+}
+COMMANDS = frozenset(
+  {"main", "predict", "export", "doctor", "replay", "glue_server"}
+)
 # What is imported only where a config asks for it, and checked before, or
 # where it is there.
 OPTIONAL = {
@@ -64,6 +91,99 @@ def ours(tree: ast.Module, known: set[str]) -> set[str]:
 def plain(distribution: str) -> str:
   """Returns the name of a distribution as every index compares it."""
   return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
+def folder_of(name: str) -> str:
+  """Returns the folder of a module: "" at the root."""
+  return name.rpartition(".")[0]
+
+
+def leftward(
+  trees: Mapping[str, ast.Module], folders: Mapping[str, frozenset[str]]
+) -> list[str]:
+  """Returns a sentence for every import that does not go to the left."""
+  known = set(trees) | {f"{folder}.__init__" for folder in folders}
+  wrong = []
+  for name, tree in trees.items():
+    folder = name if name in folders else folder_of(name)
+    if not folder:
+      continue
+    if folder not in folders:
+      wrong.append(f"{name}: give its folder a row in FOLDERS")
+      continue
+    wrong += [
+      f"{name} imports {other}, which is not to its left"
+      for other in ours(tree, known)
+      if other and folder_of(other) not in folders[folder]
+    ]
+  return sorted(wrong)
+
+
+def circles(trees: Mapping[str, ast.Module]) -> list[str]:
+  """Returns the modules that wait for each other."""
+  known = set(trees)
+  waiting = {
+    name: ours(tree, known) - {name, "", *FOLDERS}
+    for name, tree in trees.items()
+  }
+  while free := {name for name, others in waiting.items() if not others}:
+    waiting = {
+      name: others - free
+      for name, others in waiting.items()
+      if name not in free
+    }
+  return sorted(waiting)
+
+
+# Of the tower of classes that is being taken down; none may be added.
+TOWER = {"study.lineage", "training.memory", "training.tpu"}
+
+
+def test_imports_go_to_the_left_only():
+  found = {n: tree for n, tree in modules().items() if n not in TOWER}
+  wrong = leftward(found, FOLDERS)
+  assert not wrong, "\n".join(wrong)
+
+
+def test_no_module_waits_for_itself():
+  assert circles(modules()) == []
+  two = {"a.b": "from bam_jax.a import c", "a.c": "import bam_jax.a.b"}
+  trees = {name: ast.parse(source) for name, source in two.items()}
+  assert circles(trees) == ["a.b", "a.c"]
+
+
+def test_at_the_root_are_commands_alone():
+  root = {name for name in modules() if name and not folder_of(name)}
+  assert root - set(FOLDERS) == COMMANDS
+
+
+def test_a_folder_says_in_one_sentence_what_it_is():
+  for name, tree in modules().items():
+    if name in FOLDERS:
+      assert len(tree.body) == 1, f"{name}/__init__.py is one sentence"
+      assert ast.get_docstring(tree), name
+
+
+@pytest.mark.parametrize(
+  ("importer", "source", "complaint"),
+  [
+    ("tasks.kinds", "from bam_jax import training", "tasks.kinds imports"),
+    ("tasks.kinds", "import bam_jax.data.features", "imports data.features"),
+    ("hf.weights", "from bam_jax.data.corpus import Corpus", "hf.weights"),
+    ("models.bert", "def f():\n  from bam_jax.data import packing", "models"),
+    ("helpers.all", "import os", "helpers.all: give its folder a row"),
+    ("stages.recipe", "from bam_jax.study import plan", None),
+    ("training.state", "from bam_jax import __version__", None),
+  ],
+)
+def test_every_form_of_import_is_seen(importer, source, complaint):
+  trees = modules() | {importer: ast.parse(source)}
+  wrong = [each for each in leftward(trees, FOLDERS) if importer in each]
+  if complaint is None:
+    assert wrong == []
+  else:
+    assert len(wrong) == 1
+    assert complaint in wrong[0]
 
 
 def test_library_does_not_lean_on_configs_or_tests():

@@ -7,11 +7,12 @@ from ml_collections import ConfigDict
 import pytest
 
 from bam_jax.report import tables
+from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
 from bam_jax.study.lineage import Lineage
-from bam_jax.study.workdir import Workdir, flatten
+from bam_jax.study.workdir import Workdir
 from configs import common, glue_bam, paper
 from tests import small
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax.data import builders, shards
+from bam_jax.data import builders
+from bam_jax.runtime import sealed
 from tests import refusals, small
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -180,7 +181,7 @@ def forge(folder: Path, name: str, content: bytes) -> None:
   """Changes a file of a dataset, and its digest with it."""
   (folder / name).write_bytes(content)
   listed = json.loads((folder / "integrity.json").read_text())
-  listed["files"][name] = shards._digest(folder / name)
+  listed["files"][name] = sealed._digest(folder / name)
   (folder / "integrity.json").write_text(json.dumps(listed))
 
 
@@ -220,7 +221,7 @@ def test_a_dataset_names_no_file_outside_its_folder(logits, name):
   listed = json.loads((logits / "integrity.json").read_text())
   listed["files"][name] = "1 bytes of sha256 0"
   (logits / "integrity.json").write_text(json.dumps(listed))
-  with pytest.raises(shards.IntegrityError) as error:
+  with pytest.raises(sealed.IntegrityError) as error:
     builders.read_logits(logits, expected=EXPECTED)
   assert "no file of its folder" in str(error.value) or name in ("..", "")
 
@@ -232,7 +233,7 @@ def test_a_dataset_reads_no_shard_outside_its_folder(logits):
   template = info["splits"][0]["filepathTemplate"]
   info["splits"][0]["filepathTemplate"] = f"../{template}"
   forge(logits, "dataset_info.json", json.dumps(info).encode())
-  with pytest.raises(shards.IntegrityError, match="which was not written"):
+  with pytest.raises(sealed.IntegrityError, match="which was not written"):
     builders.read_logits(logits, expected=EXPECTED)
 
 
@@ -240,7 +241,7 @@ def test_a_shard_that_is_a_link_is_refused(logits):
   (shard,) = logits.glob("*array_record*")
   shard.rename(logits.parent / "elsewhere")
   shard.symlink_to(logits.parent / "elsewhere")
-  with pytest.raises(shards.IntegrityError, match="no file of its folder"):
+  with pytest.raises(sealed.IntegrityError, match="no file of its folder"):
     builders.read_logits(logits, expected=EXPECTED)
 
 
@@ -253,6 +254,6 @@ def test_a_dataset_loads_no_class_that_its_files_name(logits, monkeypatch):
   assert name in text
   content = text.replace(name, "evil.Tensor").encode()
   forge(logits, "features.json", content)
-  with pytest.raises(shards.IntegrityError, match="its columns are not index"):
+  with pytest.raises(sealed.IntegrityError, match="its columns are not index"):
     builders.read_logits(logits, expected=EXPECTED)
   assert not marker.exists() and "evil" not in sys.modules

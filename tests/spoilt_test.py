@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from bam_jax.data import builders, features, shards
+from bam_jax.data import builders, features
 from bam_jax.hf import directory as hf
 from bam_jax.hf import families, weights
+from bam_jax.runtime import sealed
 from tests import small
 from tests.spoilt import EDITS, NESTED, examples, read, spoil
 
@@ -121,7 +122,7 @@ def test_teacher_logits_are_whole_or_one_sentence(
   if forged and name != "integrity.json":
     # The digests are right, so that the readers below are asked.
     listed = json.loads((folder / "integrity.json").read_text())
-    listed["files"][name] = shards._digest(folder / name)
+    listed["files"][name] = sealed._digest(folder / name)
     (folder / "integrity.json").write_text(json.dumps(listed))
   try:
     found = read(

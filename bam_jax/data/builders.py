@@ -13,8 +13,9 @@ import tensorflow_datasets as tfds
 from bam_jax.data import features as features_lib
 from bam_jax.data import shards
 from bam_jax.data.features import Features, Tokenizer
-from bam_jax.data.shards import IntegrityError
+from bam_jax.data.sources import examples
 from bam_jax.data.sources.glue import Examples
+from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
 
 Progress = Callable[[str, int, int], None]
@@ -128,8 +129,8 @@ def write_logits(
   if len(broken):
     raise ValueError(
       f"the teacher's logits for {path} are not finite at row "
-      f"{shards.some(broken)}; its training has diverged: train it again with "
-      "a lower rate"
+      f"{examples.some(broken)}; its training has diverged: train it again "
+      "with a lower rate"
     )
   numbers, values = index.astype(np.int64), logits.astype(np.float32)
   rows = (
@@ -188,7 +189,7 @@ def read_logits(
     values = [row["logits"].float_list.value for row in rows]
     logits.append(shards.flat(values, np.float32).reshape(len(rows), -1))
   index, logits = np.concatenate(index), np.concatenate(logits)
-  wrong = shards.uncovered(index, builder.info.metadata["rows"])
+  wrong = examples.uncovered(index, builder.info.metadata["rows"])
   if wrong:
     raise IntegrityError(
       f"the teacher logits in {path} {wrong}; delete {path} and teach again"

@@ -7,32 +7,20 @@ every file, because neither array_record nor TFDS notices every flipped byte.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-import contextlib
-import hashlib
 import itertools
 import json
-import os
 from pathlib import Path
-import reprlib
-import shutil
-import socket
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from bam_jax.runtime.sealed import IntegrityError, again, beside, verify
+
 # Rows that are held as Python objects at a time.
 CHUNK = 16_384
 _SHARD_ROWS = 131_072
-# Of a sealed folder: size and sha256 of every file.
-DIGESTS = "integrity.json"
-# Raise it when the content of integrity.json changes.
-_SCHEMA = 1
-
-
-class IntegrityError(ValueError):
-  """What is on disk is damaged, or was made from something else."""
 
 
 def vector(dtype: Any) -> tfds.features.Tensor:
@@ -70,33 +58,6 @@ def write(
       ) from error
 
 
-@contextlib.contextmanager
-def beside(folder: Path) -> Iterator[Path]:
-  """Yields a folder to fill; then seals it and gives it its name.
-
-  Where another process has made the folder in the meantime, its files stay.
-  """
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  mine = f".{folder.name}.{socket.gethostname()}."
-  for left in folder.parent.iterdir():
-    if left.name.startswith(mine) and not _alive(left.name[len(mine) :]):
-      shutil.rmtree(left, ignore_errors=True)
-  temporary = folder.parent / f"{mine}{os.getpid()}"
-  temporary.mkdir()
-  try:
-    yield temporary
-    files = {path.name: _digest(path) for path in sorted(temporary.iterdir())}
-    text = json.dumps({"schema": _SCHEMA, "files": files}, indent=2)
-    (temporary / DIGESTS).write_text(text + "\n", "utf-8")
-    try:
-      os.rename(temporary, folder)
-    except OSError:
-      if not folder.exists():
-        raise
-  finally:
-    shutil.rmtree(temporary, ignore_errors=True)
-
-
 def _write_rows(folder, name, columns, splits, metadata) -> None:
   info = tfds.core.DatasetInfo(
     builder=tfds.core.dataset_info.DatasetIdentity(
@@ -118,64 +79,6 @@ def _write_rows(folder, name, columns, splits, metadata) -> None:
   writer.close_all()
 
 
-def _alive(process: str) -> bool:
-  """Whether another process of this number runs on this machine."""
-  if process == str(os.getpid()):
-    return False
-  with contextlib.suppress(ProcessLookupError, ValueError):
-    try:
-      os.kill(int(process), 0)
-    except PermissionError:
-      return True
-    return True
-  return False
-
-
-def verify(folder: Path) -> frozenset[str]:
-  """Looks at every byte of a folder that `beside` has sealed.
-
-  Returns:
-    The names of its files.
-
-  Raises:
-    IntegrityError: a file is missing or is not what was written.
-  """
-  cure = _cure(folder)
-  try:
-    written = json.loads((folder / DIGESTS).read_text("utf-8"))
-    schema, files = written["schema"], written["files"].items()
-  except (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-  ) as error:
-    raise IntegrityError(
-      f"{folder / DIGESTS} is missing or damaged; {cure}"
-    ) from error
-  if schema != _SCHEMA:
-    raise IntegrityError(
-      f"{folder / DIGESTS} has schema {reprlib.repr(schema)}, this program "
-      f"reads {_SCHEMA}; {cure}"
-    )
-  for name, digest in files:
-    path = folder / name
-    if path.parent != folder or path.is_symlink():
-      raise IntegrityError(
-        f"{folder / DIGESTS} names {reprlib.repr(name)}, which is no file of "
-        f"its folder; {cure}"
-      )
-    found = _digest(path) if path.is_file() else "missing"
-    if found != digest:
-      was = " ".join(str(digest).split())[:100]
-      raise IntegrityError(
-        f"{path} is damaged: {was} when written, {found} now; {cure}"
-      )
-  return frozenset(written["files"])
-
-
 def open_dataset(
   folder: Path, columns: Mapping[str, Any]
 ) -> tfds.core.DatasetBuilder:
@@ -189,7 +92,7 @@ def open_dataset(
   Raises:
     IntegrityError: a file is missing or is not what was written.
   """
-  cure, names = _cure(folder), verify(folder)
+  cure, names = again(folder), verify(folder)
   wanted = tfds.features.FeaturesDict(columns).to_json()
   wanted = {
     "pythonClassName": wanted["type"],
@@ -209,16 +112,6 @@ def open_dataset(
     first = str(error).partition("\n")[0]
     raise IntegrityError(f"{folder} is damaged: {first}; {cure}") from error
   return builder
-
-
-def _cure(folder: Path) -> str:
-  return f"delete {folder} and run again"
-
-
-def _digest(path: Path) -> str:
-  with path.open("rb") as file:
-    hexadecimal = hashlib.file_digest(file, "sha256").hexdigest()
-  return f"{path.stat().st_size} bytes of sha256 {hexadecimal}"
 
 
 def rows(
@@ -244,7 +137,7 @@ def rows(
     except Exception as error:  # array_record and protobuf: nothing narrower.
       folder = Path(builder.data_dir)
       raise IntegrityError(
-        f"{folder} is damaged in its split {split}; {_cure(folder)}"
+        f"{folder} is damaged in its split {split}; {again(folder)}"
       ) from error
     yield found
 
@@ -262,22 +155,3 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
     for name, value in here.items()
     if there.get(name) != value
   )
-
-
-def uncovered(index: np.ndarray, rows: int) -> str:
-  """Says how `index` is not 0 .. rows-1 in some order; "" if it is."""
-  outside = index[(index < 0) | (index >= rows)]
-  if len(outside):
-    return f"have rows that the split has not: {some(outside)} of {rows}"
-  times = np.bincount(index, minlength=rows)
-  if (times > 1).any():
-    return f"have rows more than once: {some(np.flatnonzero(times > 1))}"
-  if (times == 0).any():
-    return f"lack rows: {some(np.flatnonzero(times == 0))} of {rows}"
-  return ""
-
-
-def some(numbers: np.ndarray) -> str:
-  """Returns the first of some numbers, in words."""
-  shown = ", ".join(str(number) for number in numbers[:5])
-  return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown

@@ -13,12 +13,13 @@ from flax import traverse_util
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import shards
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
+from bam_jax.runtime import sealed
+from bam_jax.runtime.files import read_json
 from bam_jax.study.experiment import Experiment
-from bam_jax.study.workdir import Workdir, read_json
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
 from bam_jax.training.checkpoint import load_params
@@ -103,7 +104,7 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
   made = read_json(workdir.file)
   folder = workdir.model(name)
   if folder.is_dir():
-    shards.verify(folder)
+    sealed.verify(folder)
     config = hf.read_config(folder / hf.CONFIG)
     description, _ = heads_lib.load(folder / heads_lib.FILE)
     _check_tasks(description, tasks)

@@ -6,12 +6,9 @@ Needs no JAX. Names of encoders, methods and tasks are text from outside: they
 are escaped wherever they meet Markdown, HTML, LaTeX, the terminal or a picture.
 """
 
-import argparse
-from collections.abc import Mapping, Sequence
-import json
+from collections.abc import Mapping
 import os
 from pathlib import Path
-import sys
 
 import rich.box
 import rich.console
@@ -24,7 +21,6 @@ from bam_jax.report.document import Picture, Table, blocks_of
 from bam_jax.report.sections import sections
 from bam_jax.stats import compare as stats
 
-SCHEMA = 1
 # Every file that a report may have, but for the two that it always has.
 OWN = {
   *(f"{name}.png" for name in ("scores", "gains", "curves", "losses")),
@@ -34,29 +30,6 @@ OWN = {
   *(f"table_{name}.tex" for name in ("scores", "costs", "metrics")),
   "table_settings.tex",
 }
-
-
-def load(workdir: Path) -> dict:
-  """Reads and checks W/results.json.
-
-  Raises:
-    ValueError: the file is missing, is not JSON or has another schema.
-  """
-  path = workdir / "results.json"
-  if not path.is_file():
-    raise ValueError(
-      f"no {path}; train first: python -m bam_jax.main --workdir={workdir}"
-    )
-  try:
-    results = json.loads(path.read_text(encoding="utf-8"))
-  except ValueError as error:
-    raise ValueError(f"{path} is not JSON ({error}); evaluate again") from None
-  found = results.get("schema") if isinstance(results, dict) else None
-  if found != SCHEMA:
-    raise ValueError(
-      f"{path} has schema {found!r} and {SCHEMA} is read here; evaluate again"
-    )
-  return results
 
 
 def write(results: Mapping, workdir: Path) -> Path:
@@ -161,36 +134,8 @@ def markdown(results: Mapping) -> str:
   return markdowns.render(sections(results))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-  """Writes the report of --workdir and prints its table."""
-  parser = argparse.ArgumentParser(
-    prog="python -m bam_jax.report",
-    description="Writes W/report from W/results.json and prints the table.",
-  )
-  parser.add_argument(
-    "--workdir",
-    type=Path,
-    required=True,
-    help="the working directory of a run, the one with results.json",
-  )
-  workdir = parser.parse_args(argv).workdir
-  try:
-    results = load(workdir)
-    path = write(results, workdir)
-  except (ValueError, OSError) as error:
-    print(error, file=sys.stderr)
-    return 2
-  rich.console.Console().print(table(results))
-  print(f"report: {path}")
-  return 0
-
-
 def _broken(name: str) -> str:
   """Breaks a long method name after every second step."""
   steps = name.replace(" +", "\n+").split("→")
   pairs = ["→".join(steps[i : i + 2]) for i in range(0, len(steps), 2)]
   return "→\n".join(pairs)
-
-
-if __name__ == "__main__":
-  sys.exit(main())

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 import psutil
 
+from bam_jax.runtime.console import bar
 from bam_jax.runtime.findings import Finding, Level, one_line
-from bam_jax.training import sharding
-from bam_jax.training.writer import bar
 
 # Seconds that the products of one type are measured for, all together.
 SECONDS = 2.0
@@ -166,9 +165,8 @@ def flops(kind: str, size: int, seconds: float) -> float:
   return 2 * size**3 * times / timed(times)
 
 
-def collective() -> Iterator[Finding]:
-  """Yields whether a sum over all devices is right on each of them."""
-  mesh = sharding.make_mesh(data=-1, fsdp=1, tensor=1)
+def collective(mesh: jax.sharding.Mesh) -> Iterator[Finding]:
+  """Yields whether a sum over a mesh is right on each of its devices."""
   if mesh.size == 1:
     yield Finding(Level.OK, "collective", "one device: nothing to test")
     return

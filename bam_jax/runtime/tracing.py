@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from bam_jax.training.writer import say
+from bam_jax.runtime.console import say
 
 # Shapes of a step that are meant to be: see data.row_shapes.
 COMPILATIONS = 3

@@ -18,13 +18,13 @@ import rich.table
 from bam_jax.data import features
 from bam_jax.models import flops
 from bam_jax.runtime import distributed
+from bam_jax.runtime.console import CONSOLE, say
 from bam_jax.stages import checks, reuse
 from bam_jax.stages.lessons import Lessons
 from bam_jax.stages.speed import measured
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
-from bam_jax.training.writer import CONSOLE, say
 
 # Rows of a task whose tokens are counted.
 SAMPLE = 2000

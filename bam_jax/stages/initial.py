@@ -11,9 +11,9 @@ import numpy as np
 
 from bam_jax.hf import classifiers, transfer
 from bam_jax.models.multitask import init_params
+from bam_jax.runtime.files import flatten
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import Run
-from bam_jax.study.workdir import flatten
 from bam_jax.training.checkpoint import load_params
 
 

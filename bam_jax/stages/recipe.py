@@ -13,19 +13,21 @@ import jax
 
 from bam_jax.report import write as report
 from bam_jax.runtime import distributed, energy
+from bam_jax.runtime.console import CONSOLE, bar, say
+from bam_jax.runtime.files import write_json
 from bam_jax.stages import checks, reuse, welcome
 from bam_jax.stages.scoring import Scoring
 from bam_jax.stats import search as tuning
 from bam_jax.study import results
 from bam_jax.study.plan import Run, names, scored
-from bam_jax.study.workdir import Workdir, write_json
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import server as glue_server
 from bam_jax.tasks import submission
 from bam_jax.training import loop as train
 from bam_jax.training import memory, teach
 from bam_jax.training.checkpoint import Checkpoints, load_params, save_params
 from bam_jax.training.trackers import trackers
-from bam_jax.training.writer import CONSOLE, Writer, bar, say
+from bam_jax.training.writer import Writer
 
 
 @dataclasses.dataclass

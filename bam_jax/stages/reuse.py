@@ -12,15 +12,16 @@ import os
 from pathlib import Path
 import shutil
 
-from bam_jax.data import builders, shards
-from bam_jax.runtime import distributed
+from bam_jax.data import builders
+from bam_jax.runtime import distributed, sealed
+from bam_jax.runtime.console import say
 from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
 from bam_jax.study.lineage import differences
 from bam_jax.study.plan import Run, names
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import Damaged, read_meta, verify
-from bam_jax.training.writer import parse, say
+from bam_jax.training.writer import parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,7 +221,7 @@ def take_logits(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
       except ValueError as error:
         say(f"{error}; they are not taken, {run.name} teaches {name} anew")
         continue
-      with shards.beside(here) as folder:
+      with sealed.beside(here) as folder:
         link(there, folder)
         # Of the links a new one is made, when all are there.
-        (folder / shards.DIGESTS).unlink()
+        (folder / sealed.DIGESTS).unlink()

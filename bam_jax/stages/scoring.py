@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from bam_jax.runtime import distributed
+from bam_jax.runtime.console import bar, say
 from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
 from bam_jax.study.claims import Claims
@@ -16,7 +17,6 @@ from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
 from bam_jax.training import evaluate
 from bam_jax.training import loop as train
-from bam_jax.training.writer import bar, say
 
 
 @dataclasses.dataclass

@@ -9,11 +9,11 @@ import numpy as np
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
 from bam_jax.models import flops
+from bam_jax.runtime.console import bar
 from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding
-from bam_jax.training.writer import bar
 
 # Steps that are measured, after one that compiles; fewer if they take long.
 STEPS, SECONDS = 4, 20.0

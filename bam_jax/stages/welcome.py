@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
+from bam_jax.runtime.console import say
 from bam_jax.stages.initial import Starts
 from bam_jax.study.plan import Run
 from bam_jax.training import evaluate
-from bam_jax.training.writer import say
 
 
 def look(

@@ -13,8 +13,8 @@ import re
 import time
 from typing import IO, TypeVar
 
+from bam_jax.runtime.console import say
 from bam_jax.study.workdir import owner
-from bam_jax.training.writer import say
 
 # Seconds between two looks at what other commands hold.
 POLL = 2.0

@@ -14,12 +14,13 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from bam_jax.data import corpus, sampling, shards, vocabulary
+from bam_jax.data import corpus, sampling, vocabulary
 from bam_jax.data.features import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
-from bam_jax.runtime import distributed
+from bam_jax.runtime import distributed, sealed
+from bam_jax.runtime.console import Bars
 from bam_jax.study import variants
 from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
@@ -27,7 +28,6 @@ from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training import sharding
-from bam_jax.training.writer import Bars
 
 
 @dataclasses.dataclass
@@ -187,14 +187,14 @@ class Experiment:
       directory = self.workdir.data / "tokenizer"
       with distributed.leader_first("tokenizer"):
         if not directory.exists():
-          with shards.beside(directory) as made:
+          with sealed.beside(directory) as made:
             vocabulary.train_tokenizer(
               made,
               seed=c.data.synthetic_seed,
               vocab_size=c.scratch.vocab_size,
             )
         # One letter changed in it would quietly change every number.
-        shards.verify(directory)
+        sealed.verify(directory)
       tokenizer = load_tokenizer(directory, vocab_size=None)
       bert = self.scratch(tokenizer.vocab_size, tokenizer.pad)
       return bert, {}, tokenizer, directory
@@ -284,7 +284,7 @@ class Experiment:
       return
     config, _, _, tokenizer = self.encoder_files
     files = hf.tokenizer_files(tokenizer)
-    with shards.beside(folder) as made:
+    with sealed.beside(folder) as made:
       hf.write(made, hf.write_config(config), {}, files)
       self.description(run.tasks).save(made)
 

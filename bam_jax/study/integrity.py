@@ -12,18 +12,20 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import builders, shards
+from bam_jax.data import builders
 from bam_jax.data.features import load_tokenizer
-from bam_jax.report import write as report
+from bam_jax.report import load
+from bam_jax.runtime import sealed
+from bam_jax.runtime.console import bar
+from bam_jax.runtime.files import read_json
 from bam_jax.runtime.findings import Finding, Level, one_line
 from bam_jax.study import records, results
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Lineage, differences
 from bam_jax.study.plan import Run
 from bam_jax.study.records import AGAIN
-from bam_jax.study.workdir import Workdir, commit, read_json
+from bam_jax.study.workdir import Workdir, commit
 from bam_jax.training.checkpoint import Damaged, load_params, read_meta, verify
-from bam_jax.training.writer import bar
 
 
 def lock(workdir: Workdir) -> Iterator[Finding]:
@@ -194,7 +196,7 @@ def data(workdir: Workdir, experiment: Experiment | None) -> Iterator[Finding]:
   with bar("data", len(folders) + len(logits), text="verifies") as advance:
     for path in folders:
       try:
-        shards.verify(path)
+        sealed.verify(path)
         whole += 1
       except ValueError as error:
         yield Finding(Level.PROBLEM, "features", one_line(error))
@@ -260,7 +262,7 @@ def outcome(workdir: Workdir) -> Iterator[Finding]:
     return
   cure = "type the same command with --config.stage=report"
   try:
-    there = report.load(workdir.path)
+    there = load.load(workdir.path)
     settings = ConfigDict(there["settings"])
     wanted = there["methods"], there["average"]
     seeds = _seeds(there)

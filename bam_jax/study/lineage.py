@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import shards
+from bam_jax.runtime import sealed
+from bam_jax.runtime.files import digest, flatten
 from bam_jax.stages.initial import Starts
 from bam_jax.study.plan import OUTSIDE, Run
-from bam_jax.study.workdir import FREE, digest, flatten, without_neutral
+from bam_jax.study.workdir import FREE, without_neutral
 
 # Raise it when the same settings begin to give other numbers.
 SCHEMA = 1
@@ -144,7 +145,7 @@ def _bytes_in(tree: Mapping) -> str:
 
 def _bytes_of(path: Path) -> str:
   """Returns the digest of a file, or of what a sealed folder says it holds."""
-  path = path / shards.DIGESTS if path.is_dir() else path
+  path = path / sealed.DIGESTS if path.is_dir() else path
   return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bam_jax.runtime.console import Bars, bar
 from bam_jax.stats import calibration, multibootstrap
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
@@ -19,7 +20,6 @@ from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import commit
 from bam_jax.tasks.table import Task
-from bam_jax.training.writer import Bars, bar
 
 # What in a command line is nobody's business: the value of a flag of such a
 # name, the user in an address, a token of the hub.

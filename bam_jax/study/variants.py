@@ -11,9 +11,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bam_jax.runtime.files import flatten
 from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
-from bam_jax.study.workdir import flatten
 
 # What may differ between the runs of one study, and nothing that the data, the
 # encoder or the trials of a run are made from: those are shared.

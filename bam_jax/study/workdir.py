@@ -7,7 +7,6 @@ with other settings is refused, with the difference shown.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 import contextlib
 import fcntl
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -22,6 +21,7 @@ from typing import IO, Any
 from ml_collections import ConfigDict
 
 from bam_jax.runtime import distributed
+from bam_jax.runtime.files import flatten, read_json, write_json
 
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding. (Not so
@@ -52,30 +52,6 @@ NEUTRAL: dict[str, Any] = {}
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 
 
-def write_json(path: Path, value: Any) -> None:
-  """Writes JSON beside and renames it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  beside = path.with_suffix(".tmp")
-  beside.write_text(json.dumps(value, indent=1) + "\n")
-  os.replace(beside, path)
-
-
-def read_json(path: Path) -> Any:
-  """Returns the value, or {} where there is no such file.
-
-  Raises:
-    ValueError: the file is not JSON.
-  """
-  if not path.exists():
-    return {}
-  try:
-    return json.loads(path.read_text())
-  except (ValueError, RecursionError) as error:
-    raise ValueError(
-      f"{path} is not JSON ({error}); delete it and run the same command again"
-    ) from error
-
-
 def commit() -> str:
   """Returns the git commit of this code, "+" if changed, or "unknown"."""
   here = Path(__file__).parent
@@ -95,17 +71,6 @@ def commit() -> str:
     return "unknown"
 
 
-def flatten(tree: Mapping, prefix: str = "") -> dict[str, Any]:
-  """Returns {"optim.clip": 1.0, ...}."""
-  flat = {}
-  for key, value in tree.items():
-    if isinstance(value, Mapping):
-      flat |= flatten(value, f"{prefix}{key}.")
-    else:
-      flat[prefix + key] = value
-  return flat
-
-
 def shaping(config: Mapping) -> dict[str, Any]:
   """Returns the keys that shape numbers, flat, as JSON has them."""
   flat = flatten(json.loads(json.dumps(config)))
@@ -123,12 +88,6 @@ def without_neutral(flat: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in flat.items()
     if key not in NEUTRAL or value != NEUTRAL[key]
   }
-
-
-def digest(value: Any) -> str:
-  """Returns a short hash of JSON-like settings."""
-  text = json.dumps(value, sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def unwritable(path: Path, error: OSError) -> ValueError:

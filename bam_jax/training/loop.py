@@ -14,11 +14,12 @@ import numpy as np
 from bam_jax.data import pipeline
 from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime import tracing
+from bam_jax.runtime.console import say
 from bam_jax.training import sharding
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
 from bam_jax.training.state import TrainState
-from bam_jax.training.writer import Writer, say
+from bam_jax.training.writer import Writer
 
 
 class Stopped(Exception):

@@ -8,11 +8,11 @@ import jax
 from ml_collections import ConfigDict
 
 from bam_jax.models.multitask import MultiTask
+from bam_jax.runtime.console import say
 from bam_jax.stages.lessons import Lessons
 from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding
-from bam_jax.training.writer import say
 
 # Of a device's free memory; the rest is for the next batch, for scoring and for
 # the holes between arrays.

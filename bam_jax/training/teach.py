@@ -13,9 +13,9 @@ import jax
 import numpy as np
 import scipy
 
-from bam_jax.data import builders, corpus, shards, soft_labels
+from bam_jax.data import builders, corpus, soft_labels
 from bam_jax.data.features import Features
-from bam_jax.runtime import distributed
+from bam_jax.runtime import distributed, sealed
 from bam_jax.tasks.table import Task
 from bam_jax.training import evaluate
 
@@ -170,7 +170,7 @@ def align(
   found = order[np.minimum(at, len(order) - 1)]
   missing = features.index[index[found] != features.index]
   if len(missing):
-    raise shards.IntegrityError(
+    raise sealed.IntegrityError(
       f"{path} has no logits for {len(missing)} of {len(features)} training "
       f"rows (first: example {missing[0]}); delete {path} and run "
       "--config.stage=teach again"

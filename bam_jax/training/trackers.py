@@ -15,9 +15,9 @@ import sys
 import time
 from typing import Any, Protocol
 
+from bam_jax.runtime.console import say
+from bam_jax.runtime.files import flatten, read_json, write_json
 from bam_jax.runtime.spelling import hint
-from bam_jax.study.workdir import flatten, read_json, write_json
-from bam_jax.training.writer import say
 
 # Tracker -> the module it needs, and what pip calls it.
 PACKAGES = {

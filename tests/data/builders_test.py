@@ -12,7 +12,9 @@ import pytest
 import tensorflow_datasets as tfds
 
 from bam_jax.data import builders, features, shards
+from bam_jax.data.sources import examples
 from bam_jax.data.sources import glue as sources
+from bam_jax.runtime import sealed
 from bam_jax.tasks import table as tasks
 
 _WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c"]
@@ -160,7 +162,7 @@ def test_damaged_dataset_is_refused_with_file_and_cure(
   else:
     path = path.with_name("integrity.json")
     path.write_text("" if damage == "empty" else '{"schema": 9, "files": {}}')
-  with pytest.raises(shards.IntegrityError) as caught:
+  with pytest.raises(sealed.IntegrityError) as caught:
     _load(tokenizer, data_dir, _RTE, ["train"], load)
   assert str(path) in str(caught.value)
   assert f"delete {path.parent} and run again" in str(caught.value)
@@ -304,11 +306,11 @@ def test_logits_with_a_wrong_row_are_refused(tmp_path, index, words):
 
 
 def test_rows_that_are_lacking_are_named():
-  assert shards.uncovered(np.array([2, 0]), 3) == "lack rows: 1 of 3"
-  assert shards.uncovered(np.array([5]), 9).endswith(
+  assert examples.uncovered(np.array([2, 0]), 3) == "lack rows: 1 of 3"
+  assert examples.uncovered(np.array([5]), 9).endswith(
     "0, 1, 2, 3, 4 and 3 more of 9"
   )
-  assert shards.uncovered(np.array([2, 0, 1]), 3) == ""
+  assert examples.uncovered(np.array([2, 0, 1]), 3) == ""
 
 
 def test_logits_are_neither_nan_nor_written_over(tmp_path):

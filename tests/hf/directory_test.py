@@ -82,7 +82,8 @@ def run_python(code, *args, **environment):
 
 def test_no_torch_and_no_transformers_are_imported(original):
   run = run_python(
-    "import sys; from bam_jax.hf import directory as hf; hf.load_encoder(sys.argv[1]);"
+    "import sys; from bam_jax.hf.directory import load_encoder;"
+    "load_encoder(sys.argv[1]);"
     "print([m for m in ('torch', 'transformers') if m in sys.modules])",
     original,
   )

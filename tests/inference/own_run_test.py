@@ -7,8 +7,8 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax.data.shards import IntegrityError
 from bam_jax.report import tables
+from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.stages import recipe
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE

@@ -102,7 +102,7 @@ def test_the_whole_report_is_made_without_jax(tmp_path):
   (tmp_path / "results.json").write_text(json.dumps(complete()))
   code = (
     "import sys\n"
-    "from bam_jax.report import write as report\n"
+    "from bam_jax.report import __main__ as report\n"
     f"code = report.main(['--workdir={tmp_path}'])\n"
     "sys.exit(code or 'jax' in sys.modules)"
   )

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rich.console
 
+from bam_jax.report import __main__ as command
 from bam_jax.report import markdown, notes, plots, tables
 from bam_jax.report import write as report
 from tests.outcomes import GLUE, ODD, read, record, results, three
@@ -246,7 +247,7 @@ def test_write_leaves_the_old_report_when_it_fails(tmp_path, monkeypatch):
 
 def test_command_writes_the_report_and_prints_the_table(tmp_path, capsys):
   (tmp_path / "results.json").write_text(json.dumps(three()))
-  assert report.main([f"--workdir={tmp_path}"]) == 0
+  assert command.main([f"--workdir={tmp_path}"]) == 0
   assert "Single→Multi" in capsys.readouterr().out
   assert (tmp_path / "report/report.md").read_text() == report.markdown(three())
 
@@ -266,7 +267,7 @@ def test_bad_results_are_one_sentence_and_no_report(
 ):
   if text is not None:
     (tmp_path / "results.json").write_text(text)
-  assert report.main([f"--workdir={tmp_path}"]) == 2
+  assert command.main([f"--workdir={tmp_path}"]) == 2
   error = capsys.readouterr().err
   assert message in error
   assert error.count("\n") == 1

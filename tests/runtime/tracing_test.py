@@ -142,7 +142,8 @@ def test_a_fourth_compilation_is_told_with_its_shape(capsys):
 
 def test_a_training_process_loads_no_other_framework():
   code = (
-    "import sys; from bam_jax import main; from bam_jax.stages import recipe, forecast; "
+    "import sys; from bam_jax import main; "
+    "from bam_jax.stages import recipe, forecast; "
     "print(sorted({'torch', 'tensorflow', 'matplotlib', 'transformers', "
     "'pandas', 'sklearn', 'scipy.stats'} & set(sys.modules)))"
   )

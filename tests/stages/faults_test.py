@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.data.shards import IntegrityError
+from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params, save_params

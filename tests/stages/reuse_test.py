@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from bam_jax.data import builders
+from bam_jax.runtime.files import read_json
 from bam_jax.stages import recipe, reuse
 from bam_jax.study import predictions
 from bam_jax.study.lineage import Lineage
-from bam_jax.study.workdir import Workdir, read_json
+from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import load_params
 from tests import small

@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from bam_jax.runtime import files
 from bam_jax.study import workdir
 from bam_jax.study.workdir import Workdir
 from configs import common
@@ -65,7 +66,7 @@ def test_more_trials_methods_and_speed_are_no_other_settings(tmp_path):
   config.trials, config.methods, config.log_every = 7, "multi", 3
   config.stage, config.mesh.data = "report", 4
   Workdir(tmp_path).open(config)
-  assert workdir.read_json(tmp_path / "config.json")["config"]["trials"] == 7
+  assert files.read_json(tmp_path / "config.json")["config"]["trials"] == 7
 
 
 def test_micro_batches_have_dropout_of_their_own_so_they_are_settings(tmp_path):
@@ -104,14 +105,14 @@ def test_another_programs_config_is_not_overwritten(tmp_path, content):
 def test_damaged_json_names_file_and_cure(tmp_path):
   (tmp_path / "scores.json").write_text('{"0": ')
   with pytest.raises(ValueError, match=r"scores\.json is not JSON.*delete"):
-    workdir.read_json(tmp_path / "scores.json")
+    files.read_json(tmp_path / "scores.json")
 
 
 def test_a_json_file_is_replaced_whole(tmp_path):
   file = tmp_path / "new" / "x.json"
-  workdir.write_json(file, {"a": 1})
+  files.write_json(file, {"a": 1})
   with pytest.raises(TypeError):
-    workdir.write_json(file, {"a": object()})
+    files.write_json(file, {"a": object()})
   assert json.loads(file.read_text()) == {"a": 1}
   assert [path.name for path in file.parent.iterdir()] == ["x.json"]
 
@@ -130,14 +131,14 @@ def test_scores_are_kept_per_seed_in_the_order_of_seeds(tmp_path):
 
 def test_names_of_groups_of_keys():
   tree = {"a": 1, "b": {"c": 2, "d": {"e": 3}}}
-  assert workdir.flatten(tree) == {"a": 1, "b.c": 2, "b.d.e": 3}
+  assert files.flatten(tree) == {"a": 1, "b.c": 2, "b.d.e": 3}
   shaping = workdir.shaping({"mesh": {"data": 1}, "x": (1,)})
   assert shaping == {"x": [1]}
 
 
 def test_equal_settings_have_equal_hashes_in_any_order():
-  assert workdir.digest({"a": 1, "b": 2}) == workdir.digest({"b": 2, "a": 1})
-  assert workdir.digest({"a": 1}) != workdir.digest({"a": 2})
+  assert files.digest({"a": 1, "b": 2}) == files.digest({"b": 2, "a": 1})
+  assert files.digest({"a": 1}) != files.digest({"a": 2})
 
 
 def test_opening_clears_only_what_a_killed_command_had_half_deleted(tmp_path):

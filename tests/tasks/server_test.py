@@ -5,9 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from bam_jax.data.sources.examples import manifest
+from bam_jax import glue_server as command
 from bam_jax.tasks import server as glue_server
 from bam_jax.tasks import submission
+from bam_jax.tasks.manifest import manifest
 
 # As the server's test sets have them.
 ROWS = {
@@ -59,7 +60,7 @@ def test_sizes_are_the_servers():
 def test_what_predict_writes_is_accepted(folder, capsys):
   assert glue_server.check(folder) == []
   assert glue_server.check(folder / "submission.zip") == []
-  assert glue_server.main([f"--check={folder}"]) == 0
+  assert command.main([f"--check={folder}"]) == 0
   assert "all 11 files are as the server wants them" in capsys.readouterr().out
 
 
@@ -108,7 +109,7 @@ FAULTS = [
 )
 def test_every_deviation_is_told(folder, capsys, name, fault, said):
   fault(folder / name)
-  assert glue_server.main([f"--check={folder}"]) == 2
+  assert command.main([f"--check={folder}"]) == 2
   lines = capsys.readouterr().err.splitlines()
   assert all(line.startswith("error: ") for line in lines)
   assert any(said in line for line in lines), lines
@@ -155,7 +156,7 @@ def test_a_zip_made_by_hand_is_looked_into(folder, tmp_path, names, said):
 
 
 def test_nothing_there_is_code_2(tmp_path, capsys):
-  assert glue_server.main([f"--check={tmp_path / 'no'}"]) == 2
+  assert command.main([f"--check={tmp_path / 'no'}"]) == 2
   assert "write one: --config.stage=predict" in capsys.readouterr().err
 
 

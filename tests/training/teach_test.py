@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax.data import builders, shards
+from bam_jax.data import builders
 from bam_jax.data.features import Features
+from bam_jax.runtime import sealed
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import teach
 
@@ -57,7 +58,7 @@ def test_logits_follow_their_examples_not_their_order(tmp_path):
 
 
 def test_a_row_without_logits_is_named(tmp_path):
-  with pytest.raises(shards.IntegrityError, match=r"example 5.*teach") as error:
+  with pytest.raises(sealed.IntegrityError, match=r"example 5.*teach") as error:
     teach.align(
       np.array([0, 1]), np.zeros((2, 1)), rows([1, 5]), tmp_path / "lost"
     )
@@ -117,7 +118,7 @@ def test_logits_of_something_else_are_refused_naming_both_sides(
   tmp_path, task, features, changes, said
 ):
   path = written(tmp_path / "seed-0", rows(range(6)))
-  with pytest.raises(shards.IntegrityError) as error:
+  with pytest.raises(sealed.IntegrityError) as error:
     teach.read(
       task,
       features,
@@ -134,7 +135,7 @@ def test_a_damaged_shard_is_refused_with_file_and_cure(tmp_path):
   data = bytearray(shard.read_bytes())
   data[len(data) // 2] ^= 1
   shard.write_bytes(data)
-  with pytest.raises(shards.IntegrityError) as error:
+  with pytest.raises(sealed.IntegrityError) as error:
     teach.read(
       RTE,
       features,
@@ -199,7 +200,7 @@ def test_another_text_label_order_or_holdout_elsewhere_is_refused(
   tmp_path, key
 ):
   path = written(tmp_path / "seed-0", rows([0, 1]))
-  with pytest.raises(shards.IntegrityError, match=f"fit this run: {key} is"):
+  with pytest.raises(sealed.IntegrityError, match=f"fit this run: {key} is"):
     elsewhere([path], [0, 1], 2, SHARED | {key: ["other"]})
   with pytest.raises(FileNotFoundError, match="no teacher logits"):
     elsewhere([tmp_path / "seed-1"], [0, 1], 2)

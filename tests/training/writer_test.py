@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import rich.console
 
+from bam_jax.runtime import console
 from bam_jax.training import writer
 
 
@@ -110,7 +111,7 @@ def screen(monkeypatch):
 def test_a_terminal_of_80_columns_shows_step_loss_speed_and_time(screen):
   out = screen(force_terminal=True, width=80, color_system=None)
   name = "single-to-multi.entailment+sentiment+paraphrase+similarity"
-  with writer.bar(name, 1234, text="compiling") as advance:
+  with console.bar(name, 1234, text="compiling") as advance:
     advance(10, "loss 0.272 lambda 0.67 1234 ex/s")
   shown = out.getvalue()
   assert "single-to-multi" in shown
@@ -125,7 +126,7 @@ def test_a_log_gets_a_line_now_and_then_and_no_control_codes(
 ):
   out, clock = screen(force_terminal=False, width=80), iter(range(0, 90, 10))
   monkeypatch.setattr(writer.time, "monotonic", lambda: next(clock))
-  with writer.bar("multi.rte", 8, done=2) as advance:
+  with console.bar("multi.rte", 8, done=2) as advance:
     for _ in range(4):
       advance(1, "loss 0.5")
   assert out.getvalue().splitlines() == [
@@ -136,14 +137,14 @@ def test_a_log_gets_a_line_now_and_then_and_no_control_codes(
 
 def test_brackets_are_text_and_long_lines_stay_whole(screen):
   out = screen(width=30)
-  writer.say("[bold]W[/bold] " + "x" * 50)
+  console.say("[bold]W[/bold] " + "x" * 50)
   assert out.getvalue() == "[bold]W[/bold] " + "x" * 50 + "\n"
 
 
 def test_jobs_that_call_back_are_shown_one_after_the_other(screen, monkeypatch):
   monkeypatch.setattr(writer, "LINE_EVERY", -1)
   shown = screen(width=100)
-  bars = writer.Bars()
+  bars = console.Bars()
   for name, total in (("rte train", 7), ("rte dev", 3)):
     bars(name, 2, total)
     bars(name, total, total)

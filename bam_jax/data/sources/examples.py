@@ -5,22 +5,13 @@ import dataclasses
 import functools
 import hashlib
 import math
-from pathlib import Path
-import reprlib
-import tomllib
-from typing import Any
 
 from absl import logging
 import numpy as np
 
+from bam_jax.runtime.spelling import shown
+from bam_jax.tasks.manifest import manifest
 from bam_jax.tasks.table import Task
-
-# Of the checkout, or the copy that a wheel carries.
-MANIFEST = Path(__file__).parents[2] / "third_party" / "manifest.toml"
-if not MANIFEST.is_file():
-  MANIFEST = Path(__file__).parents[1] / "shipped/third_party/manifest.toml"
-_repr = reprlib.Repr()
-_repr.maxlist, _repr.maxstring = 20, 60
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,18 +54,6 @@ class Examples:
     if self.soft is not None:
       digest.update(self.soft.astype("<f4").tobytes())
     return digest.hexdigest()
-
-
-@functools.cache
-def manifest() -> dict[str, Any]:
-  """The content of `third_party/manifest.toml`."""
-  with MANIFEST.open("rb") as file:
-    return tomllib.load(file)
-
-
-def shown(value: Any) -> str:
-  """Returns a value as a sentence has room for: a label may be a whole file."""
-  return _repr.repr(value)
 
 
 def encode(
@@ -154,3 +133,22 @@ def check(examples: Examples) -> None:
       official,
       len(examples) - official,
     )
+
+
+def uncovered(index: np.ndarray, rows: int) -> str:
+  """Says how `index` is not 0 .. rows-1 in some order; "" if it is."""
+  outside = index[(index < 0) | (index >= rows)]
+  if len(outside):
+    return f"have rows that the split has not: {some(outside)} of {rows}"
+  times = np.bincount(index, minlength=rows)
+  if (times > 1).any():
+    return f"have rows more than once: {some(np.flatnonzero(times > 1))}"
+  if (times == 0).any():
+    return f"lack rows: {some(np.flatnonzero(times == 0))} of {rows}"
+  return ""
+
+
+def some(numbers: np.ndarray) -> str:
+  """Returns the first of some numbers, in words."""
+  shown = ", ".join(str(number) for number in numbers[:5])
+  return f"{shown} and {len(numbers) - 5} more" if len(numbers) > 5 else shown

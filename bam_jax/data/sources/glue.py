@@ -13,14 +13,10 @@ from absl import logging
 
 from bam_jax.data.sources import own as own_files
 from bam_jax.data.sources import parquet, rows, synthetic
-from bam_jax.data.sources.examples import (
-  Examples,
-  check,
-  encode,
-  manifest,
-  shown,
-)
+from bam_jax.data.sources.examples import Examples, check, encode
 from bam_jax.runtime import hub
+from bam_jax.runtime.spelling import shown
+from bam_jax.tasks.manifest import manifest
 from bam_jax.tasks.table import Task
 
 _NUMBERS = (int, float), "numbers"

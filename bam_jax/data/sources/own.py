@@ -12,9 +12,9 @@ import numpy as np
 
 from bam_jax.data.sources import rows
 from bam_jax.data.sources import soft as soft_files
-from bam_jax.data.sources.examples import Examples, check, encode, shown
+from bam_jax.data.sources.examples import Examples, check, encode
 from bam_jax.runtime import hub
-from bam_jax.runtime.spelling import hint
+from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.table import Task
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import shards
-from bam_jax.data.sources import parquet, rows
+from bam_jax.data.sources import examples, parquet, rows
 from bam_jax.tasks.table import Task
 
 # Far below the probability of any label that a teacher has not ruled out.
@@ -44,7 +43,7 @@ def read(path: Path, *, task: Task, count: int) -> np.ndarray:
       raise ValueError(f"{where}: index {index} is at {seen[index]} already")
     seen[index] = where
     logits[index] = soft_label(record, task, where)
-  if wrong := shards.uncovered(np.fromiter(seen, np.int64), count):
+  if wrong := examples.uncovered(np.fromiter(seen, np.int64), count):
     raise ValueError(f"the soft labels in {path} {wrong}")
   return logits
 
