@@ -23,6 +23,7 @@ from bam_jax.data.sources import glue as sources
 from bam_jax.hf import classifiers, families, weights
 from bam_jax.hf import directory as hf
 from bam_jax.inference import export as layouts
+from bam_jax.inference import model as inference
 from bam_jax.inference import trained
 from bam_jax.study import predictions
 from bam_jax.tasks import description as heads_lib
@@ -48,14 +49,15 @@ def quiet():
 
 def write_words(folder, family):
   """Writes a tokenizer of the family's kind; returns its size."""
-  if family not in ("roberta", "modernbert"):
+  if family in ("bert", "electra", "distilbert"):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *small.WORDS]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
     return len(words)
-  special = {
-    "roberta": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
-    "modernbert": ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"],
-  }[family]
+  special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+  single, pair = "<s> $A </s>", "<s> $A </s> </s> $B </s>"
+  if family == "modernbert":
+    special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    single, pair = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]"
   backend = tokenizers.Tokenizer(models.BPE())
   backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
   alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -68,15 +70,15 @@ def write_words(folder, family):
   if family == "roberta":
     backend.model.save(str(folder))
     return backend.get_vocab_size()
-  cls, sep = ((w, backend.token_to_id(w)) for w in ("[CLS]", "[SEP]"))
+  marks = special[::2][:2]
   backend.post_processor = tokenizers.processors.TemplateProcessing(
-    single="[CLS] $A [SEP]",
-    pair="[CLS] $A [SEP] $B [SEP]",
-    special_tokens=[cls, sep],
+    single=single,
+    pair=pair,
+    special_tokens=[(word, backend.token_to_id(word)) for word in marks],
   )
   transformers.PreTrainedTokenizerFast(
-    tokenizer_object=backend, cls_token="[CLS]", sep_token="[SEP]",
-    pad_token="[PAD]", unk_token="[UNK]",
+    tokenizer_object=backend, cls_token=marks[0], sep_token=marks[1],
+    pad_token=special[1], unk_token=special[3],
     model_input_names=["input_ids", "attention_mask"],
   ).save_pretrained(folder)  # fmt: skip
   return backend.get_vocab_size()
@@ -140,7 +142,7 @@ def sigmoid(x):
 )
 def test_transformers_computes_the_same_of_every_family(name, tmp_path):
   found = random_model(name, tmp_path / "run")
-  want = bam_jax.inference.Model(found).logits(["mnli", "stsb"], TEXTS)
+  want = inference.Model(found).logits(["mnli", "stsb"], TEXTS)
   layouts.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
   got = theirs_on(tmp_path / "a", *TEXTS)
   assert np.ptp(want[:, 0]) > 0.1
@@ -254,10 +256,8 @@ def test_the_program_runs_in_another_process(small_run, tmp_path):
   run, out = small_run.workdir / "runs" / MULTI, tmp_path / "out"
   command(f"run={run}", "task=all", f"out={out}", "format=stablehlo")
   model = bam_jax.load(run)
-  rows = bam_jax.inference.featurise(
-    model.tokenizer, TEXTS, None, max_length=32
-  )
-  batch = bam_jax.inference.lay_out(rows, np.arange(2), size=4, width=19)
+  rows = inference.featurise(model.tokenizer, TEXTS, None, max_length=32)
+  batch = inference.lay_out(rows, np.arange(2), size=4, width=19)
   np.savez(tmp_path / "in.npz", **{k: batch[k] for k in layouts.INPUTS})
   code = (
     "import sys, numpy as np; from jax import export\n"
@@ -343,7 +343,7 @@ def test_real_text_through_a_real_encoder(minilm, glue_dir, tmp_path):
     TASKS["mrpc"], "validation", glue_dir=str(glue_dir), seed=0
   )
   texts = [column[:20] for column in dev.texts]
-  want = bam_jax.inference.Model(found).logits(["mrpc"], texts)[:, 0]
+  want = inference.Model(found).logits(["mrpc"], texts)[:, 0]
   got = theirs_on(tmp_path / "a", *texts)
   assert np.ptp(want) > 0.1
   assert np.abs(got - want).max() < 1e-5

@@ -44,16 +44,23 @@ class Layout:
   fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+_ROBERTA = Layout(
+  "RobertaForSequenceClassification",
+  {"pooler.dense": "classifier.dense"},
+  "classifier.out_proj",
+)
 LAYOUTS = {
   "bert": Layout(
     "BertForSequenceClassification",
     {"pooler.dense": "bert.pooler.dense"},
     "classifier",
   ),
-  "roberta": Layout(
-    "RobertaForSequenceClassification",
-    {"pooler.dense": "classifier.dense"},
-    "classifier.out_proj",
+  "roberta": _ROBERTA,
+  "xlm-roberta": dataclasses.replace(
+    _ROBERTA, model="XLMRobertaForSequenceClassification"
+  ),
+  "camembert": dataclasses.replace(
+    _ROBERTA, model="CamembertForSequenceClassification"
   ),
   "electra": Layout(
     "ElectraForSequenceClassification",
@@ -193,24 +200,10 @@ def read(directory: Path) -> Classifier:
     if raw.get(key, value) != value:
       raise ValueError(
         f"{path} says {key} {reprlib.repr(raw[key])}; only {value!r} can be "
-        "read"
+        "read, or the encoder alone: --config.init_part=encoder"
       )
   labels = _labels(raw, path)
-  prefix = FAMILIES[config.family].prefix
-  aliases = {
-    new.removeprefix(prefix): old for old, new in layout.pooler.items()
-  }
-  flat = weights.read(
-    directory / hf.WEIGHTS,
-    config,
-    kept=range(config.layers),
-    aliases={new: old for new, old in aliases.items() if new != old},
-  )
-  if "pooler/kernel" not in flat:
-    raise ValueError(
-      f"{directory / hf.WEIGHTS} has no {', '.join(layout.pooler.values())}; a "
-      "classification model needs it"
-    )
+  params = read_encoder(directory)
   output = f"{layout.output}.weight", f"{layout.output}.bias"
   try:
     with safetensors.safe_open(directory / hf.WEIGHTS, framework="np") as file:
@@ -234,13 +227,40 @@ def read(directory: Path) -> Classifier:
     )
   return Classifier(
     config=config,
-    params=traverse_util.unflatten_dict(flat, sep="/"),
+    params=params,
     head={"kernel": np.ascontiguousarray(weight.T), "bias": bias},
     labels=labels,
     description=parse(raw[OURS], path) if OURS in raw else None,
     raw=raw,
     directory=directory,
   )
+
+
+def read_encoder(directory: Path) -> dict[str, Any]:
+  """Returns {"bert": ..., "pooler": ...} of a classification model.
+
+  Its head is not looked at, nor what its head reads.
+
+  Raises:
+    ValueError: a file is missing or is not what config.json says.
+  """
+  config = hf.read_config(directory / hf.CONFIG)
+  layout, prefix = LAYOUTS[config.family], FAMILIES[config.family].prefix
+  aliases = {
+    new.removeprefix(prefix): old for old, new in layout.pooler.items()
+  }
+  flat = weights.read(
+    directory / hf.WEIGHTS,
+    config,
+    kept=range(config.layers),
+    aliases={new: old for new, old in aliases.items() if new != old},
+  )
+  if "pooler/kernel" not in flat:
+    raise ValueError(
+      f"{directory / hf.WEIGHTS} has no {', '.join(layout.pooler.values())}; a "
+      "classification model needs it"
+    )
+  return traverse_util.unflatten_dict(flat, sep="/")
 
 
 def _labels(raw: Mapping[str, Any], path: Path) -> tuple[str, ...]:

@@ -165,6 +165,20 @@ ROBERTA = Family(
   padded=True,
 )
 
+# RoBERTa's tensors; only the vocabulary and the default sizes are others.
+XLM_ROBERTA = dataclasses.replace(
+  ROBERTA,
+  name="xlm-roberta",
+  model="XLMRobertaModel",
+  fields=_defaults(_BERT_FIELDS, pad_id=1),
+)
+CAMEMBERT = dataclasses.replace(
+  ROBERTA,
+  name="camembert",
+  model="CamembertModel",
+  fields=_defaults(_BERT_FIELDS, pad_id=1),
+)
+
 ELECTRA = Family(
   name="electra",
   model="ElectraModel",
@@ -361,5 +375,13 @@ MODERNBERT = Family(
 
 FAMILIES = {
   family.name: family
-  for family in (BERT, ROBERTA, ELECTRA, DISTILBERT, MODERNBERT)
+  for family in (
+    BERT,
+    ROBERTA,
+    XLM_ROBERTA,
+    CAMEMBERT,
+    ELECTRA,
+    DISTILBERT,
+    MODERNBERT,
+  )
 }

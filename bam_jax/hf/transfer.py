@@ -74,7 +74,7 @@ def read_encoder(path: Path) -> dict[str, Any]:
   """Returns {"bert": ..., "pooler": ...} of a directory that `read` reads."""
   if is_exported(path):
     return dict(hf.load_encoder(path)[1])
-  return dict(classifiers.read(path).params)
+  return classifiers.read_encoder(path)
 
 
 def read(

@@ -29,6 +29,14 @@ CONFIGS = {
     **SHAPE | dict(pad_token_id=3, type_vocab_size=1, layer_norm_eps=1e-5),
     max_position_embeddings=20,
   ),
+  "xlm-roberta": transformers.XLMRobertaConfig(
+    **SHAPE | dict(pad_token_id=1, type_vocab_size=1, num_hidden_layers=2),
+    max_position_embeddings=21,
+  ),
+  "camembert": transformers.CamembertConfig(
+    **SHAPE | dict(pad_token_id=2, type_vocab_size=1, num_hidden_layers=1),
+    max_position_embeddings=22,
+  ),
   "electra": transformers.ElectraConfig(
     **SHAPE, embedding_size=10, max_position_embeddings=18
   ),
@@ -60,7 +68,7 @@ CONFIGS = {
 }
 # Longer than twice the windows above.
 LENGTHS = (5, 3, 13, 7)
-POOLED = ("bert", "roberta")
+POOLED = ("bert", "roberta", "xlm-roberta", "camembert")
 every_family = pytest.mark.parametrize("name", CONFIGS)
 
 

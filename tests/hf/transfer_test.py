@@ -135,6 +135,21 @@ def test_heads_of_other_tasks_stay_behind(tmp_path):
   assert set(transfer.read_encoder(tmp_path / "a")) == {"bert", "pooler"}
 
 
+def test_an_encoder_alone_is_read_whatever_its_own_head_reads(tmp_path):
+  found = export_test.random_model("modernbert", tmp_path / "run")
+  out = tmp_path / "a"
+  layouts.write_classifier(out, found, "mnli", overwrite=False)
+  raw = json.loads((out / "config.json").read_text())
+  raw |= {"classifier_pooling": "mean", "id2label": {"0": "a", "7": "b"}}
+  (out / "config.json").write_text(json.dumps(raw))
+  got = transfer.read_encoder(out)
+  assert set(got) == {"bert", "pooler"}
+  want = found.params["bert"]["layer_0"]["query"]["kernel"]
+  np.testing.assert_array_equal(got["bert"]["layer_0"]["query"]["kernel"], want)
+  with pytest.raises(ValueError, match=r"'mean'.*or the encoder alone: --con"):
+    read(out)
+
+
 def test_an_old_roberta_with_two_poolers_gives_its_heads(tmp_path):
   found = export_test.random_model("roberta", tmp_path / "run")
   layouts.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
