@@ -29,10 +29,9 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 def part(path: Path) -> str:
   """Returns which part of a working directory a path in it belongs to."""
-  match path.parts:
-    case ("data", name, *_):
-      # A folder in the making is called .tokenizer.HOST.PROCESS.
-      kind = name.strip(".").split(".")[0]
+  # What is in the making is called .tokenizer.HOST.PROCESS.tmp.
+  match [name.strip(".").split(".")[0] for name in path.parts]:
+    case ("data", kind, *_):
       return kind if kind in ("tokenizer", "teachers") else "features"
     case ("runs", _, "checkpoints"):
       return "states"
@@ -40,10 +39,10 @@ def part(path: Path) -> str:
       kinds = {"training": "states", "seed": "parameters"}
       return kinds.get(name.split("-")[0], "discarded")
     case ("runs", _, name, *_):
-      return name.split(".")[0]
+      return name
     case ("tensorboard", *_):
       return "trackers"
-    case ("report" | "results.json" | "results.tmp", *_):
+    case ("report" | "results", *_):
       return "results"
   return "config"
 

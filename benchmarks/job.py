@@ -95,7 +95,7 @@ def reference(bench: Bench, name: str, count: int) -> dict[str, Any]:
     if any(codes):
       raise SystemExit(f"without a fault they ended with {codes}")
     write_json(done, {"seconds": time.monotonic() - begun})
-  return {"whole": whole} | read_json(done)
+  return {"whole": whole} | read_json(done, cure=f"delete {done}")
 
 
 def ends(job: Sequence[subprocess.Popen], victim: int) -> list[dict[str, Any]]:

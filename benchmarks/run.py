@@ -115,7 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
       f"give --all or some of {', '.join(BENCHMARKS)}, and --encoder=DIR"
     )
   kept = args.page.with_suffix(".json")
-  results = read_json(kept)
+  results = read_json(kept, cure=f"delete {kept}")
   failed = []
   for number, name in enumerate(names, 1):
     say(f"{number}/{len(names)} {name}")

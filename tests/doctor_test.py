@@ -165,7 +165,7 @@ def damaged(small_run, tmp_path_factory):
   flip(next(path.glob("data/cola-*/train/*.array_record*")))
   flip(path / "data/teachers/single.stsb/stsb/seed-0/metadata.json")
   (path / "results.json").write_text('{"schema": 2}')
-  (runs / MULTI / "scores.tmp").write_text("{")
+  (runs / MULTI / ".scores.json.host.12.tmp").write_text("{")
   return path
 
 
@@ -194,7 +194,9 @@ def test_what_is_damaged_names_its_path_and_its_cure(damaged, look):
   ):
     mine = [line for line in problems if line.startswith(f"{name}: ")]
     assert any(str(where) in line and cure in line for line in mine), name
-  assert only(found, "leftovers").text.startswith(f"{runs}/{MULTI}/scores.tmp")
+  assert only(found, "leftovers").text.startswith(
+    f"{runs}/{MULTI}/.scores.json"
+  )
   assert "features: 3 of 4 datasets are whole" in problems
   assert "teacher logits: 1 of 2 datasets are whole" in problems
 

@@ -24,7 +24,7 @@ import safetensors.numpy
 
 from bam_jax.hf import families, weights
 from bam_jax.models import bert
-from bam_jax.runtime import hub
+from bam_jax.runtime import files, hub
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -115,10 +115,10 @@ def save_encoder(
     ValueError: the directory exists, or the other one has no tokenizer.
   """
   directory = Path(directory)
-  files = tokenizer_files(Path(tokenizer))
+  words = tokenizer_files(Path(tokenizer))
   named = tensors(config, params)
   with beside(directory, overwrite=False) as made:
-    write(made, write_config(config), named, files)
+    write(made, write_config(config), named, words)
 
 
 def tensors(
@@ -143,14 +143,14 @@ def tokenizer_files(directory: Path) -> list[Path]:
   Raises:
     ValueError: there is none.
   """
-  files = [directory / f for f in TOKENIZER if (directory / f).is_file()]
+  found = [directory / f for f in TOKENIZER if (directory / f).is_file()]
   vocabularies = {"tokenizer.json", "vocab.txt", "vocab.json"}
-  if vocabularies.isdisjoint(file.name for file in files):
+  if vocabularies.isdisjoint(file.name for file in found):
     raise ValueError(
       f"{directory} has neither tokenizer.json nor vocab.txt; give the "
       "directory that the encoder was loaded from"
     )
-  return files
+  return found
 
 
 @contextlib.contextmanager
@@ -175,8 +175,8 @@ def beside(directory: Path, *, overwrite: bool) -> Iterator[Path]:
     )
   if full and not overwrite:
     raise ValueError(f"{directory} exists; remove it or give another directory")
-  made = directory.parent / f".{directory.name}-{os.getpid()}"
-  made.mkdir(parents=True)
+  made = files.hidden(directory)
+  made.mkdir()
   try:
     yield made
     if full:
@@ -205,13 +205,17 @@ def write(
     tokenizer: files to copy.
   """
   if named:
-    safetensors.numpy.save_file(
-      dict(named), directory / WEIGHTS, metadata={"format": "pt"}
-    )
+    write_tensors(directory / WEIGHTS, named)
   text = json.dumps(config, indent=2, sort_keys=True)
   (directory / CONFIG).write_text(text + "\n", encoding="utf-8")
   for file in tokenizer:
     shutil.copyfile(file, directory / file.name)
+
+
+def write_tensors(path: Path, named: Mapping[str, np.ndarray]) -> None:
+  """Writes a safetensors file that any process may read which umask lets."""
+  with files.beside(path) as part:
+    safetensors.numpy.save_file(dict(named), part, metadata={"format": "pt"})
 
 
 def read_raw(path: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import jax
 from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
-import safetensors.numpy
 
 from bam_jax.hf import classifiers
 from bam_jax.hf import directory as hf
@@ -220,9 +219,7 @@ def _write(
     if heads:
       (made / "heads").mkdir()
     for name, tensors in (heads or {}).items():
-      safetensors.numpy.save_file(
-        tensors, made / "heads" / f"{name}.safetensors"
-      )
+      hf.write_tensors(made / "heads" / f"{name}.safetensors", tensors)
     if program:
       (made / PROGRAM).write_bytes(program)
     text = card.write(description, known, usage=usage)

@@ -17,7 +17,6 @@ from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.runtime import sealed
-from bam_jax.runtime.files import read_json
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
@@ -101,7 +100,7 @@ def _check_tasks(description: Description, tasks: tuple[str, ...]) -> None:
 def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
   """Reads one trial of a finished run."""
   workdir, name = Workdir(path.parent.parent), path.name
-  made = read_json(workdir.file)
+  made = workdir.made()
   folder = workdir.model(name)
   if folder.is_dir():
     sealed.verify(folder)

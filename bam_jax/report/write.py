@@ -7,7 +7,6 @@ are escaped wherever they meet Markdown, HTML, LaTeX, the terminal or a picture.
 """
 
 from collections.abc import Mapping
-import os
 from pathlib import Path
 
 import rich.box
@@ -19,6 +18,7 @@ from bam_jax.report import latex, notes, page, tables
 from bam_jax.report import markdown as markdowns
 from bam_jax.report.document import Picture, Table, blocks_of
 from bam_jax.report.sections import sections
+from bam_jax.runtime.files import beside
 from bam_jax.stats import compare as stats
 
 # Every file that a report may have, but for the two that it always has.
@@ -62,12 +62,9 @@ def write(results: Mapping, workdir: Path) -> Path:
   }
   pieces["report.html"] = page.render(parts, pictures).encode()
   pieces["report.md"] = markdowns.render(parts).encode()
-  folder.mkdir(parents=True, exist_ok=True)
   for name, piece in pieces.items():
-    # Beside it first: whoever reads the folder never sees half a file.
-    part = folder / f".{name}.part"
-    part.write_bytes(piece)
-    os.replace(part, folder / name)
+    with beside(folder / name) as part:
+      part.write_bytes(piece)
   # What this report has no more of must not be taken for its own.
   for path in [*folder.glob("table_*.tex"), *folder.glob("*.png")]:
     if path.name in OWN and path.name not in pieces:

@@ -1,23 +1,90 @@
-"""Files of JSON that are never half written, and what is in them."""
+"""Files that are never half written, and what is in them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+import contextlib
 import hashlib
 import json
 import os
 from pathlib import Path
+import shutil
+import socket
 from typing import Any
+
+# How the name ends of what is not whole yet.
+HALF = ".tmp"
+# How a file begins that Git LFS leaves in the place of one it has not fetched.
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def hidden(path: Path) -> Path:
+  """Returns where to make what gets its name when it is whole.
+
+  It lies in the same folder, which is made if need be, under a name that no
+  other process takes. What processes that are gone have left of it goes.
+
+  Args:
+    path: of the file or the folder that is to be.
+  """
+  path.parent.mkdir(parents=True, exist_ok=True)
+  mine = f".{path.name}.{socket.gethostname()}."
+  for left in path.parent.iterdir():
+    process = left.name.removeprefix(mine).removesuffix(HALF)
+    if left.name == f"{mine}{process}{HALF}" and not _alive(process):
+      if left.is_dir():
+        shutil.rmtree(left, ignore_errors=True)
+      else:
+        left.unlink(missing_ok=True)
+  return path.with_name(f"{mine}{os.getpid()}{HALF}")
+
+
+def _alive(process: str) -> bool:
+  """Whether another process of this number runs on this machine."""
+  if process == str(os.getpid()):
+    return False
+  with contextlib.suppress(ProcessLookupError, ValueError):
+    try:
+      os.kill(int(process), 0)
+    except PermissionError:
+      return True
+    return True
+  return False
+
+
+@contextlib.contextmanager
+def beside(path: Path) -> Iterator[Path]:
+  """Yields a path to write a file to; then it gets its name, whole or never.
+
+  Its mode is what the umask leaves of every file, whoever has written it, and
+  where writing fails it is gone.
+
+  Args:
+    path: where the file is to be; one that is there is replaced.
+  """
+  part = hidden(path)
+  try:
+    part.touch()
+    mode = part.stat().st_mode & 0o777
+    yield part
+    # Libraries that write beside and rename, too, keep all others out.
+    if part.stat().st_mode & 0o777 != mode:
+      part.chmod(mode)
+    os.replace(part, path)
+  finally:
+    part.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
   """Writes JSON beside and renames it."""
-  path.parent.mkdir(parents=True, exist_ok=True)
-  beside = path.with_suffix(".tmp")
-  beside.write_text(json.dumps(value, indent=1) + "\n")
-  os.replace(beside, path)
+  with beside(path) as part:
+    part.write_text(json.dumps(value, indent=1) + "\n", "utf-8")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, cure: str) -> Any:
   """Returns the value, or {} where there is no such file.
+
+  Args:
+    path: of the file.
+    cure: what to do where it is not JSON.
 
   Raises:
     ValueError: the file is not JSON.
@@ -25,11 +92,29 @@ def read_json(path: Path) -> Any:
   if not path.exists():
     return {}
   try:
-    return json.loads(path.read_text())
+    return json.loads(path.read_text("utf-8"))
   except (ValueError, RecursionError) as error:
+    raise ValueError(f"{path} is not JSON ({error}); {cure}") from error
+
+
+def refuse_pointer(path: Path) -> None:
+  """Refuses what Git LFS leaves in the place of a file it has not fetched.
+
+  Args:
+    path: of a file that is there.
+
+  Raises:
+    ValueError: it is such a pointer.
+    OSError: it cannot be read.
+  """
+  with path.open("rb") as file:
+    start = file.read(len(_POINTER))
+  if start == _POINTER:
     raise ValueError(
-      f"{path} is not JSON ({error}); delete it and run the same command again"
-    ) from error
+      f"{path} is a Git LFS pointer, a few words in the place of a file that "
+      "was not fetched; type git lfs pull in its repository, or download the "
+      "file itself"
+    )
 
 
 def flatten(tree: Mapping, prefix: str = "") -> dict[str, Any]:

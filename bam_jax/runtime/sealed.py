@@ -8,7 +8,8 @@ import os
 from pathlib import Path
 import reprlib
 import shutil
-import socket
+
+from bam_jax.runtime.files import hidden
 
 # Of a sealed folder: size and sha256 of every file.
 DIGESTS = "integrity.json"
@@ -26,12 +27,7 @@ def beside(folder: Path) -> Iterator[Path]:
 
   Where another process has made the folder in the meantime, its files stay.
   """
-  folder.parent.mkdir(parents=True, exist_ok=True)
-  mine = f".{folder.name}.{socket.gethostname()}."
-  for left in folder.parent.iterdir():
-    if left.name.startswith(mine) and not _alive(left.name[len(mine) :]):
-      shutil.rmtree(left, ignore_errors=True)
-  temporary = folder.parent / f"{mine}{os.getpid()}"
+  temporary = hidden(folder)
   temporary.mkdir()
   try:
     yield temporary
@@ -45,19 +41,6 @@ def beside(folder: Path) -> Iterator[Path]:
         raise
   finally:
     shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _alive(process: str) -> bool:
-  """Whether another process of this number runs on this machine."""
-  if process == str(os.getpid()):
-    return False
-  with contextlib.suppress(ProcessLookupError, ValueError):
-    try:
-      os.kill(int(process), 0)
-    except PermissionError:
-      return True
-    return True
-  return False
 
 
 def verify(folder: Path) -> frozenset[str]:

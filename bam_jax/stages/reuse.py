@@ -13,7 +13,7 @@ from pathlib import Path
 import shutil
 
 from bam_jax.data import builders
-from bam_jax.runtime import distributed, sealed
+from bam_jax.runtime import distributed, files, sealed
 from bam_jax.runtime.console import say
 from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
@@ -177,7 +177,7 @@ def link(source: Path, folder: Path) -> None:
     try:
       os.link(here, there)
     except OSError:  # another file system, or one without links
-      shutil.copy2(here, there)
+      shutil.copyfile(here, there)
 
   shutil.rmtree(folder, ignore_errors=True)
   shutil.copytree(source, folder, copy_function=one)
@@ -193,9 +193,9 @@ def take_metrics(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
 
   here, there = lessons.workdir.run(run.name), found.workdir.run(found.run)
   file = here / "metrics.jsonl"
-  beside = file.with_suffix(".tmp")
-  beside.write_text("".join([*lines(here, False), *lines(there, True)]))
-  os.replace(beside, file)
+  text = "".join([*lines(here, False), *lines(there, True)])
+  with files.beside(file) as part:
+    part.write_text(text)
 
 
 def take_logits(lessons: Lessons, run: Run, seed: int, found: Found) -> None:

@@ -17,7 +17,7 @@ from bam_jax.data.features import load_tokenizer
 from bam_jax.report import load
 from bam_jax.runtime import sealed
 from bam_jax.runtime.console import bar
-from bam_jax.runtime.files import read_json
+from bam_jax.runtime.files import HALF
 from bam_jax.runtime.findings import Finding, Level, one_line
 from bam_jax.study import records, results
 from bam_jax.study.experiment import Experiment
@@ -45,7 +45,7 @@ def config(workdir: Workdir) -> Generator[Finding, None, Experiment | None]:
   """Yields what made the directory; returns its experiment, if it has one."""
   name, path = "config.json", workdir.file
   try:
-    made = read_json(path)
+    made = workdir.made()
   except ValueError as error:
     yield Finding(Level.PROBLEM, name, one_line(error))
     return None
@@ -298,15 +298,14 @@ def _seeds(found: Mapping) -> dict[str, dict[str, list[int]]]:
 def leftovers(workdir: Workdir) -> Iterator[Finding]:
   """Yields what stopped processes left: half files and states set aside."""
   patterns = (
-    "*.tmp",
-    "runs/*/*.tmp",
+    *(f"{folder}.*{HALF}" for folder in ("", "runs/*/", "runs/*/*/")),
+    *(f"{folder}/.*{HALF}" for folder in ("report", "submission")),
     "runs/*/checkpoints/*orbax-checkpoint-tmp*",
     "runs/*/checkpoints/discarded*",
     "runs/*/checkpoints/taking-*",
     "runs/*/checkpoints/training-*/*orbax-checkpoint-tmp*",
     "runs/*/checkpoints/training-*/damaged-*",
-    "data/*/.*",
-    "data/teachers/*/*/.*",
+    *(f"data/{folder}.*{HALF}" for folder in ("", "*/", "teachers/*/*/")),
   )
   found = [
     path for each in patterns for path in sorted(workdir.path.glob(each))

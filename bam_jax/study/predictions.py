@@ -8,11 +8,12 @@ the logits so that a laptop needs neither the data nor JAX.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-import os
 from pathlib import Path
 import zipfile
 
 import numpy as np
+
+from bam_jax.runtime.files import beside
 
 
 @dataclass(frozen=True)
@@ -61,14 +62,8 @@ def write(file: Path, splits: Mapping[tuple[str, str], Predictions]) -> None:
     for field, dtype in _FIELDS.items():
       value = np.asarray(getattr(rows, field), dtype)
       arrays[f"{task}/{split}/{field}"] = value
-  file.parent.mkdir(parents=True, exist_ok=True)
-  beside = file.with_suffix(".tmp")
-  try:
-    with beside.open("wb") as out:
-      np.savez(out, **arrays)
-    os.replace(beside, file)
-  finally:
-    beside.unlink(missing_ok=True)
+  with beside(file) as part, part.open("wb") as out:
+    np.savez(out, **arrays)
 
 
 def read(file: Path) -> dict[tuple[str, str], Predictions]:

@@ -156,9 +156,19 @@ class Workdir:
     """W/config.json."""
     return self.path / "config.json"
 
+  def made(self) -> Any:
+    """Returns what W/config.json says; {} = there is none.
+
+    Raises:
+      ValueError: it is not JSON.
+    """
+    # Where another program's folder was named, the file is that one's.
+    cure = "nobody knows what was made there, so take another --workdir"
+    return read_json(self.file, cure=cure)
+
   def variants(self) -> dict[str, dict]:
     """Returns all variants that were ever asked for here, as they were."""
-    found = read_json(self.file).get("config", {}).get("variants", {})
+    found = self.made().get("config", {}).get("variants", {})
     return found if isinstance(found, dict) else {}
 
   @contextlib.contextmanager
@@ -252,7 +262,7 @@ class Workdir:
     """
     if not self.file.exists():
       return
-    was = read_json(self.file)
+    was = self.made()
     known = isinstance(was, Mapping) and isinstance(was.get("config"), Mapping)
     if not known:
       raise ValueError(
@@ -304,7 +314,9 @@ class Workdir:
 
   def scores(self, run: str) -> dict[str, Any]:
     """Returns {seed: {"scores": {task: {metric: x100}}, "seconds": ...}}."""
-    return read_json(self.run(run) / "scores.json")
+    path = self.run(run) / "scores.json"
+    cure = f"delete {path} and run the same command again: it scores anew"
+    return read_json(path, cure=cure)
 
   def finished(self, run: str, seed: int) -> bool:
     """Tells whether this trial is trained; its parameters appear whole."""

@@ -5,12 +5,12 @@ one zip of all of them.
 """
 
 from collections.abc import Mapping
-import os
 from pathlib import Path
 import zipfile
 
 import numpy as np
 
+from bam_jax.runtime.files import beside
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 
 # What the server refuses to do without; in the order of its front page.
@@ -94,11 +94,9 @@ def write_submission(
         f" {name} {split}; predict the whole split again"
       )
     texts[task.submission[split]] = _tsv(task, labels_of(task, logits))
-  directory.mkdir(parents=True, exist_ok=True)
   for file, text in texts.items():
-    part = directory / f".{file}.part"
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, directory / file)
+    with beside(directory / file) as part:
+      part.write_text(text, encoding="utf-8", newline="\n")
   return _zip(directory)
 
 
@@ -114,13 +112,11 @@ def _tsv(task: Task, labels: list[str] | list[float]) -> str:
 
 def _zip(directory: Path) -> Path:
   path = directory / "submission.zip"
-  part = directory / ".submission.zip.part"
-  with zipfile.ZipFile(part, "w") as archive:
+  with beside(path) as part, zipfile.ZipFile(part, "w") as archive:
     for name in SERVER_FILES:
       if (directory / name).is_file():
         entry = zipfile.ZipInfo(name, date_time=_DATE)
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o644 << 16
         archive.writestr(entry, (directory / name).read_bytes())
-  os.replace(part, path)
   return path

@@ -88,11 +88,15 @@ class Trial:
 
   def known(self, tracker: str) -> str:
     """Returns what the tracker calls this trial; "" = nothing yet."""
-    return read_json(self._file).get(tracker, "")
+    return self._known().get(tracker, "")
+
+  def _known(self) -> Mapping[str, str]:
+    cure = f"delete {self._file}, and the trackers begin a new curve"
+    return read_json(self._file, cure=cure)
 
   def keep(self, tracker: str, name: str) -> None:
     """Notes what the tracker calls this trial, so that it can go on."""
-    write_json(self._file, read_json(self._file) | {tracker: name})
+    write_json(self._file, self._known() | {tracker: name})
 
 
 class Curves(Protocol):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bam_jax.runtime.console import bar
+from bam_jax.runtime.files import beside
 
 
 def parse(text: str) -> list[tuple[str, dict]]:
@@ -148,9 +149,8 @@ class Writer:
       for line, row in parse(there)
       if row["seed"] not in self._seeds or row["step"] <= start
     ]
-    beside = self._path.with_suffix(".tmp")
-    beside.write_text("".join(f"{line}\n" for line in kept))
-    os.replace(beside, self._path)
+    with beside(self._path) as part:
+      part.write_text("".join(f"{line}\n" for line in kept))
 
   def add(self, rows: Sequence[Mapping]) -> None:
     """Takes in the sums of some steps; what is not finite is not counted.

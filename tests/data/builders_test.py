@@ -207,7 +207,7 @@ def test_interrupted_write_leaves_nothing_that_is_read(
 
   examples = _examples(_RTE)
   with monkeypatch.context() as patch:
-    patch.setattr(shards, "_digest", interrupt)
+    patch.setattr(sealed, "_digest", interrupt)
     with pytest.raises(KeyboardInterrupt):
       _load(tokenizer, data_dir, _RTE, ["train"], lambda _: examples)
   (folder,) = data_dir.iterdir()
@@ -217,8 +217,10 @@ def test_interrupted_write_leaves_nothing_that_is_read(
   host = socket.gethostname()
   dead = subprocess.Popen([sys.executable, "-c", ""])
   dead.wait()
-  stale = [f".train.{host}.{dead.pid}", f".train.{host}.{os.getpid()}"]
-  living = [f".train.{host}.{os.getppid()}", ".train.elsewhere.1"]
+  stale = [
+    f".train.{host}.{process}.tmp" for process in (dead.pid, os.getpid())
+  ]
+  living = [f".train.{host}.{os.getppid()}.tmp", ".train.elsewhere.1.tmp"]
   for name in stale + living:
     (folder / name).mkdir()
   _load(tokenizer, data_dir, _RTE, ["train"], lambda _: examples)

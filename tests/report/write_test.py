@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -231,7 +232,7 @@ def test_write_leaves_the_old_report_when_it_fails(tmp_path, monkeypatch):
   def fail(*_):
     raise OSError("disk full")
 
-  for module, name in ((plots, "strips"), (report.os, "replace")):
+  for module, name in ((plots, "strips"), (os, "replace")):
     with monkeypatch.context() as patch:
       patch.setattr(module, name, fail)
       with pytest.raises(OSError, match="disk full"):

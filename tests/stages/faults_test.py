@@ -155,19 +155,19 @@ def test_a_case_that_went_wrong_turns_the_whole_measurement():
   ("path", "part"),
   [
     ("data/tokenizer/vocab.txt", "tokenizer"),
-    ("data/.tokenizer.host.12/vocab.txt", "tokenizer"),
-    ("data/rte-0123-32/.train.host.12/features.json", "features"),
+    ("data/.tokenizer.host.12.tmp/vocab.txt", "tokenizer"),
+    ("data/rte-0123-32/.train.host.12.tmp/features.json", "features"),
     ("data/teachers/single.rte/rte/seed-0/metadata.json", "teachers"),
     ("data/rte-0123-32/train/features.json", "features"),
     ("runs/multi/checkpoints", "states"),
     ("runs/multi/checkpoints/training-0-1/3/state/_METADATA", "states"),
     ("runs/multi/checkpoints/discarded/3", "discarded"),
     ("runs/multi/checkpoints/seed-0.orbax-checkpoint-tmp", "parameters"),
-    ("runs/multi/metrics.tmp", "metrics"),
-    ("runs/multi/dev_logits/seed-0.tmp", "dev_logits"),
+    ("runs/multi/.metrics.jsonl.host.12.tmp", "metrics"),
+    ("runs/multi/dev_logits/.seed-0.npz.host.12.tmp", "dev_logits"),
     ("runs/multi/scores.json", "scores"),
-    ("report/.report.md.part", "results"),
-    ("results.tmp", "results"),
+    ("report/.report.md.host.12.tmp", "results"),
+    (".results.json.host.12.tmp", "results"),
     ("lock", "config"),
   ],
 )
@@ -184,11 +184,11 @@ def test_fuse_blows_before_the_nth_change(tmp_path):
     "fuse.light(root, 'scores', 4, 0.0)\n"
     "run = root / 'runs' / 'multi'\n"
     "run.mkdir(parents=True)\n"  # another part
-    "(run / 'scores.tmp').write_text('1')\n"
-    "os.replace(run / 'scores.tmp', run / 'scores.json')\n"
+    "(run / '.scores.tmp').write_text('1')\n"
+    "os.replace(run / '.scores.tmp', run / 'scores.json')\n"
     "(run / 'scores.json').read_text()\n"  # no change
-    "(run / 'scores.tmp').write_text('2')\n"
-    "os.replace(run / 'scores.tmp', run / 'scores.json')\n"
+    "(run / '.scores.tmp').write_text('2')\n"
+    "os.replace(run / '.scores.tmp', run / 'scores.json')\n"
   )
   done = subprocess.run(
     [sys.executable, "-c", code, str(tmp_path)],
@@ -199,7 +199,7 @@ def test_fuse_blows_before_the_nth_change(tmp_path):
   assert done.returncode == -signal.SIGKILL
   run = tmp_path / "runs" / "multi"
   assert (run / "scores.json").read_text() == "1"
-  assert (run / "scores.tmp").read_text() == "2"
+  assert (run / ".scores.tmp").read_text() == "2"
 
 
 def test_a_changed_letter_of_the_trained_tokenizer_is_refused(tmp_path):

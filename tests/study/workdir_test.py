@@ -1,6 +1,5 @@
 """The working directory: whose it is, what is refused, nothing half."""
 
-import json
 import os
 
 import pytest
@@ -66,7 +65,7 @@ def test_more_trials_methods_and_speed_are_no_other_settings(tmp_path):
   config.trials, config.methods, config.log_every = 7, "multi", 3
   config.stage, config.mesh.data = "report", 4
   Workdir(tmp_path).open(config)
-  assert files.read_json(tmp_path / "config.json")["config"]["trials"] == 7
+  assert Workdir(tmp_path).made()["config"]["trials"] == 7
 
 
 def test_micro_batches_have_dropout_of_their_own_so_they_are_settings(tmp_path):
@@ -102,19 +101,21 @@ def test_another_programs_config_is_not_overwritten(tmp_path, content):
   assert (tmp_path / "config.json").read_text() == content
 
 
-def test_damaged_json_names_file_and_cure(tmp_path):
-  (tmp_path / "scores.json").write_text('{"0": ')
-  with pytest.raises(ValueError, match=r"scores\.json is not JSON.*delete"):
-    files.read_json(tmp_path / "scores.json")
+def test_damaged_scores_name_their_file_and_the_cure(tmp_path):
+  file = tmp_path / "runs" / "multi" / "scores.json"
+  file.parent.mkdir(parents=True)
+  file.write_text('{"0": ')
+  with pytest.raises(ValueError, match=rf"{file} is not JSON.*delete {file}"):
+    Workdir(tmp_path).scores("multi")
 
 
-def test_a_json_file_is_replaced_whole(tmp_path):
-  file = tmp_path / "new" / "x.json"
-  files.write_json(file, {"a": 1})
-  with pytest.raises(TypeError):
-    files.write_json(file, {"a": object()})
-  assert json.loads(file.read_text()) == {"a": 1}
-  assert [path.name for path in file.parent.iterdir()] == ["x.json"]
+def test_a_broken_config_that_may_be_the_users_is_not_called_one_to_delete(
+  tmp_path,
+):
+  (tmp_path / "config.json").write_text('{"name": "mine",}')
+  with pytest.raises(ValueError, match=r"is not JSON.*take another") as error:
+    Workdir(tmp_path).open(common.base())
+  assert "delete" not in str(error.value)
 
 
 def test_scores_are_kept_per_seed_in_the_order_of_seeds(tmp_path):

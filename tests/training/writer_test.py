@@ -101,9 +101,9 @@ def test_scores_are_lines_of_their_own(tmp_path):
 @pytest.fixture
 def screen(monkeypatch):
   def make(**options):
-    console = rich.console.Console(file=io.StringIO(), **options)
-    monkeypatch.setattr(writer, "CONSOLE", console)
-    return console.file
+    made = rich.console.Console(file=io.StringIO(), **options)
+    monkeypatch.setattr(console, "CONSOLE", made)
+    return made.file
 
   return make
 
@@ -142,7 +142,7 @@ def test_brackets_are_text_and_long_lines_stay_whole(screen):
 
 
 def test_jobs_that_call_back_are_shown_one_after_the_other(screen, monkeypatch):
-  monkeypatch.setattr(writer, "LINE_EVERY", -1)
+  monkeypatch.setattr(console, "LINE_EVERY", -1)
   shown = screen(width=100)
   bars = console.Bars()
   for name, total in (("rte train", 7), ("rte dev", 3)):
