@@ -6,7 +6,7 @@ nothing is padded before `packing` has decided where every example travels.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import dataclasses
 import hashlib
 import itertools
@@ -106,6 +106,17 @@ class Features:
       index=np.concatenate([part.index for part in parts]),
       labels=None if any(unlabelled) else np.concatenate(labels),
     )
+
+
+def width_of(parts: Iterable[Features], *, at_most: int) -> int:
+  """Returns the width of rows that these examples travel in, and no more.
+
+  Args:
+    parts: all that travels; what is trained on, scored and taught differs.
+    at_most: tokens, the most that any example has.
+  """
+  longest = max(int(part.lengths.max()) for part in parts)
+  return min(at_most, -(-longest // 16) * 16)
 
 
 def offsets_of(lengths: np.ndarray) -> np.ndarray:

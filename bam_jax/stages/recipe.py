@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 
+from bam_jax.data.features import width_of
 from bam_jax.report import write as report
 from bam_jax.runtime import distributed, energy
 from bam_jax.runtime.console import CONSOLE, bar, say
@@ -207,7 +208,8 @@ class Recipe(Scoring):
         rows,
         paths=[self.workdir.teacher(teacher.name, name, seed)],
         metadata=self.metadata(teacher.name, task, seed),
-        width=self.width(teacher),
+        # Held-out rows are taught too, and may be longer than those trained on.
+        width=width_of([rows], at_most=self.config.max_length),
         batch_size=self.config.eval_batch_size,
         packing=self.config.data.packing,
         mesh=self.mesh,

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bam_jax.data.features import width_of
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import bar, say
 from bam_jax.stages.lessons import Lessons
@@ -152,12 +153,13 @@ class Scoring(Lessons):
     self, run: Run, params: Any, datasets: Sequence, *, progress: Callable
   ) -> dict[tuple[str, str], np.ndarray]:
     """Returns the logits f32[R, N, C] of every (task, split)."""
-    longest = max(rows.lengths.max() for _, _, rows in datasets)
     return evaluate.evaluate(
       self.model(run),
       params,
       datasets,
-      width=min(self.config.max_length, -(-int(longest) // 16) * 16),
+      width=width_of(
+        (rows for _, _, rows in datasets), at_most=self.config.max_length
+      ),
       batch_size=self.config.eval_batch_size,
       packing=self.config.data.packing,
       mesh=self.mesh,

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from bam_jax.data import pipeline
-from bam_jax.data.features import Features
+from bam_jax.data.features import Features, width_of
 from bam_jax.models import flops
 from bam_jax.runtime.console import bar
 from bam_jax.stages.lessons import Lessons
@@ -47,11 +47,10 @@ def measured(
   order = lessons.order(run, sizes)(seed=c.seed)[: STEPS + 1]
   # A short run goes over its few batches again.
   order = np.resize(order, (STEPS + 1, order.shape[1]))
-  longest = max(int(each.lengths.max()) for each in rows)
   batches = pipeline.TrialBatches(
     [pool] * trials,
     np.stack([order] * trials),
-    width=min(c.max_length, -(-longest // 16) * 16),
+    width=width_of(rows, at_most=c.max_length),
     packing=c.data.packing,
     row_shapes=1,
     multiple=c.micro_rows or sharding.row_multiple(mesh),

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from bam_jax.data import corpus, sampling, vocabulary
-from bam_jax.data.features import Tokenizer, load_tokenizer
+from bam_jax.data.features import Tokenizer, load_tokenizer, width_of
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
@@ -289,11 +289,11 @@ class Experiment:
       self.description(run.tasks).save(made)
 
   def width(self, run: Run) -> int:
-    """Returns the row width of a run: its longest example, and no more."""
-    longest = max(
-      self.corpus.train(task).lengths.max() for task in self.tasks_of(run)
+    """Returns the width of the rows that a run trains on."""
+    return width_of(
+      map(self.corpus.train, self.tasks_of(run)),
+      at_most=self.config.max_length,
     )
-    return min(self.config.max_length, -(-int(longest) // 16) * 16)
 
   def mixture(
     self, run: Run, sizes: dict[str, int]
