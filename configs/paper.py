@@ -106,7 +106,7 @@ def smoke(tasks):
   """The main methods on made-up tasks, eight seeds, on a laptop."""
   c = quickstart.get_config(tasks or "sentiment,paraphrase,similarity")
   c.methods = "single,multi,single->single,multi->multi,single->multi"
-  c.single.epochs = c.multi.epochs = 4.0
+  c.single.epochs = c.multi.epochs = c.finetune.epochs = 4.0
   c.trials = 8
   return c
 

@@ -13,7 +13,7 @@ from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
 from bam_jax.study.lineage import Lineage
 from bam_jax.study.workdir import Workdir
-from configs import common, glue_bam, paper
+from configs import common, glue_bam, minilm, paper, quickstart
 from tests import small
 
 THREE = "rte,mrpc,cola"
@@ -75,6 +75,19 @@ def test_table_1_has_the_papers_methods_and_tasks(tmp_path):
   assert "single->multi->single->multi" in it.methods
   assert len(it.trained_tasks) == 8
   assert it.config.trials == 1
+
+
+def test_fine_tuning_differs_from_single_in_the_rate_alone(tmp_path):
+  configs = [
+    common.base(),
+    minilm.get_config(),
+    quickstart.get_config(),
+    *[planned(part.__name__, tmp_path).config for part in paper.PARTS],
+  ]
+  for config in configs:
+    single, tuned = config.single.to_dict(), config.finetune.to_dict()
+    assert tuned["rate"] == pytest.approx(single["rate"] / 5)
+    assert tuned | {"rate": single["rate"]} == single
 
 
 def test_table_3_fine_tunes_slowly(tmp_path):
