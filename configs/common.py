@@ -132,8 +132,9 @@ def base() -> ConfigDict:
   c.teacher.schedule = "linear"
   c.teacher.value = 0.5
   c.teacher.options = ConfigDict()
-  # Which of the teacher's trials teach: first, matched (trial k teaches trial
-  # k), or ensemble (their mean probability).
+  # Which of the teacher's trials teach: first (the reference code; the paper
+  # does not say), matched (trial k teaches trial k: trials are independent), or
+  # ensemble (their mean probability). See docs/distillation.md.
   c.teacher.trials = "first"
   # Soft labels made elsewhere, in place of trained teachers:
   # "rte=soft.jsonl,mrpc=soft.parquet", or a run of another working directory,
@@ -168,7 +169,7 @@ def base() -> ConfigDict:
   c.multi.batch_size = 128
   c.multi.rate = 1e-4
   c.multi.layer_decay = 0.9
-  # Section 4, "Single-Task Fine-Tuning".
+  # Section 4, "Single-Task Fine-Tuning": as `single`, but for the rate.
   c.finetune = ConfigDict()
   c.finetune.epochs = 3.0
   c.finetune.batch_size = 32
