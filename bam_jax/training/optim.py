@@ -112,6 +112,28 @@ def adam(
   return optax.GradientTransformation(corrected.init, update)
 
 
+def scale_by_rate(
+  rate: optax.Schedule,
+) -> optax.GradientTransformationExtraArgs:
+  """Scales updates to -rate(step) times them; `step` comes with each update.
+
+  optax's own counts the updates that were taken, and falls behind the run
+  where one is left out.
+
+  Args:
+    rate: step -> learning rate.
+  """
+
+  def update(updates, state, params=None, *, step, **extra):
+    del params, extra
+    factor = -rate(step)
+    return jax.tree.map(lambda u: jnp.asarray(factor, u.dtype) * u, updates), (
+      state
+    )
+
+  return optax.GradientTransformationExtraArgs(optax.init_empty_state, update)
+
+
 def make_optimizer(
   params: Params,
   *,
@@ -124,8 +146,11 @@ def make_optimizer(
   b2: float,
   eps: float,
   bias_correction: bool,
-) -> optax.GradientTransformation:
+) -> optax.GradientTransformationExtraArgs:
   """Chains the clip, Adam, weight decay and the rates of all depths.
+
+  Its update takes `step`, the steps done before: the rate follows the run's
+  own count, Adam's correction that of the updates that were taken.
 
   Args:
     params: the parameters, arrays or shapes; only their names are looked at,
@@ -152,11 +177,9 @@ def make_optimizer(
     if not value >= 0:
       raise ValueError(f"{name} {value} is not possible; use 0 (off) or more")
 
-  def rate_at(depth: int) -> optax.GradientTransformation:
+  def rate_at(depth: int) -> optax.GradientTransformationExtraArgs:
     scale = rate_scale(depth, layers=layers, layer_decay=layer_decay)
-    return optax.scale_by_learning_rate(
-      lambda step: scale * rate_schedule(step)
-    )
+    return scale_by_rate(lambda step: scale * rate_schedule(step))
 
   def label(depth: int) -> str:
     return f"depth_{depth}"

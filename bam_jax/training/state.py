@@ -98,7 +98,7 @@ def make_losses(model: MultiTask) -> Callable[..., tuple[jax.Array, jax.Array]]:
 
 def make_train_step(
   model: MultiTask,
-  tx: optax.GradientTransformation,
+  tx: optax.GradientTransformationExtraArgs,
   *,
   lam: optax.Schedule,
   rate: optax.Schedule,
@@ -113,9 +113,9 @@ def make_train_step(
 
   Args:
     model: the model; its heads are the run's tasks, in order.
-    tx: the optimiser.
+    tx: the optimiser; see `optim.make_optimizer`.
     lam: step -> share of the gold label (section 3.2, teacher annealing).
-    rate: step -> learning rate, for the record only.
+    rate: step -> the learning rate that tx takes, for the record only.
     normaliser: what the summed loss is divided by: 1, or the batch size.
     micro_rows: rows of a micro-batch, which divide those of a batch; 0 = all.
   """
@@ -163,7 +163,9 @@ def make_train_step(
     key = jax.random.fold_in(state.key, state.step)
     share = lam(state.step)
     grads, sums = accumulated(state.params, batch, key, share)
-    updates, opt_state = tx.update(grads, state.opt_state, state.params)
+    updates, opt_state = tx.update(
+      grads, state.opt_state, state.params, step=state.step
+    )
     sums |= {
       "grad_norm": optax.tree.norm(grads),
       "lambda": jnp.asarray(share, jnp.float32),

@@ -321,6 +321,36 @@ def test_a_skipped_step_leaves_out_one_update_of_one_trial(pair):
     assert tiny.difference(mine, trial_of(same.params, trial)) == 0
 
 
+def test_after_skipped_steps_the_rate_that_is_used_is_the_one_that_is_told():
+  # Without moments an update is the rate wherever there is a gradient.
+  c = tiny.config(
+    **{
+      "optim.b1": 0.0,
+      "optim.b2": 0.0,
+      "optim.eps": 1e-30,
+      "optim.clip": 0.0,
+      "optim.weight_decay": 0.0,
+      "multi.layer_decay": 1.0,
+      "multi.rate": 0.1,
+    }
+  )
+  skipped, steps = {2, 3, 7, 12, 18}, 20
+  init, step = states.make_run(
+    tiny.model(dropout=0.0), steps=steps, settings=c.multi, config=c
+  )
+  step = jax.jit(states.guard(states.over_trials(step, 1), skip=True))
+  state = tiny.start(jax.jit(states.over_trials(init, 1)))
+  batches = tiny.batches()
+  for k in range(steps):
+    batch = batches[k % len(batches)]
+    after, sums = step(state, poisoned(batch, 0) if k in skipped else batch)
+    used = tiny.difference(after.params, state.params)
+    told = 0.0 if k in skipped else float(sums["rate"][0])
+    np.testing.assert_allclose(used, told, rtol=1e-4, atol=1e-7)
+    state = after
+  assert state.bad.tolist() == [len(skipped)]
+
+
 def test_each_trial_keeps_its_own_best_and_ends_after_its_patience():
   zero = jnp.zeros(3, jnp.int32)
   params = jnp.zeros((3, 2))
