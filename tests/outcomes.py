@@ -86,6 +86,7 @@ def complete(found=None):
   found = found or three()
   base = {"batch_size": 32, "layer_decay": 0.9}
   settings = {"select": {"by": "average", "patience": 3}, "eval_every": 20}
+  settings["max_length"] = 128
   rng = np.random.default_rng(1)
   labels = rng.integers(2, size=30)
   curve = {"step": [20, 40], "seeds": [0, 1, 2]}
@@ -113,4 +114,10 @@ def complete(found=None):
     "curves": curves,
     "schedules": schedules,
     "calibration": calibrated,
+    "coverage": {
+      "rte": {
+        "train": {"rows": 2490, "unknown": 0.0712, "cut": 0.123},
+        "validation": {"rows": 277, "unknown": 0.001, "cut": None},
+      }
+    },
   }

@@ -5,6 +5,8 @@ cache that is only probably right is worse than none.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from bam_jax.data.sources.glue import Examples
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
 
+# What the metadata of features says of the rows that max_length has cut.
+CUT = "cut"
 Progress = Callable[[str, int, int], None]
 
 # Raise it when the same text gives other rows than before.
@@ -81,6 +85,7 @@ def load_features(
       "max_length": max_length,
     }
     if not folder.exists():
+      cut = dict.fromkeys(names, 0)
       rows = {
         name: _featurised(
           examples,
@@ -88,11 +93,17 @@ def load_features(
           max_length=max_length,
           swap=swap,
           report=_reporter(progress, f"{task.name} {name}", len(examples)),
+          cut=functools.partial(_add, cut, name),
         )
         for name, swap in names.items()
       }
       shards.write(
-        folder, name="features", columns=_FEATURES, splits=rows, metadata=facts
+        folder,
+        name="features",
+        columns=_FEATURES,
+        splits=rows,
+        metadata=facts,
+        counted=lambda cut=cut: {CUT: cut},
       )
     builder = shards.open_dataset(folder, _FEATURES)
     differs = shards.differences(builder.info.metadata, facts)
@@ -102,7 +113,10 @@ def load_features(
         f"{differs}; delete {folder} and run again"
       )
     for name in names:
-      found[name] = _features_of(builder, name, facts["labelled"])
+      found[name] = dataclasses.replace(
+        _features_of(builder, name, facts["labelled"]),
+        cut=builder.info.metadata.get(CUT, {}).get(name),
+      )
   return found
 
 
@@ -204,6 +218,10 @@ def _reporter(
   return lambda done: progress and progress(what, done, total)
 
 
+def _add(counts: dict[str, int], name: str, more: int) -> None:
+  counts[name] += more
+
+
 def _featurised(
   examples: Examples,
   *,
@@ -211,6 +229,7 @@ def _featurised(
   max_length: int,
   swap: bool,
   report: Callable[[int], None],
+  cut: Callable[[int], None],
 ) -> Iterator[list[dict]]:
   """Yields chunks of rows ready to be written."""
   rows, labels = len(examples), examples.labels
@@ -223,6 +242,7 @@ def _featurised(
       max_length=max_length,
       swap=swap,
     )
+    cut(part.cut)
     cuts = part.offsets[1:-1]
     first = start + (rows if swap else 0)
     size = 0 if labels is None else 1

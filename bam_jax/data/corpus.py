@@ -11,6 +11,7 @@ from bam_jax.data import builders
 from bam_jax.data.features import Features, Tokenizer
 from bam_jax.data.sources import glue as sources
 from bam_jax.runtime import distributed
+from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import Task
 
 
@@ -125,9 +126,33 @@ class Corpus:
       return {"holdout": features.take(mask)}
     return self._features(task, task.dev)
 
+  def coverage(self, task: Task) -> dict[str, Coverage]:
+    """Returns how much is read of the splits trained and scored on."""
+    splits = self._features(task, ("train",))
+    found = {task.train: splits["train"]}
+    if not self._holdout:
+      found |= self._features(task, task.dev)
+    return {
+      split: _read(rows, self._tokenizer, len(task.text))
+      for split, rows in found.items()
+    }
+
   def test(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} to predict."""
     return self._features(task, task.test)
+
+
+def _read(rows: Features, tokenizer: Tokenizer, texts: int) -> Coverage:
+  """Returns how much is read of some rows of one or two texts."""
+  form = tokenizer.pair if texts > 1 else tokenizer.single
+  words = len(rows.tokens) - len(rows) * sum(map(len, form))
+  known = tokenizer.unknown is None
+  unknown = 0 if known else (rows.tokens == tokenizer.unknown).sum()
+  return Coverage(
+    rows=len(rows),
+    unknown=float(unknown / max(words, 1)),
+    cut=None if rows.cut is None else rows.cut / max(len(rows), 1),
+  )
 
 
 def held(task: Task, rows: int, share: float) -> np.ndarray:

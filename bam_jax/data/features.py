@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 import dataclasses
 import hashlib
 import itertools
+import json
 import operator
 from pathlib import Path
 
@@ -64,6 +65,7 @@ class Features:
     index: i64[N], the example number in its split; the swapped copy of
       example `i` has number `N + i`.
     labels: f32[N], a class number or a value in [0, 1]; None where unlabelled.
+    cut: of all rows of a split, how many were cut; None where not known.
   """
 
   tokens: np.ndarray
@@ -71,6 +73,7 @@ class Features:
   offsets: np.ndarray
   index: np.ndarray
   labels: np.ndarray | None
+  cut: int | None = None
 
   def __len__(self) -> int:
     return len(self.index)
@@ -142,6 +145,8 @@ class Tokenizer:
     pad: id of [PAD].
     digest: sha256 hex of the tokenizer's JSON; names it in caches.
     vocab_size: one more than its largest id.
+    unknown: id of the word that stands for what is in no vocabulary; None
+      where all text can be written.
   """
 
   backend: tokenizers.Tokenizer
@@ -151,6 +156,7 @@ class Tokenizer:
   pad: int
   digest: str
   vocab_size: int
+  unknown: int | None
 
 
 def load_tokenizer(
@@ -206,8 +212,13 @@ def load_tokenizer(
       f"embedding only {vocab_size} rows; take the tokenizer that belongs to "
       "the model"
     )
-  digest = hashlib.sha256(backend.to_str().encode()).hexdigest()
-  return Tokenizer(backend, single, pair, second, pad, digest, size)
+  text = backend.to_str()
+  digest = hashlib.sha256(text.encode()).hexdigest()
+  model = json.loads(text)["model"]
+  unknown = model.get("unk_id")
+  if model.get("unk_token") is not None:
+    unknown = backend.token_to_id(model["unk_token"])
+  return Tokenizer(backend, single, pair, second, pad, digest, size, unknown)
 
 
 def _added(found: tokenizers.Encoding) -> tuple[tuple[int, ...], ...]:
@@ -280,8 +291,9 @@ def featurise(
     )
     for i in range(0, rows, _CHUNK)
   ]
-  empty = (np.zeros(0, np.int32), np.zeros(0, np.int8), np.zeros(0, np.int32))
-  tokens, types, lengths = (
+  empty = (np.zeros(0, np.int32), np.zeros(0, np.int8))
+  empty += (np.zeros(0, np.int32), np.zeros(0, bool))
+  tokens, types, lengths, cut = (
     np.concatenate(each) for each in zip(empty, *parts, strict=True)
   )
   return Features(
@@ -290,13 +302,14 @@ def featurise(
     offsets=offsets_of(lengths),
     index=np.arange(rows, dtype=np.int64) + (rows if swap else 0),
     labels=None if labels is None else np.asarray(labels, np.float32),
+    cut=int(cut.sum()),
   )
 
 
 def _chunk(
   tokenizer: Tokenizer, columns: list[Sequence[str]], max_length: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns tokens, types and lengths of some rows."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+  """Returns tokens, types and lengths of some rows, and which are cut."""
   ids, found = zip(
     *(_encode(tokenizer, column) for column in columns), strict=True
   )
@@ -323,7 +336,7 @@ def _chunk(
     for word in after:
       tokens[at] = word
       at = at + 1
-  return tokens, types, lengths.astype(np.int32)
+  return tokens, types, lengths.astype(np.int32), sum(found) > sum(kept)
 
 
 def _encode(

@@ -6,7 +6,7 @@ made from stands in TFDS's metadata.json, and integrity.json holds a digest of
 every file, because neither array_record nor TFDS notices every flipped byte.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 import itertools
 import json
 from pathlib import Path
@@ -35,6 +35,7 @@ def write(
   columns: Mapping[str, Any],
   splits: Mapping[str, Iterable[list[Mapping]]],
   metadata: Mapping[str, Any],
+  counted: Callable[[], Mapping[str, Any]] = dict,
 ) -> None:
   """Writes a dataset beside its place, then renames it.
 
@@ -46,10 +47,11 @@ def write(
     columns: TFDS feature of each column.
     splits: chunks of rows of each split, in order.
     metadata: JSON values that say what the rows were made from.
+    counted: asked when all rows are written, for more of them.
   """
   with beside(folder) as temporary:
     try:
-      _write_rows(temporary, name, columns, splits, metadata)
+      _write_rows(temporary, name, columns, splits, metadata, counted)
     except RuntimeError as error:
       # What array_record says of a full disk.
       raise OSError(
@@ -58,7 +60,7 @@ def write(
       ) from error
 
 
-def _write_rows(folder, name, columns, splits, metadata) -> None:
+def _write_rows(folder, name, columns, splits, metadata, counted) -> None:
   info = tfds.core.DatasetInfo(
     builder=tfds.core.dataset_info.DatasetIdentity(
       name=name,
@@ -76,6 +78,7 @@ def _write_rows(folder, name, columns, splits, metadata) -> None:
   for split, chunks in splits.items():
     for chunk in chunks:
       writer.add_examples({split: chunk})
+  info.metadata.update(counted())
   writer.close_all()
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from bam_jax.report import tables
 from bam_jax.stats import compare as stats
+from bam_jax.tasks import coverage
 from bam_jax.tasks.table import TASKS, Task
 
 DIFFERENCES = (
@@ -29,6 +30,11 @@ COSTS = (
   " equally; compiling is in it. FLOPs are the useful ones of training: no"
   " padding, a multiplication and an addition as two. Energy is what GPUs tell"
   " of themselves, whoever used them; other devices do not tell it."
+)
+COVERAGE = (
+  "Share of the text's tokens that are the vocabulary's word for what it does"
+  " not know, and share of the rows whose end is cut because they are longer"
+  " than max_length."
 )
 PUBLISHED = (
   "Clark et al. (2019), Table 1: BERT-Large, all eight tasks of GLUE and"
@@ -134,6 +140,14 @@ def selection(results: Mapping) -> Iterator[str]:
     f"{on[0].upper()}{on[1:]} chose the step and gives the score as well, so"
     " the scores are higher than on rows that chose nothing."
   )
+
+
+def unread(results: Mapping) -> Iterator[str]:
+  """Yields what of the tasks' text is hardly read, task by task."""
+  for task, splits in results.get("coverage", {}).items():
+    length = results.get("settings", {}).get("max_length")
+    found = coverage.parse(splits)
+    yield from coverage.warnings(tables.column_name(task), found, length)
 
 
 def caption(results: Mapping, rows: tables.Grid) -> str:

@@ -37,6 +37,7 @@ def sections(results: Mapping) -> list[Section]:
     "Settings": _settings(results),
     "Differences": _differences(results),
     "Medians and their intervals": _spread(rows),
+    "What the encoder reads": _coverage(results),
     "Calibration": _calibration(results),
     "Learning curves": _learning(results),
     "Schedules": _schedules(results),
@@ -161,6 +162,14 @@ def _spread(rows: tables.Grid) -> Iterator[Block]:
   title = "Medians and their intervals."
   note = notes.spread(rows)
   yield from _noted("spread", tables.spread(rows), title, note, names=2)
+
+
+def _coverage(results: Mapping) -> Iterator[Block]:
+  found = tables.coverage_of(results)
+  for text in notes.unread(results):
+    yield Warn(text)
+  title = "What the encoder reads."
+  yield from _noted("coverage", found, title, notes.COVERAGE, names=2)
 
 
 def _calibration(results: Mapping) -> Iterator[Block]:

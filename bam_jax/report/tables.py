@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from bam_jax.stats import compare as stats
+from bam_jax.tasks import coverage
 from bam_jax.tasks.table import TASKS
 
 NONE = "–"
@@ -246,6 +247,17 @@ def costs(results: Mapping) -> Rows:
       one = values.get(run) or NONE
       cells.append(one if one is NONE else f"{np.median(one):{form}}")
     out.append([run, str(len(times)), *cells])
+  return out
+
+
+def coverage_of(results: Mapping) -> Rows:
+  """Returns a line for every task and split: rows, unknown words, rows cut."""
+  out = [["Task", "Split", "Rows", "Unknown words", "Rows cut"]]
+  for task, splits in results.get("coverage", {}).items():
+    for split, each in coverage.parse(splits).items():
+      cut = NONE if each.cut is None else f"{each.cut:.1%}"
+      cells = [split, f"{each.rows:,}", f"{each.unknown:.1%}", cut]
+      out.append([column_name(task), *cells])
   return out
 
 

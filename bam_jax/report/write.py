@@ -29,6 +29,7 @@ OWN = {
   *(f"table_{name}.tex" for name in ("differences", "spread", "calibration")),
   *(f"table_{name}.tex" for name in ("scores", "costs", "metrics")),
   "table_settings.tex",
+  "table_coverage.tex",
 }
 
 
@@ -43,8 +44,8 @@ def write(results: Mapping, workdir: Path) -> Path:
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" and "joules" (likewise), "scored" (method -> task -> run),
       "curves" (run -> `history.curves`), "schedules" (kind ->
-      `history.schedule`), "device" (kind, count, jax), "data" and "command"
-      (text).
+      `history.schedule`), "coverage" (task -> `coverage.record`), "device"
+      (kind, count, jax), "data" and "command" (text).
     workdir: W.
 
   Returns:

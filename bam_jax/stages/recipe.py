@@ -22,8 +22,8 @@ from bam_jax.stats import search as tuning
 from bam_jax.study import results
 from bam_jax.study.plan import Run, names, scored
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks import coverage, submission
 from bam_jax.tasks import server as glue_server
-from bam_jax.tasks import submission
 from bam_jax.training import loop as train
 from bam_jax.training import memory, teach
 from bam_jax.training.checkpoint import Checkpoints, load_params, save_params
@@ -301,6 +301,15 @@ def take(params: Any, trial: int) -> Any:
   )
 
 
+def tell(recipe: Recipe) -> None:
+  """Says how much of every task's text the encoder reads."""
+  for task in recipe.trained_tasks:
+    found = recipe.corpus.coverage(task)
+    say(coverage.sentence(task.name, found))
+    for text in coverage.warnings(task.name, found, recipe.config.max_length):
+      say(f"warning: {text}")
+
+
 def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
   """Runs the stages that `config.stage` asks for.
 
@@ -333,6 +342,8 @@ def run_stages(recipe: Recipe, last: Callable[[], bool]) -> None:
     if distributed.leader():
       with recipe.claims.writing():
         workdir.open(config)
+  if stage in ("all", "train") and not checks.complete(recipe):
+    tell(recipe)
   if stage in ("all", "train"):
     waiting = repeat(lambda: recipe.train(teaching=stage == "all"))
     for run in waiting:

@@ -15,6 +15,7 @@ from bam_jax.stages.lessons import Lessons
 from bam_jax.study import predictions
 from bam_jax.study.claims import Claims
 from bam_jax.study.plan import Run
+from bam_jax.tasks import coverage
 from bam_jax.tasks.table import Task
 from bam_jax.training import evaluate
 from bam_jax.training import loop as train
@@ -96,6 +97,10 @@ class Scoring(Lessons):
         )
     for warning in entry["warnings"]:
       say(warning)
+    entry["coverage"] = {
+      task.name: coverage.record(self.corpus.coverage(task))
+      for task in self.tasks_of(run)
+    }
     entry |= {"step": meta["step"], "seconds": round(meta["seconds"], 1)}
     # Trials that an earlier version trained have none; most devices do not
     # tell joules.

@@ -112,6 +112,7 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       for run in experiment.runs
       if run.variant
     },
+    "coverage": _coverage(experiment),
     "methods": methods,
     "average": {
       method: stats.average(records, counted)
@@ -133,6 +134,16 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   results["differences"] = stats.differences(results)
   results["search"] = tuning.search(results)
   return results
+
+
+def _coverage(experiment: Experiment) -> dict[str, Any]:
+  """Returns task -> split -> how much of its text the encoder reads."""
+  found: dict[str, Any] = {}
+  for run in experiment.runs:
+    for entry in experiment.workdir.scores(run.name).values():
+      # Those of an older version do not say it.
+      found |= entry.get("coverage", {})
+  return found
 
 
 def command(argv: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ import pytest
 from bam_jax.data import corpus
 from bam_jax.data.features import load_tokenizer
 from bam_jax.data.sources import glue as sources
+from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import get_tasks
 from tests import small
 
@@ -111,3 +112,36 @@ def test_the_fingerprint_sees_ids_labels_and_numbers(make):
     other = {**vars(rows), name: changed}
     fields = {k: other[k] for k in rows.__dataclass_fields__}
     assert corpus.fingerprint(type(rows)(**fields)) != first, name
+
+
+def test_unknown_words_and_cut_rows_are_counted_and_kept_on_disk(
+  tmp_path, tokenizer
+):
+  (tmp_path / "glue/CoLA").mkdir(parents=True)
+  texts = {
+    "train": ["the zebra sees", "a dog", "old red bird no dog here", "here"],
+    "dev": ["quux quux", "a cat sees the old red bird here"],
+  }
+  for split, lines in texts.items():
+    rows = [f"src\t{i % 2}\t\t{text}" for i, text in enumerate(lines)]
+    path = tmp_path / f"glue/CoLA/{split}.tsv"
+    path.write_text("\n".join(rows) + "\n")
+
+  def of(max_length, holdout=0.0):
+    return corpus.Corpus(
+      tmp_path / "data",
+      tokenizer,
+      corpus.Texts(glue_dir=str(tmp_path / "glue"), synthetic_seed=0),
+      max_length=max_length,
+      double_unordered=True,
+      holdout=holdout,
+      progress=lambda what, done, total: None,
+    ).coverage(COLA)
+
+  for _ in range(2):  # the second time from disk
+    assert of(7) == {
+      "train": Coverage(rows=4, unknown=1 / 11, cut=0.25),
+      "validation": Coverage(rows=2, unknown=2 / 7, cut=0.5),
+    }
+  assert of(8)["train"] == Coverage(rows=4, unknown=1 / 12, cut=0.0)
+  assert list(of(7, holdout=0.25)) == ["train"]

@@ -79,7 +79,7 @@ def folder(tmp_path_factory):
 def test_every_table_of_the_report_is_there(folder):
   files = sorted(folder.glob("table_*.tex"))
   assert [file.stem.removeprefix("table_") for file in files] == [
-    *("calibration", "costs", "differences", "gains", "metrics"),
+    *("calibration", "costs", "coverage", "differences", "gains", "metrics"),
     *("scores", "spread", "tests"),
   ]
   for file in files:

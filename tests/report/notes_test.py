@@ -117,3 +117,16 @@ def test_the_whole_report_is_made_without_jax(tmp_path):
   report.write(complete(), tmp_path / "again")
   for path in (tmp_path / "again/report").iterdir():
     assert (tmp_path / "report" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_what_the_encoder_reads_is_a_table_and_much_unread_a_warning(tmp_path):
+  report.write(complete(), tmp_path)
+  text = (tmp_path / "report/report.md").read_text()
+  part = text.split("What the encoder reads")[1].split("##")[0]
+  assert "7% of the tokens of RTE" in part and "12% of RTE" in part
+  assert "are cut at 128 tokens; raise" in part
+  tables, _ = read(part)
+  assert tables[0][1:] == [
+    ["RTE", "train", "2,490", "7.1%", "12.3%"],
+    ["RTE", "validation", "277", "0.1%", "–"],
+  ]

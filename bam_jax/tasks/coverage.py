@@ -1,0 +1,77 @@
+"""How much of a task's text an encoder reads: unknown words, rows cut short.
+
+Both are said before training and stand in results.json; what is high is a
+warning, because a model that reads little of its text still trains.
+"""
+
+from collections.abc import Iterator, Mapping
+import dataclasses
+from typing import Any
+
+# Shares from which on a task is warned of. A WordPiece vocabulary of the text's
+# own language misses less than one token in a hundred, of tweets with emoji two
+# or three; that of another language or another tokenizer misses every second.
+UNKNOWN = 0.05
+# GLUE's longest tasks lose the end of 1 to 5 rows in a hundred at BERT's 128
+# tokens, and the published scores are of such rows.
+CUT = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+  """What an encoder reads of one split.
+
+  Attributes:
+    rows: how many there are.
+    unknown: share of the text's tokens that are the unknown word.
+    cut: share of the rows that max_length cuts; None = not known.
+  """
+
+  rows: int
+  unknown: float
+  cut: float | None
+
+
+def record(found: Mapping[str, Coverage]) -> dict[str, Any]:
+  """Returns the coverage of a task's splits as JSON values."""
+  return {split: dataclasses.asdict(each) for split, each in found.items()}
+
+
+def parse(found: Mapping[str, Any]) -> dict[str, Coverage]:
+  """Returns what `record` has written."""
+  return {split: Coverage(**each) for split, each in found.items()}
+
+
+def sentence(task: str, found: Mapping[str, Coverage]) -> str:
+  """Returns what is read of a task, in one line."""
+  parts = []
+  for split, each in found.items():
+    part = f"{each.unknown:.1%} of the tokens of {split} are unknown words"
+    if each.cut is not None:
+      part += f" and {each.cut:.1%} of its rows are cut"
+    parts.append(part)
+  return f"{task}: {'; '.join(parts)}"
+
+
+def warnings(
+  task: str, found: Mapping[str, Coverage], max_length: int
+) -> Iterator[str]:
+  """Yields what is high of a task, and what to do about it.
+
+  Args:
+    task: its name.
+    found: of its splits.
+    max_length: tokens of a row.
+  """
+  for split, each in found.items():
+    if each.unknown >= UNKNOWN:
+      yield (
+        f"{each.unknown:.0%} of the tokens of {task}'s {split} rows are words "
+        "that the encoder's vocabulary does not know; is it the tokenizer of "
+        "the encoder, and an encoder of the text's language?"
+      )
+    if each.cut is not None and each.cut >= CUT:
+      yield (
+        f"{each.cut:.0%} of {task}'s {split} rows are cut at {max_length} "
+        "tokens; raise --config.max_length, if the encoder has the positions"
+      )
