@@ -191,16 +191,22 @@ CASES = [
   ),
   Case(
     "tsv-bytes",
-    "train.tsv line 2 is not UTF-8 (invalid start byte at byte 7)",
+    "train.tsv line 2 is not UTF-8 (byte 7, the last of",
     files={COLA: b"src\t1\t\ta\nsrc\t1\t\t\xff\n"},
   ),
   Case(
     "tsv-utf16",
-    "train.tsv line 1 is not UTF-8",
+    "train.tsv is UTF-16 text; save it again as UTF-8",
     files={COLA: "src\t1\t\ta\n".encode("utf-16")},
   ),
-  Case("tsv-nul", "line 1: the header is", files={STSB: b"\0" * 5000}),
-  Case("tsv-zip", "train.tsv line 1", files={COLA: b"PK\3\4" + bytes(99)}),
+  Case(
+    "tsv-nul",
+    "line 1 has a NUL byte, which no text has; fetch it again",
+    files={STSB: b"\0" * 5000},
+  ),
+  Case(
+    "tsv-zip", "train.tsv is a ZIP archive", files={COLA: b"PK\3\4" + bytes(99)}
+  ),
   Case(
     "tsv-commas",
     "train.tsv line 1: 1 columns instead of 4",
@@ -251,7 +257,7 @@ CASES = [
   ),
   Case(
     "gzip",
-    "train.tsv.gz cannot be read after line 0",
+    "train.tsv.gz is not compressed, though its name ends in .gz",
     files={COLA: None, f"{COLA}.gz": b"no gzip"},
   ),
   Case(
@@ -298,8 +304,8 @@ CASES = [
     Case(f"soft-{id}", said, f"{SOFT}.jsonl", {"soft.jsonl": content})
     for id, content, said in (
       ("empty", "", "soft.jsonl lack rows: 0, 1, 2, 3, 4 and 45 more of 50"),
-      ("bytes", b"\xff", "soft.jsonl line 1 is not JSON"),
-      ("utf16", soft().encode("utf-16"), "soft.jsonl line 1 is not JSON"),
+      ("bytes", b"\xff", "soft.jsonl line 1 is not UTF-8 (byte 0, the last"),
+      ("utf16", soft().encode("utf-16"), "soft.jsonl is UTF-16 text; save"),
       ("json", '{"index": ', "soft.jsonl line 1 is not JSON"),
       ("deep", "[" * 99_999, "soft.jsonl line 1 is not JSON"),
       ("digits", f"[{'1' * 9999}]", "soft.jsonl line 1 is not JSON"),

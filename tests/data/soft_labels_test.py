@@ -146,5 +146,5 @@ def test_file_that_is_not_what_its_name_says_is_refused(tmp_path):
     soft_labels.read_soft_labels(path, task=_RTE, rows=1, shared={})
   path = path.rename(tmp_path / "soft.jsonl")
   path.write_bytes(b'{"index": 0, "text": "\xff"}')
-  with pytest.raises(ValueError, match="line 1 is not JSON"):
+  with pytest.raises(ValueError, match="line 1 is not UTF-8"):
     soft_labels.read_soft_labels(path, task=_RTE, rows=1, shared={})

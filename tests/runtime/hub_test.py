@@ -239,8 +239,10 @@ def test_a_score_out_of_range_is_refused(tmp_path):
 
 
 def test_a_damaged_file_is_named_where_it_really_lies(tmp_path):
-  (tmp_path / "blob").write_bytes(b"PAR1 and then nothing")
-  (tmp_path / "link.parquet").symlink_to(tmp_path / "blob")
+  blob = tmp_path / "blobs" / "blob"
+  blob.parent.mkdir()
+  blob.write_bytes(b"PAR1 and then nothing")
+  (tmp_path / "link.parquet").symlink_to(blob)
   with pytest.raises(
     ValueError, match="blob is not a whole Parquet file"
   ) as error:

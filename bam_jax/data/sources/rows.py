@@ -1,22 +1,31 @@
-"""Rows of files that anyone may have written: TSV, CSV, JSON lines, Parquet.
+"""Rows of files that anyone may have written: TSV, CSV, JSON, Parquet.
 
-Every row comes with the place it stands at, for whoever has to refuse it.
+Every row comes with the place it stands at, for whoever has to refuse it. What
+is trained on and what is answered are read here alike.
 """
 
 from collections.abc import Iterator, Sequence
-import csv
-import gzip
+import contextlib
+import io
 import json
 from pathlib import Path
 import reprlib
 from typing import Any
-import zlib
 
-from bam_jax.data.sources import parquet
+from bam_jax.data.sources import formats, parquet
+from bam_jax.data.sources import lines as text
 from bam_jax.runtime.spelling import hint
 
-SUFFIXES = (".csv", ".jsonl", ".parquet", ".tsv")
-_CURE = "save it again as UTF-8"
+# The formats of text; a suffix is a point and a format. Parquet is no text.
+FORMATS = {
+  "csv": formats.commas,
+  "jsonl": formats.objects,
+  "tsv": formats.tabs,
+}
+LISTS = "json"
+PARQUET = "parquet"
+# Their first line names the columns.
+HEADED = ("csv", "tsv")
 _repr = reprlib.Repr()
 _repr.maxlist = 20
 Row = tuple[str, dict[str, Any]]
@@ -26,12 +35,13 @@ def read(path: Path, columns: Sequence[str]) -> Iterator[Row]:
   """Yields (where a row stands, its values by column).
 
   A `.csv` is read as spreadsheets write it, quoted line ends and a byte order
-  mark too; in a `.tsv` quotes are literal. Both have a header, and both may be
-  gzipped (`.csv.gz`). Where a Parquet file of the hub names its classes, the
-  names are given in place of their numbers.
+  mark too; in a `.tsv` quotes are literal. Both have a header. A `.jsonl` has
+  an object in each line, a `.json` one list of objects, or lines of them. All
+  may be gzipped (`.csv.gz`). Where a Parquet file of the hub names its classes,
+  the names are given in place of their numbers.
 
   Args:
-    path: the file; its suffix says what it is.
+    path: the file; its suffix says what it is, in small letters or capitals.
     columns: that every row must have.
 
   Raises:
@@ -41,35 +51,118 @@ def read(path: Path, columns: Sequence[str]) -> Iterator[Row]:
   """
   if not path.is_file():
     raise FileNotFoundError(f"there is no file {path}")
-  suffix = Path(path.name.removesuffix(".gz")).suffix
-  if suffix == ".parquet":
+  format = format_of(path)
+  if format == PARQUET:
     yield from _parquet(path, columns)
-  elif suffix == ".jsonl":
-    for where, record in json_lines(path):
-      _check(where, list(record), columns)
-      yield where, record
-  elif suffix in (".csv", ".tsv"):
-    found = _csv(path) if suffix == ".csv" else _tsv(path)
-    first, header = next(found, (0, None))
-    if header is None:
-      raise ValueError(f"{path} is empty; its first line names the columns")
-    _check_header(f"{path} line {first}", header, columns, suffix)
-    quote = "; put a text with a comma in quotes" if suffix == ".csv" else ""
-    for number, cells in found:
-      if len(cells) != len(header):
-        raise ValueError(
-          f"{path} line {number}: {len(cells)} columns instead of"
-          f" {len(header)}, which are {_repr.repr(header)}{quote}"
-        )
-      yield f"{path} line {number}", dict(zip(header, cells, strict=True))
+  elif format:
+    with opened(path) as file:
+      found = in_format(file, str(path), format)
+      yield from named(found, str(path), columns, format=format)
   else:
     raise ValueError(
-      f"{path} has the suffix {suffix!r}; rows are read from"
-      f" {', '.join(SUFFIXES)}"
+      f"{path} has the suffix {Path(_plain(path)).suffix!r}; rows are read from"
+      f" {', '.join(sorted(f'.{each}' for each in (*FORMATS, LISTS, PARQUET)))}"
     )
 
 
-def lines(path: Path, *, cure: str = _CURE) -> Iterator[tuple[int, str]]:
+def format_of(path: Path) -> str:
+  """Returns the format that a file's suffix says; "" = none of ours."""
+  suffix = Path(_plain(path)).suffix[1:]
+  return suffix if suffix in (*FORMATS, LISTS, PARQUET) else ""
+
+
+def _plain(path: Path) -> str:
+  return path.name.lower().removesuffix(".gz")
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[io.BufferedIOBase]:
+  """Opens a file of text, gzipped or not; see `lines.unzipped`."""
+  with path.open("rb") as file:
+    yield text.unzipped(file, str(path))
+
+
+def in_format(
+  file: io.BufferedIOBase, name: str, format: str
+) -> Iterator[formats.Found]:
+  """Yields (line from 1, cells or object or, of an empty line, None).
+
+  Args:
+    file: see `lines.unzipped`.
+    name: of the file, for messages.
+    format: one of `FORMATS`, or `LISTS`.
+
+  Raises:
+    ValueError: it is not in this format; says where.
+  """
+  if format == LISTS:
+    head = file.peek(text.LONGEST).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(b"["):
+      return formats.listed(text.blocks(file, name), name)
+    format = "jsonl"
+  return FORMATS[format](text.lines(file, name), name)
+
+
+def named(
+  found: Iterator[formats.Found],
+  name: str,
+  columns: Sequence[str],
+  *,
+  format: str,
+) -> Iterator[Row]:
+  """Yields (where a row stands, its values by column).
+
+  Args:
+    found: from `in_format`; the first that is a list of cells is the header.
+    name: of the file, for messages.
+    columns: that every row must have.
+    format: of the file.
+
+  Raises:
+    ValueError: a column is not there or there twice, or a row has another
+      number of them.
+  """
+  header = None
+  for number, cells in found:
+    where = f"{name} line {number}"
+    if cells is None:
+      continue
+    if isinstance(cells, dict):
+      if header:
+        raise ValueError(f"{where} is an object, not a list as before")
+      _check(where, list(cells), columns, cells)
+      yield where, cells
+    elif not header:
+      header = cells
+      check_header(where, header, columns, format)
+    elif len(cells) != len(header):
+      raise ValueError(
+        f"{where}: {len(cells)} columns instead of {len(header)}, which are"
+        f" {_repr.repr(header)}{_why(cells, format)}"
+      )
+    elif len(cells) > 1 and [str(x).lstrip("\ufeff") for x in cells] == header:
+      raise ValueError(
+        f"{where} names the columns again, as where two files were joined; take"
+        " this line out"
+      )
+    else:
+      yield where, dict(zip(header, cells, strict=True))
+  if not header and format in HEADED:
+    raise ValueError(f"{name} is empty; its first line names the columns")
+
+
+def _why(cells: Sequence[str], format: str) -> str:
+  if format == "csv":
+    return "; put a text with a comma in quotes"
+  if format == "tsv" and any('"' in cell for cell in cells):
+    return (
+      "; in a .tsv quotes belong to the text and hold no tab or line end: save"
+      " it as .csv if they should"
+    )
+  return ""
+
+
+def lines(path: Path, *, cure: str = "") -> Iterator[tuple[int, str]]:
   """Yields (line number from 1, line without its end); empty lines are none.
 
   Args:
@@ -79,9 +172,10 @@ def lines(path: Path, *, cure: str = _CURE) -> Iterator[tuple[int, str]]:
   Raises:
     ValueError: a line is not UTF-8, or the gzip file is damaged.
   """
-  for number, line in _whole_lines(path, cure):
-    if line := line.rstrip("\r\n"):
-      yield number, line
+  with opened(path) as file:
+    for number, line in text.lines(file, str(path), cure=cure):
+      if line := line.rstrip("\r\n"):
+        yield number, line
 
 
 def json_lines(path: Path) -> Iterator[Row]:
@@ -90,74 +184,22 @@ def json_lines(path: Path) -> Iterator[Row]:
   Raises:
     ValueError: a line is no JSON object, or has a name twice.
   """
-  for number, line in _bytes(path, _CURE):
-    if not line.strip():
-      continue
-    where = f"{path} line {number}"
-    try:
-      record = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-      raise ValueError(f"{where} is not JSON: {error}") from error
-    if not isinstance(record, dict):
-      raise ValueError(f"{where} is not a JSON object: {reprlib.repr(record)}")
-    yield where, record
-
-
-def _whole_lines(path: Path, cure: str) -> Iterator[tuple[int, str]]:
-  for number, data in _bytes(path, cure):
-    try:
-      yield number, data.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-      raise ValueError(
-        f"{path} line {number} is not UTF-8 ({error.reason} at byte"
-        f" {error.start}); {cure}"
-      ) from error
-
-
-def _bytes(path: Path, cure: str) -> Iterator[tuple[int, bytes]]:
-  opener = gzip.open if path.suffix == ".gz" else open
-  number = 0
-  try:
-    # Bytes: a text may hold what Python takes for other line ends.
-    with opener(path, "rb") as file:
-      for number, data in enumerate(file, 1):
-        yield number, data
-  except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-    raise ValueError(
-      f"{path} cannot be read after line {number} ({error}); {cure}"
-    ) from error
-
-
-def _tsv(path: Path) -> Iterator[tuple[int, list[str]]]:
-  for number, line in lines(path):
-    yield number, line.split("\t")
-
-
-def _csv(path: Path) -> Iterator[tuple[int, list[str]]]:
-  """Yields (line that a row begins in, its cells)."""
-  text = (line for _, line in _whole_lines(path, _CURE))
-  reader = csv.reader(text, strict=True)
-  while True:
-    begin = reader.line_num + 1
-    try:
-      cells = next(reader, None)
-    except csv.Error as error:
-      raise ValueError(
-        f"{path} line {begin} is not CSV ({error}); a quote inside a quoted"
-        " text is written twice"
-      ) from error
-    if cells is None:
-      return
-    if cells:
-      yield begin, cells
+  with opened(path) as file:
+    for number, record in in_format(file, str(path), "jsonl"):
+      where = f"{path} line {number}"
+      if isinstance(record, list):
+        raise ValueError(
+          f"{where} is not a JSON object: {reprlib.repr(record)}"
+        )
+      if record is not None:
+        yield where, record
 
 
 def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
-  table = parquet.read(path)
-  _check(str(path), table.column_names, columns)
-  names = _class_names(table.schema.metadata)
-  table = table.select(list(dict.fromkeys(columns)))
-  for number, record in enumerate(table.to_pylist()):
+  schema = parquet.schema(path)
+  _check(str(path), schema.names, columns)
+  names = _class_names(schema.metadata)
+  for number, record in enumerate(parquet.records(path, columns)):
     for column in names.keys() & record.keys():
       value = record[column]
       if type(value) is int and 0 <= value < len(names[column]):
@@ -176,9 +218,25 @@ def _class_names(metadata: Any) -> dict[str, list[str]]:
   return {k: v for k, v in named.items() if isinstance(v, list)}
 
 
-def _check_header(
-  where: str, header: list[str], columns: Sequence[str], suffix: str
+def check_header(
+  where: str, header: list[str], columns: Sequence[str], format: str
 ) -> None:
+  """Refuses a first line that names no columns, or not those that are wanted.
+
+  Raises:
+    ValueError: a name is missing or there twice, or none is given.
+  """
+  if not all(isinstance(name, str) for name in header):
+    raise ValueError(f"{where} has no names of columns: {_repr.repr(header)}")
+  mark = {"csv": ",", "tsv": "\t"}.get(format, "")
+  for other in (each for each in ",\t;|" if mark and each != mark):
+    # Names in quotes are names.
+    apart = [x.strip(' "') for x in mark.join(header).split(other)]
+    alone = len(header) == 1 and len(apart) > 1
+    if not set(columns) <= set(header) and (
+      alone or set(columns) <= set(apart)
+    ):
+      raise ValueError(f"{where}: {formats.separated(other)}")
   if twice := sorted({n for n in header if n and header.count(n) > 1}):
     raise ValueError(f"{where}: the column {twice[0]!r} is there twice")
   if "" in header:
@@ -186,30 +244,31 @@ def _check_header(
       f"{where}: column {header.index('') + 1} of {len(header)} has no name;"
       " give it one, or leave it out (pandas: index=False)"
     )
-  if len(header) == 1 and suffix == ".csv":
-    other = next((mark for mark in "\t;|" if mark in header[0]), None)
-    if other:
-      raise ValueError(
-        f"{where}: the columns are separated by {other!r}; a .csv has commas,"
-        " a .tsv has tabs"
-      )
   _check(where, header, columns)
 
 
-def _check(where: str, there: Sequence[str], columns: Sequence[str]) -> None:
+def _check(
+  where: str,
+  there: Sequence[str],
+  columns: Sequence[str],
+  record: dict[str, Any] | None = None,
+) -> None:
   for name in columns:
     if name not in there:
       raise ValueError(
         f"{where}: there is no column {name!r}, only"
-        f" {_repr.repr(list(there))}{hint(name, there)}"
+        f" {_repr.repr(list(there))}"
+        f"{_inside(name, record or {}) or hint(name, there)}"
       )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-  """A JSON object, each of its names given once; json takes the last."""
-  record = dict(pairs)
-  if len(record) < len(pairs):
-    names = [name for name, _ in pairs]
-    twice = next(name for name in names if names.count(name) > 1)
-    raise ValueError(f"the name {reprlib.repr(twice)} comes twice")
-  return record
+def _inside(name: str, record: dict[str, Any]) -> str:
+  """Says under which key of an object a column hides."""
+  for key, value in record.items():
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, dict) and name in first:
+      return (
+        f"; {name!r} is inside {key!r}, and columns are keys of the object"
+        " itself (Label Studio: export as JSON-MIN or CSV)"
+      )
+  return ""

@@ -140,14 +140,14 @@ FAULTS = [
   ("a.csv", HEAD + 'a,"b,no\n', "line 2 is not CSV"),
   ("a.csv", HEAD + '"a" b,c,no\n', "line 2 is not CSV"),
   ("a.csv", HEAD.encode() + b"a,\xff,no\n", "line 2 is not UTF-8"),
-  ("a.csv", HEAD.encode("utf-16"), "line 1 is not UTF-8"),
+  ("a.csv", HEAD.encode("utf-16"), "a.csv is UTF-16 text; save it again as"),
   ("a.csv", "question,verdict\na,no\n", "line 1: there is no column 'answer'"),
   ("a.csv", HEAD.replace("n,a", "n, a"), "did you mean ' answer'?"),
   ("a.csv", "x,x," + HEAD, "line 1: the column 'x' is there twice"),
   ("a.csv", "," + HEAD, "line 1: column 1 of 4 has no name; give it one"),
   ("a.csv", HEAD.replace(",", ";"), "the columns are separated by ';'; a .csv"),
   ("a.csv", HEAD + " ,b,no\n,b,no\n", "no text in any row, column 1 of 2"),
-  ("a.csv.gz", b"x", "cannot be read after line 0"),
+  ("a.csv.gz", b"x", "is not compressed, though its name ends in .gz"),
   (
     "a.jsonl.gz",
     gzip.compress(json_lines(LABELS).encode())[:-9],
@@ -175,7 +175,11 @@ FAULTS = [
     "row 0, column 'verdict': pets has no label None",
   ),
   ("a.parquet", table(question=["a"]), "a.parquet: there is no column 'answer"),
-  ("a.xlsx", b"PK", "has the suffix '.xlsx'; rows are read from .csv, .jsonl"),
+  (
+    "a.xlsx",
+    b"PK",
+    "has the suffix '.xlsx'; rows are read from .csv, .json, .jsonl",
+  ),
 ]
 
 

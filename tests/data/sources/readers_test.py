@@ -29,7 +29,7 @@ ROWS = 3
 
 
 TEXT = st.text(
-  st.characters(codec="utf-8", exclude_characters="\t\n"), max_size=9
+  st.characters(codec="utf-8", exclude_characters="\0\t\n"), max_size=9
 )
 WORDS = TEXT.filter(str.strip)
 
