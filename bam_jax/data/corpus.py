@@ -123,7 +123,8 @@ class Corpus:
     if self._holdout:
       features = self._features(task, ("train",))["train"]
       mask = held(task, len(features), self._holdout)
-      return {"holdout": features.take(mask)}
+      # Nothing is scored by a teacher's word.
+      return {"holdout": features.take(mask & ~np.isnan(features.labels))}
     return self._features(task, task.dev)
 
   def coverage(self, task: Task) -> dict[str, Coverage]:

@@ -64,7 +64,8 @@ class Features:
     offsets: i64[N + 1], row `i` is `tokens[offsets[i] : offsets[i + 1]]`.
     index: i64[N], the example number in its split; the swapped copy of
       example `i` has number `N + i`.
-    labels: f32[N], a class number or a value in [0, 1]; None where unlabelled.
+    labels: f32[N], a class number or a value in [0, 1], NaN where a training
+      row has soft labels alone; None where no row is labelled.
     cut: of all rows of a split, how many were cut; None where not known.
   """
 

@@ -42,14 +42,17 @@ class Pool:
 
   Attributes:
     features: their tokens and labels, 0 where unlabelled.
+    has_gold: f32[N] 0 where a label is NaN, whose target is the teacher's
+      alone, else 1; None where no row lacks gold.
     lengths: i32[N] tokens of each.
     task: i32[N] the task's position in the run.
-    weight: f32[N] of its loss.
+    weight: f32[N] of its loss; 0 where there is neither gold nor teacher.
     teacher: f32[N, C], 0 where there is none.
     has_teacher: f32[N] 1 or 0.
   """
 
   features: Features
+  has_gold: np.ndarray | None
   lengths: np.ndarray
   task: np.ndarray
   weight: np.ndarray
@@ -92,11 +95,18 @@ def join(
       teacher[rows, : data.classes] = data.teacher[known]
       has_teacher[rows] = 1
   features = Features.join(parts)
+  known = ~np.isnan(features.labels)
+  weight = np.repeat(np.asarray(weights, np.float32), sizes)
+  weight[~known & (has_teacher == 0)] = 0
+  features = dataclasses.replace(
+    features, labels=np.where(known, features.labels, np.float32(0))
+  )
   return Pool(
     features=features,
+    has_gold=None if known.all() else known.astype(np.float32),
     lengths=features.lengths,
     task=np.repeat(np.asarray(positions, np.int32), sizes),
-    weight=np.repeat(np.asarray(weights, np.float32), sizes),
+    weight=weight,
     teacher=teacher,
     has_teacher=has_teacher,
   )
@@ -109,7 +119,8 @@ class TrialBatches(Sequence):
   `tokens, types, positions, segments`: i32[B, S], 0 where nothing lies;
   `cls`: i32[B, E] where in its row an example begins; `task, index`: i32[B, E],
   -1 where there is no example; `label, weight, has_teacher`: f32[B, E];
-  `teacher`: f32[B, E, C].
+  `teacher`: f32[B, E, C]; and where a row of the run lacks gold, so that the
+  step of all other runs stays as it is, `has_gold`: f32[B, E].
 
   Attributes:
     width: tokens in a row, S.
@@ -217,6 +228,8 @@ class TrialBatches(Sequence):
       examples=self.examples,
       classes=self._pools[0].teacher.shape[1],
     )
+    if self._pools[0].has_gold is not None:
+      batch["has_gold"] = np.zeros_like(batch["has_teacher"])
     for trial in range(len(numbers)):
       row = placed.row[trial]
       mine = np.flatnonzero((row >= first) & (row < last))
@@ -294,6 +307,8 @@ def _write(
   batch["weight"][row, slot] = pool.weight[numbers]
   batch["teacher"][row, slot] = pool.teacher[numbers]
   batch["has_teacher"][row, slot] = pool.has_teacher[numbers]
+  if pool.has_gold is not None:
+    batch["has_gold"][row, slot] = pool.has_gold[numbers]
 
 
 def eval_batches(

@@ -10,11 +10,12 @@ import os.path
 from pathlib import Path
 import re
 import reprlib
-import tomllib
 from typing import Any
 
 from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import hint
+from bam_jax.tasks import labels as label_names
+from bam_jax.tasks import written
 from bam_jax.tasks.table import TASKS, Own, Task
 
 CLASSIFICATION = ("accuracy", "f1", "matthews")
@@ -27,6 +28,7 @@ KEYS = (
   "text",
   "label",
   "labels",
+  "ignore",
   "range",
   "metric",
   "symmetric",
@@ -38,6 +40,7 @@ KEYS = (
 )
 # They mean something else where a task may stand: select.by, a column.
 RESERVED = ("average", "last")
+SOFT = ("soft_columns", "soft_labels")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -58,12 +61,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     )
   if not path.is_file():
     raise FileNotFoundError(f"there is no tasks file {path}")
-  try:
-    text = path.read_bytes().decode("utf-8-sig")
-    found = tomllib.loads(text) if path.suffix == ".toml" else _yaml(text)
-  # Tables in tables in tables end in the last one.
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f"{path} cannot be read: {error}") from error
+  found, text = written.read(path)
   if not isinstance(found, dict) or not found:
     raise ValueError(f"{path} has no task; begin one with [its_name]")
   table(found, path, text)
@@ -117,9 +115,10 @@ class _Entry:
         " and only one of them",
       )
     text = self.texts("text", "the text column, or a list of two")
-    if len(text) > 2 or len({*text, self.string("label")}) <= len(text):
+    label = self.label()
+    if len(text) > 2 or len({*text, label}) <= len(text):
       self.refuse("text", "takes one or two text columns, none of them label")
-    files = {"train": (self.string("train"),)}
+    files = {"train": self.files("train")}
     share = self.given.get("dev_share", 0.0)
     if type(share) not in (int, float) or not 0 <= share < 1:
       self.refuse("dev_share", "is a share of train, such as 0.1")
@@ -129,18 +128,18 @@ class _Entry:
         "needs either dev = FILE or dev_share = 0.1, a part of train that is"
         " held out",
       )
-    files["validation"] = files["train"] if share else (self.string("dev"),)
+    files["validation"] = files["train"] if share else self.files("dev")
     # Scored beside dev, never chosen by: it has labels as dev has.
     if "test" in self.given:
-      files["test"] = (self.string("test"),)
+      files["test"] = self.files("test")
     metrics = self.metrics(labels)
     return Task(
       name=self.name,
       text=text,
-      label=self.string("label"),
+      label=label,
       labels=labels,
       file_text=text,
-      file_label=self.string("label"),
+      file_label=label,
       file_labels=labels,
       files=files,
       headerless=(),
@@ -183,14 +182,45 @@ class _Entry:
     if "labels" not in self.given:
       return ()
     found = self.given["labels"]
-    if isinstance(found, Sequence) and not isinstance(found, str):
-      if any(type(value) is bool for value in found):
-        self.refuse("labels", 'has true or false; write them in quotes: "yes"')
-      found = [str(v) if type(v) is int else v for v in found]
-      whole = all(isinstance(v, str) and v for v in found)
-      if whole and len(found) > 1 and len(set(found)) == len(found):
-        return tuple(found)
-    return self.refuse("labels", "is a list of two or more different names")
+    called = self.called("labels")
+    if isinstance(found, str) or len(called) < 2 or "" in called:
+      self.refuse("labels", "is a list of two or more different names")
+    if twice := next((n for n in called if called.count(n) > 1), ""):
+      self.refuse("labels", f"has {twice!r} more than once; its names differ")
+    # A text is shown as it is written, whatever it stands for.
+    return tuple(
+      value if isinstance(value, str) else name
+      for value, name in zip(found, called, strict=True)
+    )
+
+  def called(self, key: str) -> list[str]:
+    """Returns what the values of a list are called; see labels.name."""
+    found = self.given.get(key, [])
+    found = found if isinstance(found, Sequence) else [found]
+    found = [found] if isinstance(found, str) else found
+    try:
+      return [label_names.name(value) for value in found]
+    except ValueError as error:
+      return self.refuse(key, f"has what can be no label ({error})")
+
+  def ignored(self, labels: Sequence[str]) -> tuple[str, ...]:
+    """Returns the label values whose rows are left out."""
+    called = self.called("ignore")
+    for value in called:
+      if value in map(label_names.name, labels):
+        self.refuse("ignore", f"has {value!r}, which is one of labels")
+    return tuple(dict.fromkeys(called))
+
+  def label(self) -> str:
+    """Returns the label column."""
+    if "label" not in self.given and {*self.given} & {*SOFT}:
+      self.refuse(
+        "label",
+        "is missing; rows of train that have soft labels need no other, but"
+        " dev is scored by its labels: name their column, and give dev = FILE"
+        " if train has none",
+      )
+    return self.string("label")
 
   def range(self) -> tuple[float, float] | None:
     """Returns the lowest and the highest value; None = none are given."""
@@ -241,7 +271,8 @@ class _Entry:
     for key in ("config", "revision"):
       if key in self.given and not repository:
         self.refuse(key, "is only for a data set of the hub; add hub")
-    names = [self.given[k] for k in ("train", "dev", "test") if k in self.given]
+    keys = [key for key in ("train", "dev", "test") if key in self.given]
+    names = [name for key in keys for name in self.files(key)]
     split = next((name for name in names if not Path(name).suffix), "")
     if split and repository and "config" not in self.given:
       self.refuse(
@@ -258,6 +289,7 @@ class _Entry:
       dev_share=share,
       soft_columns=soft,
       soft_labels=self.string("soft_labels", needed=False),
+      ignore=self.ignored(labels),
     )
 
   def string(self, key: str, *, needed: bool = True) -> str:
@@ -269,6 +301,13 @@ class _Entry:
     if not isinstance(self.given[key], str) or not self.given[key].strip():
       self.refuse(key, "is a text in quotes")
     return self.given[key]
+
+  def files(self, key: str) -> tuple[str, ...]:
+    """Returns the files of a split: names, or patterns such as "*.csv"."""
+    found = self.texts(key, "a file in quotes, or a list of different ones")
+    if not all(name.strip() for name in found):
+      self.refuse(key, "is a file in quotes, or a list of different ones")
+    return found
 
   def texts(self, key: str, what: str, *, needed: int = 1) -> tuple[str, ...]:
     """Returns a text or a list of different ones as a tuple."""
@@ -290,7 +329,7 @@ class _Entry:
 
   def refuse(self, key: str, why: str) -> Any:
     """Raises the sentence: file, line, task and key, value, and why."""
-    line = _line(self.text, self.name, key)
+    line = written.line(self.text, self.name, key)
     given = isinstance(self.given, Mapping) and key in self.given
     # A token in the wrong place is not repeated.
     value = f" = {hub.plain(reprlib.repr(self.given[key]))}" if given else ""
@@ -298,39 +337,3 @@ class _Entry:
     raise ValueError(
       f"{self.path}{f' line {line}' if line else ''}: {what} {why}"
     )
-
-
-def _line(text: str, name: str, key: str) -> int:
-  """Returns the line of a task's key, or where the task begins; 0 = unknown."""
-  quoted = r"[\"']?{}[\"']?"
-  heads = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?|(\S+?)\s*:\s*(#.*)?")
-  wanted = re.compile(r"\s*" + quoted.format(re.escape(str(key))) + r"\s*[=:]")
-  begin, mine = 0, False
-  for number, line in enumerate(text.split("\n"), 1):
-    if head := heads.fullmatch(line.rstrip("\r")):
-      mine = (head[1] or head[3]).strip().strip("\"'") == name
-      begin = number if mine else begin
-    elif mine and key and wanted.match(line):
-      return number
-  return begin
-
-
-def _yaml(text: str) -> Any:
-  # Slow to import, and most tasks files are TOML.
-  import yaml
-
-  class Once(yaml.SafeLoader):
-    """Refuses a key that comes twice; the library takes the last."""
-
-    def construct_mapping(self, node, deep=False):
-      keys = [self.construct_object(each, deep=True) for each, _ in node.value]
-      for i, key in enumerate(keys):
-        if key in keys[:i]:
-          line = node.value[i][0].start_mark.line + 1
-          raise ValueError(f"line {line} has {key!r} a second time")
-      return super().construct_mapping(node, deep)
-
-  try:
-    return yaml.load(text, Once)
-  except yaml.YAMLError as error:
-    raise ValueError(" ".join(str(error).split())) from error

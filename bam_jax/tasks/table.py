@@ -27,6 +27,7 @@ class Own:
     soft_columns: of the train file, with another model's answers: one a label,
       or one with all of them; () = none.
     soft_labels: file with another model's answers; "" = none.
+    ignore: labels whose rows are left out, by their names (labels.name).
   """
 
   file: str
@@ -37,6 +38,7 @@ class Own:
   dev_share: float
   soft_columns: tuple[str, ...]
   soft_labels: str
+  ignore: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -60,6 +60,22 @@ def teacher_targets(logits: jax.Array, classes: jax.Array) -> jax.Array:
   )
 
 
+def or_teacher(
+  gold: jax.Array, teacher: jax.Array, has_gold: jax.Array
+) -> jax.Array:
+  """Puts the teacher's target where there is no gold, whatever lambda is.
+
+  Args:
+    gold: `f32[..., C]` from `gold_targets`.
+    teacher: `f32[..., C]` from `teacher_targets`.
+    has_gold: `f32[...]`, 0 where the label is only a placeholder.
+
+  Returns:
+    `f32[..., C]`, which `soft_targets` takes for gold.
+  """
+  return jnp.where((has_gold > 0)[..., None], gold, teacher)
+
+
 def soft_targets(
   gold: jax.Array,
   teacher: jax.Array,

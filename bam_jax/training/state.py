@@ -85,12 +85,11 @@ def make_losses(model: MultiTask) -> Callable[..., tuple[jax.Array, jax.Array]]:
       {"params": params}, batch, train=True, rngs={"dropout": key}
     )
     own = jnp.asarray(classes)[batch["task"]]
-    targets = losses.soft_targets(
-      losses.gold_targets(batch["label"], own, widest),
-      losses.teacher_targets(batch["teacher"], own),
-      batch["has_teacher"],
-      share,
-    )
+    gold = losses.gold_targets(batch["label"], own, widest)
+    teacher = losses.teacher_targets(batch["teacher"], own)
+    if "has_gold" in batch:
+      gold = losses.or_teacher(gold, teacher, batch["has_gold"])
+    targets = losses.soft_targets(gold, teacher, batch["has_teacher"], share)
     return logits, losses.example_loss(logits, targets, own)
 
   return example_losses

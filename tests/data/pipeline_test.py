@@ -154,6 +154,30 @@ def test_each_example_keeps_the_answer_of_its_own_teacher():
   assert pool.has_teacher.tolist() == [0, 0, 0, 1, 1]
 
 
+def test_a_row_without_gold_is_told_only_where_there_is_one():
+  rows = features([3, 4, 5])
+  rows = dataclasses.replace(rows, labels=np.float32([2, np.nan, np.nan]))
+  answers = np.float32([[1, 2, 3, 4], [5, 6, 7, 8], [np.nan] * 4])
+  data = pipeline.TaskData("only", rows, 4, answers)
+  pool = pipeline.join([data], weights=(0.5,))
+  assert pool.has_gold.tolist() == [1, 0, 0]
+  assert pool.features.labels.tolist() == [2, 0, 0]
+  # The last has neither gold nor a teacher, so nothing is learned from it.
+  assert pool.weight.tolist() == [0.5, 0.5, 0]
+  batch = plan(pool, np.array([[[0, 1, 2]]]))[0]
+  assert batch["has_gold"].dtype == np.float32
+  assert batch["has_gold"].sum() == 1
+  assert (
+    "has_gold"
+    not in plan(
+      pipeline.join(
+        [pipeline.TaskData("x", features([3]), 4, None)], weights=[1]
+      ),
+      np.array([[[0]]]),
+    )[0]
+  )
+
+
 def test_join_may_start_at_a_later_task():
   data = pipeline.TaskData("only", features([3, 4]), 2, None)
   assert pipeline.join([data], weights=[1], positions=[5]).task.tolist() == [

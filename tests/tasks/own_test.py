@@ -2,6 +2,7 @@
 
 import pytest
 
+from bam_jax.tasks import labels
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.table import TASKS, get_tasks
 
@@ -72,12 +73,52 @@ pets:
   (toml,) = rows(tmp_path, GOOD).values()
   assert yaml.labels == toml.labels and yaml.text == toml.text
   assert yaml.files == toml.files
-  with pytest.raises(ValueError, match=r"line 6: pets\.labels = \[False, True"):
-    rows(tmp_path, text.replace('"no", "yes"', "no, yes"), "x.yaml")
+  # Unquoted, they are words as in YAML 1.2.
+  bare = text.replace('"no", "yes"', "no, yes")
+  (yaml,) = rows(tmp_path, bare, "x.yaml").values()
+  assert yaml.labels == toml.labels
   with pytest.raises(ValueError, match="line 8 has 'metric' a second time"):
     rows(tmp_path, text + "  metric: f1\n", "x.yaml")
   with pytest.raises(ValueError, match=r"x\.yaml cannot be read: .*line 1"):
     rows(tmp_path, "pets: [", "x.yaml")
+
+
+@pytest.mark.parametrize(
+  ("typed", "shown", "called"),
+  [
+    ('"1.0", "2.0"', ("1.0", "2.0"), ("1", "2")),
+    ("1.0, 2", ("1", "2"), ("1", "2")),
+    ("0.5, 1.0", ("0.5", "1"), ("0.5", "1")),
+    ("false, true", ("false", "true"), ("false", "true")),
+    ('"False", "True"', ("False", "True"), ("false", "true")),
+  ],
+)
+def test_labels_may_be_numbers_and_truth_values(tmp_path, typed, shown, called):
+  text = GOOD.replace('"no", "yes", "maybe"', typed)
+  (task,) = rows(tmp_path, text).values()
+  assert task.labels == shown
+  assert tuple(map(labels.name, task.labels)) == called
+
+
+def test_what_is_ignored_is_kept_by_its_names(tmp_path):
+  text = GOOD + 'ignore = [-1, "", "n/a", -1.0, "-1"]\n'
+  (task,) = rows(tmp_path, text).values()
+  assert task.own.ignore == ("-1", "", "n/a")
+  (task,) = rows(tmp_path, GOOD + "ignore = -1\n").values()
+  assert task.own.ignore == ("-1",)
+
+
+def test_a_split_may_be_several_files(tmp_path):
+  text = GOOD.replace('"pets.csv"', '["a.csv", "b*.csv"]')
+  (task,) = rows(tmp_path, text).values()
+  assert task.files["train"] == task.files["validation"] == ("a.csv", "b*.csv")
+
+
+def test_a_tasks_file_that_is_not_utf_8_is_named_with_its_line(tmp_path):
+  path = tmp_path / "x.toml"
+  path.write_bytes(GOOD.encode() + b'dev = "\xff"\n')
+  with pytest.raises(ValueError, match=r"x\.toml line 8 is not UTF-8; save"):
+    own_tasks.read(path)
 
 
 def test_tasks_do_not_outlive_the_table_they_are_in(tmp_path):
@@ -104,8 +145,9 @@ WRONG = [
   ('metric = "accuracy"', "", "line 1: pets.metric is missing"),
   ('"accuracy"', "[]", "pets.metric = [] is a metric, or a list"),
   ('train = "pets.csv"', "", "line 1: pets.train is missing"),
-  ('"pets.csv"', '["a.csv"]', "line 2: pets.train = ['a.csv'] is a text"),
-  ('"pets.csv"', '" "', "line 2: pets.train = ' ' is a text in quotes"),
+  ('"pets.csv"', '["a", "a"]', "pets.train = ['a', 'a'] is a file in quotes"),
+  ('"pets.csv"', '" "', "line 2: pets.train = ' ' is a file in quotes, or a"),
+  ('"pets.csv"', "7", "line 2: pets.train = 7 is a file in quotes, or a list"),
   ("dev_share = 0.25\n", "", "pets.dev needs either dev = FILE or dev_share"),
   ("0.25", '0.25\ndev = "x.csv"', "line 4: pets.dev = 'x.csv' needs either"),
   ("0.25", "1.0", "line 3: pets.dev_share = 1.0 is a share of train"),
@@ -114,11 +156,20 @@ WRONG = [
   ('"answer"]', '"question"]', "pets.text = ['question', 'question'] is the"),
   ('"answer"]', '"b", "c"]', "takes one or two text columns"),
   ('"answer"]', '"verdict"]', "takes one or two text columns, none of them"),
-  ('"maybe"]', '"yes"]', "labels = ['no', 'yes', 'yes'] is a list of two or"),
+  ('"maybe"]', '"yes"]', "labels = ['no', 'yes', 'yes'] has 'yes' more"),
   ('["no", "yes", "maybe"]', '["no"]', "is a list of two or more different"),
   ('["no", "yes", "maybe"]', '"no"', "labels = 'no' is a list of two or more"),
-  ('"maybe"]', "1.5]", "is a list of two or more different names"),
-  ('"maybe"]', "true]", "has true or false; write them in quotes"),
+  ('"yes", "maybe"]', '1, "1.0"]', "has '1' more than once; its names differ"),
+  ('"yes", "maybe"]', 'true, "TRUE"]', "has 'true' more than once; its names"),
+  ('"maybe"]', "1979-05-27]", "has what can be no label (date is no label)"),
+  ('"maybe"]', '""]', "is a list of two or more different names"),
+  ('"maybe"]', '"maybe"]\nignore = [-1, "yes"]', "'yes', which is one of lab"),
+  ('"maybe"]', '"maybe"]\nignore = [[]]', "can be no label (list is no label"),
+  (
+    'label = "verdict"',
+    'soft_columns = "p"',
+    "label is missing; rows of train that have soft labels need no other",
+  ),
   ('"maybe"]', '"maybe"]\nrange = [0, 1]', "and only one of them"),
   ('labels = ["no", "yes", "maybe"]\n', "", "needs labels = [...] for classes"),
   ("[pets]", '[pets]\nhub = "x"', "line 2: pets.hub = 'x' is OWNER/NAME of"),

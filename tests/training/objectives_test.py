@@ -175,3 +175,16 @@ def test_loss_is_float32_for_bfloat16_logits():
   assert got.dtype == np.float32
   exact = losses.example_loss(logits.astype(np.float32), gold, CLASSES)
   np.testing.assert_array_equal(got, exact)
+
+
+@pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
+def test_without_gold_the_target_is_the_teachers_whatever_lambda(lam):
+  teacher = losses.teacher_targets(_logits(), CLASSES)
+  garbage = losses.gold_targets(np.zeros_like(LABEL), CLASSES, C)
+  has_gold = np.array([[0, 0], [1, 0], [0, 1]], np.float32)
+  gold = losses.or_teacher(garbage, teacher, has_gold)
+  found = losses.soft_targets(gold, teacher, np.ones((B, E)), lam)
+  mixed = losses.soft_targets(garbage, teacher, np.ones((B, E)), lam)
+  none = has_gold == 0
+  np.testing.assert_allclose(found[none], teacher[none], rtol=1e-6)
+  np.testing.assert_array_equal(found[~none], mixed[~none])

@@ -22,8 +22,8 @@ class Examples:
     task: the task's name.
     split: the split's name, as on the hub.
     texts: one list of N strings per text column.
-    labels: f32[N], the class number or the value scaled to [0, 1]; None where
-      the split is not labelled.
+    labels: f32[N], the class number or the value scaled to [0, 1]; NaN where a
+      row has soft labels alone; None where the split is not labelled.
     origin: the file or address that the rows came from.
     soft: f32[N, C], another model's answers as logits (regression: values in
       [0, 1]) that came with the rows; None where none did.

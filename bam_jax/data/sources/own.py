@@ -10,11 +10,10 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.data.sources import rows
+from bam_jax.data.sources import gold, rows, splits
 from bam_jax.data.sources import soft as soft_files
-from bam_jax.data.sources.examples import Examples, check, encode
-from bam_jax.runtime import hub
-from bam_jax.runtime.spelling import hint, shown
+from bam_jax.data.sources.examples import Examples, check
+from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.table import Task
 
 
@@ -27,77 +26,84 @@ def read(task: Task, split: str) -> Examples:
       the two parts of the train file.
 
   Returns:
-    The examples in file order; of the train split `soft` too, if there are
-    soft labels.
+    The examples in file order, without those that `ignore` leaves out; of the
+    train split `soft` too, if there are soft labels, and then NaN for a label
+    that is missing.
 
   Raises:
     ValueError: a row is not what the task allows; file, line, column, value.
     OSError: a file is missing or the hub cannot be reached.
   """
   own, trains = task.own, split == task.train
-  path = locate(task, task.files[split][0])
-  wanted = [*task.text, task.label, *(own.soft_columns if trains else ())]
-  found = list(rows.read(path, wanted))
+  paths = splits.files(task, split)
+  first = paths[0]
+  origin = f"{first} and {len(paths) - 1} more" if paths[1:] else str(first)
+  judged = own.soft_columns if trains else ()
+  # Rows that a teacher judges need no gold; who cuts dev from them sees that.
+  taught = bool(own.soft_columns or own.soft_labels)
+  taught = taught and splits.key_of(task, split) == "train"
+  wanted, label = [*task.text, *judged], [task.label]
+  if not taught:
+    wanted, label = wanted + label, []
+  found = [
+    row for path in paths for row in rows.read(path, wanted, optional=label)
+  ]
   texts = tuple([_text(row, name) for row in found] for name in task.text)
-  labels = _labels(task, split, found)
+  labels, kept = gold.read(task, split, found, taught=taught)
+  known = ~np.isnan(labels)
+  gold.tell(task, origin, found, known=known, kept=kept)
   soft = None
   if trains and own.soft_columns:
-    soft = np.float32([_soft(task, *row) for row in found])
+    # What is left out need not be right.
+    nothing = [np.nan] * task.classes
+    soft = np.float32(
+      [
+        _soft(task, *row) if mine else nothing
+        for row, mine in zip(found, kept, strict=True)
+      ]
+    ).reshape(-1, task.classes)
   elif trains and own.soft_labels:
-    file = locate(task, own.soft_labels)
+    file = Path(own.folder) / os.path.expanduser(own.soft_labels)
     soft = soft_files.read(file, task=task, count=len(found))
-  if own.dev_share and split in (task.train, *task.dev[:1]):
-    mask = dev_rows(texts, own.dev_share)
-    if mask.all() or not mask.any():
+  if own.dev_share and splits.key_of(task, split) == "train":
+    if not known.any():
+      raise ValueError(
+        f"{own.file}: no row of {origin} has a label, and dev of {task.name} is"
+        " scored by its labels; give dev = FILE with some, in place of"
+        " dev_share"
+      )
+    mask = dev_rows(texts, own.dev_share, among=known)
+    if mask[kept].all() or not mask.any():
       raise ValueError(
         f"{own.file}: dev_share of {task.name} is {own.dev_share}, which makes"
-        f" {mask.sum()} of the {len(mask)} rows of {path} dev; leave some on"
-        " both sides"
+        f" {mask[known].sum()} of the {known.sum()} rows of {origin} dev; leave"
+        " some on both sides"
       )
-    mask = ~mask if trains else mask
+    kept = kept & ~mask if trains else mask & known
+  if not kept.all():
     texts = tuple(
-      [text for text, mine in zip(column, mask, strict=True) if mine]
+      [text for text, mine in zip(column, kept, strict=True) if mine]
       for column in texts
     )
-    labels, soft = labels[mask], None if soft is None else soft[mask]
-  examples = Examples(task.name, split, texts, labels, str(path), soft)
+    labels, soft = labels[kept], None if soft is None else soft[kept]
+  examples = Examples(task.name, split, texts, labels, origin, soft)
   check(examples)
   if trains and task.labels:
-    there = set(examples.labels.astype(int).tolist())
+    there = set(labels[~np.isnan(labels)].astype(int).tolist())
     never = [n for i, n in enumerate(task.labels) if i not in there]
     if never:
       logging.warning(
-        "no training row of %s has the label %s", path, ", ".join(never)
+        "no training row of %s in %s has the label %s",
+        task.name,
+        origin,
+        ", ".join(never),
       )
   return examples
 
 
-def locate(task: Task, name: str) -> Path:
-  """Returns where a file of an own task is, downloaded if it is a hub's.
-
-  Args:
-    task: with `own`.
-    name: file below the tasks file's folder, or file or split of the data set.
-
-  Raises:
-    ConnectionError: the hub cannot be reached or has no such file.
-  """
-  own = task.own
-  # Soft labels are the user's, wherever the text comes from.
-  if not own.hub or name == own.soft_labels:
-    return Path(own.folder) / os.path.expanduser(name)
-  if not Path(name).suffix:
-    name = f"{own.config}/{name}-00000-of-00001.parquet"
-  return hub.download(
-    own.hub,
-    name,
-    own.revision,
-    cure=f"name a file that https://huggingface.co/datasets/{own.hub}/tree/"
-    f"{own.revision} shows, as train, dev or test of {task.name} in {own.file}",
-  )
-
-
-def dev_rows(texts: Sequence[Sequence[str]], share: float) -> np.ndarray:
+def dev_rows(
+  texts: Sequence[Sequence[str]], share: float, *, among: np.ndarray
+) -> np.ndarray:
   """Tells which rows are dev, bool[N], by a hash of their text.
 
   Equal rows come to the same side, and no seed and no order of the rows moves
@@ -105,7 +111,9 @@ def dev_rows(texts: Sequence[Sequence[str]], share: float) -> np.ndarray:
 
   Args:
     texts: one list of N strings per column.
-    share: of the different rows.
+    share: of the different rows among which dev is chosen.
+    among: bool[N], those with a label; one without comes to the side of its
+      equals.
   """
   hashes = np.array(
     [
@@ -114,7 +122,7 @@ def dev_rows(texts: Sequence[Sequence[str]], share: float) -> np.ndarray:
     ],
     np.uint64,
   )
-  kinds = np.unique(hashes)
+  kinds = np.unique(hashes[among])
   return np.isin(hashes, kinds[: round(share * len(kinds))])
 
 
@@ -125,32 +133,6 @@ def _text(row: rows.Row, name: str) -> str:
       f"{where}, column {name!r}: {shown(record[name])} is not text"
     )
   return record[name]
-
-
-def _labels(
-  task: Task, split: str, found: Sequence[rows.Row]
-) -> np.ndarray | None:
-  values = [record[task.label] for _, record in found]
-
-  def where(i: int) -> str:
-    return f"{found[i][0]}, column {task.label!r}"
-
-  if task.labels:
-    # JSON and Parquet may have 0 and true for "0" and "true".
-    plain = [json.dumps(v) if type(v) in (int, bool) else v for v in values]
-    for i, value in enumerate(plain):
-      if value not in task.labels:
-        near = hint(value, task.labels)
-        raise ValueError(
-          f"{where(i)}: {task.name} has no label {shown(value)}{near or ';'}"
-          f" the labels in {task.own.file} are {shown(list(task.labels))}"
-        )
-    values = plain
-  else:
-    for i, value in enumerate(values):
-      if type(value) not in (int, float, str):
-        raise ValueError(f"{where(i)}: {shown(value)} is no number")
-  return encode(task, split, values, task.labels, where)
 
 
 def _soft(task: Task, where: str, record: dict[str, Any]) -> list[float]:

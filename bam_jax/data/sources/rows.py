@@ -31,7 +31,9 @@ _repr.maxlist = 20
 Row = tuple[str, dict[str, Any]]
 
 
-def read(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read(
+  path: Path, columns: Sequence[str], *, optional: Sequence[str] = ()
+) -> Iterator[Row]:
   """Yields (where a row stands, its values by column).
 
   A `.csv` is read as spreadsheets write it, quoted line ends and a byte order
@@ -43,6 +45,7 @@ def read(path: Path, columns: Sequence[str]) -> Iterator[Row]:
   Args:
     path: the file; its suffix says what it is, in small letters or capitals.
     columns: that every row must have.
+    optional: columns that it may lack.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -53,7 +56,7 @@ def read(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     raise FileNotFoundError(f"there is no file {path}")
   format = format_of(path)
   if format == PARQUET:
-    yield from _parquet(path, columns)
+    yield from _parquet(path, columns, optional)
   elif format:
     with opened(path) as file:
       found = in_format(file, str(path), format)
@@ -195,11 +198,14 @@ def json_lines(path: Path) -> Iterator[Row]:
         yield where, record
 
 
-def _parquet(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def _parquet(
+  path: Path, columns: Sequence[str], optional: Sequence[str]
+) -> Iterator[Row]:
   schema = parquet.schema(path)
   _check(str(path), schema.names, columns)
   names = _class_names(schema.metadata)
-  for number, record in enumerate(parquet.records(path, columns)):
+  wanted = [*columns, *(name for name in optional if name in schema.names)]
+  for number, record in enumerate(parquet.records(path, wanted)):
     for column in names.keys() & record.keys():
       value = record[column]
       if type(value) is int and 0 <= value < len(names[column]):

@@ -91,18 +91,6 @@ def test_quotes_of_a_tsv_are_literal(tmp_path):
   assert found.texts == (['"a'], ['b", c'])
 
 
-def test_numbers_and_truth_values_of_json_are_labels_by_name(tmp_path):
-  found = read(tmp_path, "a.jsonl", json_lines([1, 0, 1]), labels=[0, 1])
-  assert found.labels.tolist() == [1, 0, 1]
-  found = read(
-    tmp_path,
-    "a.jsonl",
-    json_lines([True, False, True]),
-    labels=["false", "true"],
-  )
-  assert found.labels.tolist() == [1, 0, 1]
-
-
 def test_class_names_of_the_hub_are_taken_for_its_numbers(tmp_path):
   names = {"verdict": {"names": ["yes", "no"]}, "question": {}}
   made = pa.table(
@@ -172,7 +160,7 @@ FAULTS = [
   (
     "a.parquet",
     table(question=["a"], answer=["b"], verdict=[None]),
-    "row 0, column 'verdict': pets has no label None",
+    "row 0, column 'verdict': pets has no label None; the labels in",
   ),
   ("a.parquet", table(question=["a"]), "a.parquet: there is no column 'answer"),
   (
@@ -331,28 +319,6 @@ def test_a_wrong_soft_label_is_named_with_its_place(tmp_path, cells, said):
   with pytest.raises(ValueError, match=r"a\.csv line 2") as caught:
     read(tmp_path, "a.csv", soft_csv(cells), soft_columns=["p", "r"])
   assert said in str(caught.value)
-
-
-def test_files_of_the_hub_are_asked_for_by_split_or_by_name(
-  tmp_path, monkeypatch
-):
-  asked = []
-
-  def download(repository, name, revision, *, cure):
-    asked.append((repository, name, revision))
-    (tmp_path / "x.csv").write_text(CSV)
-    return tmp_path / "x.csv"
-
-  monkeypatch.setattr(own_files.hub, "download", download)
-  task = task_of(
-    tmp_path, hub="me/pets", config="data", train="train", dev="dev.csv"
-  )
-  assert own_files.read(task, "train").texts == TEXTS
-  own_files.read(task, "validation")
-  assert asked == [
-    ("me/pets", "data/train-00000-of-00001.parquet", "main"),
-    ("me/pets", "dev.csv", "main"),
-  ]
 
 
 def test_rows_say_where_they_stand(tmp_path):

@@ -1,0 +1,138 @@
+"""Reads the gold labels of own rows: by name, left out, or missing."""
+
+from collections import Counter
+from collections.abc import Sequence
+import functools
+import json
+
+from absl import logging
+import numpy as np
+
+from bam_jax.data.sources.examples import encode
+from bam_jax.data.sources.rows import Row
+from bam_jax.runtime.spelling import hint, shown
+from bam_jax.tasks import labels as label_names
+from bam_jax.tasks.table import Task
+
+# What says that there is no label: nothing, and the hub's class number for it.
+_MISSING = ("", "-1")
+# Most names that a sentence lists.
+_LISTED = 20
+
+
+def read(
+  task: Task, split: str, found: Sequence[Row], *, taught: bool
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the labels f32[N] as `Examples` has them, and bool[N]: not ignored.
+
+  A label is NaN where the row is ignored or, if it is taught, has none.
+
+  Args:
+    task: with `own`; its `ignore` says which rows are left out.
+    split: one of its splits.
+    found: the rows.
+    taught: whether a row without a label may stay.
+
+  Raises:
+    ValueError: a label that the task has not; file, line, column, cure.
+  """
+  names = [_name(task, row) for row in found]
+  kept = np.array([name not in task.own.ignore for name in names], bool)
+  missing = _MISSING if task.labels else ("",)
+  known = {label_names.name(label): label for label in task.labels}
+  values, at = [], []
+  for i, name in enumerate(names):
+    if not kept[i] or (taught and name in missing and name not in known):
+      continue
+    if task.labels and name not in known:
+      _refuse(task, found, names, i)
+    if not name:
+      _refuse(task, found, names, i)
+    values.append(known[name] if task.labels else name)
+    at.append(i)
+  labels = np.full(len(found), np.nan, np.float32)
+  labels[at] = encode(
+    task, split, values, task.labels, lambda i: _where(task, found[at[i]])
+  )
+  return labels, kept
+
+
+def tell(
+  task: Task,
+  origin: str,
+  found: Sequence[Row],
+  *,
+  known: np.ndarray,
+  kept: np.ndarray,
+) -> None:
+  """Says how many rows are left out, and how many a teacher alone teaches.
+
+  Args:
+    task: the task.
+    origin: where the rows are from.
+    found: the rows.
+    known: bool[N], those with a label.
+    kept: bool[N], those that are not left out.
+  """
+  rows = f"of the {len(found)} rows of {origin}"
+  if not kept.all():
+    names = Counter(
+      _name(task, row)
+      for row, mine in zip(found, kept, strict=True)
+      if not mine
+    )
+    counts = ", ".join(
+      f"{count} with the label {shown(name)}" if name else f"{count} with none"
+      for name, count in names.most_common()
+    )
+    _say(f"{task.name} leaves out {(~kept).sum()} {rows}: {counts}")
+  if alone := (kept & ~known).sum():
+    _say(
+      f"{task.name}: {alone} {rows} have no label and learn from their soft"
+      " label alone"
+    )
+
+
+@functools.cache
+def _say(text: str) -> None:
+  """Says it once, however often a file is read."""
+  logging.warning(text)
+
+
+def _where(task: Task, row: Row) -> str:
+  return f"{row[0]}, column {task.label!r}"
+
+
+def _name(task: Task, row: Row) -> str:
+  """Returns what the label of a row is called."""
+  value = row[1].get(task.label)
+  # A label may look like a list.
+  if isinstance(value, str) and value in task.labels:
+    return label_names.name(value)
+  try:
+    return label_names.name(label_names.only(value))
+  except ValueError as error:
+    raise ValueError(
+      f"{_where(task, row)}: {task.name} has no label {shown(value)} ({error});"
+      " a row has one label"
+    ) from None
+
+
+def _refuse(
+  task: Task, found: Sequence[Row], names: Sequence[str], i: int
+) -> None:
+  """Raises the sentence about a label that the task has not."""
+  name, value = names[i], found[i][1].get(task.label)
+  said = f"{_where(task, found[i])}: {task.name} has no label {shown(value)}"
+  near = hint(name, task.labels) if name not in _MISSING else ""
+  file = task.own.file
+  if task.labels:
+    said += f"{near or ';'} the labels in {file} are {shown(list(task.labels))}"
+  if not near:
+    there = Counter(names)
+    if name not in _MISSING and len(there) <= _LISTED:
+      said += f", the column has {shown(sorted(there))}"
+    typed = name if name == "-1" else json.dumps(name, ensure_ascii=False)
+    setting = f"ignore{' =' if file.endswith('.toml') else ':'} [{typed}]"
+    said += f"; to leave out such rows ({there[name]}), write {setting}"
+  raise ValueError(said)
