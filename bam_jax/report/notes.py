@@ -4,10 +4,11 @@ All text here is plain, as in tables.py.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bam_jax.report import tables
 from bam_jax.stats import compare as stats
+from bam_jax.stats import paired, ranks
 from bam_jax.tasks import coverage
 from bam_jax.tasks.table import TASKS, Task
 
@@ -18,6 +19,14 @@ DIFFERENCES = (
   " after Holm's correction over its family. Seeds needed: trials of each"
   " method with which a Mann-Whitney test would find a difference of this size"
   " in 80 % of cases at p < 0.05, uncorrected."
+)
+PAIRED = (
+  "Trials of one seed share the order of their examples, the start of their"
+  " heads and dropout whatever the method, so paired-t and sign-flip compare"
+  " trials of the same seed. bootstrap and mann-whitney-u take them as"
+  " independent and so find less. All of these ask about other seeds on the"
+  " same examples; multi-bootstrap and crossed-effects also about other"
+  " examples."
 )
 CALIBRATION = (
   "Median over trials ± standard deviation: expected calibration error in"
@@ -194,11 +203,13 @@ def family(results: Mapping) -> Iterator[str]:
     f"Holm's correction runs over all tests of one kind, that is over every"
     f" pair and column that was tested: {sizes}. All are two-sided."
   )
+  if "paired-t" in kinds:
+    yield PAIRED
   if tables.stars(results):
     baselines = " and ".join(tables.method_name(m) for m in stats.BASELINES)
     yield (
       f"∗, ∗∗, ∗∗∗: better than both {baselines}, p < 0.05, 0.01, 0.001 in"
-      f" {stats.TESTS[0]} tests after that correction."
+      f" {tables.primary(results)[0]['test']} tests after that correction."
     )
 
 
@@ -213,25 +224,44 @@ def spread(rows: tables.Grid) -> str:
   return text
 
 
-def tests(kind: str, number: int, least: float) -> str:
+# Primary kind of test -> the exact test of as many trials, its least p, and
+# what it means when that is too much.
+_EXACT: Mapping[str, tuple[str, Callable[[int, int], float], str]] = {
+  "paired-t": (
+    "no exact test of trials that share their seeds",
+    lambda a, b: paired.least_p(min(a, b)),
+    "what is bold is so by Student's t, for which differences are normal",
+  ),
+  "bootstrap": (
+    "no Mann-Whitney test",
+    ranks.smallest_p,
+    "nothing in it can be significant",
+  ),
+}
+
+
+def tests(kind: str, number: int, trials: tuple[int, int]) -> str:
   """Says what a table of tests shows, and whether it could show anything.
 
   Args:
     kind: of the tests.
     number: how many there are.
-    least: the smallest p that a Mann-Whitney test of so few trials can have.
+    trials: of both sides, where there are most.
   """
   text = (
     f"Difference of the medians and, in brackets, p ({kind}, two-sided) after"
     f" Holm's correction for all {number} tests of the table; bold below 0.05."
   )
-  if least * number >= 0.05:
-    text += (
-      " With so few trials no p of a Mann-Whitney test can fall below"
-      f" {tables.p_value(least)}, nor below"
-      f" {tables.p_value(min(1.0, least * number))} when corrected: nothing"
-      " in it can be significant."
-    )
+  if kind in _EXACT:
+    exact, least_of, therefore = _EXACT[kind]
+    least = least_of(*trials)
+    if least * number >= 0.05:
+      text += (
+        f" With so few trials {exact} can have a p below"
+        f" {tables.p_value(least)}, nor below"
+        f" {tables.p_value(min(1.0, least * number))} when corrected:"
+        f" {therefore}."
+      )
   return text
 
 

@@ -118,24 +118,17 @@ def _gains(rows: tables.Grid) -> Iterator[Block]:
 def _tests(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
   if not results.get("tests"):
     return
-  # The kind that stands first is the one the stars are of.
-  kind = results["tests"][0]["test"]
-  tests = [test for test in results["tests"] if test["test"] == kind]
+  tests = tables.primary(results)
   columns = list(dict.fromkeys(test["task"] for test in tests))
   lines: dict[tuple[str, str], dict[str, Text]] = {}
-  least = 1.0
+  trials = 0, 0
   for test in tests:
-    a, b = (rows.get(test[side], {}).get(test["task"]) for side in "ab")
-    if a is None or b is None:
-      raise ValueError(
-        f"results.json tests {test['a']} against {test['b']} on"
-        f" {test['task']} without having its scores; evaluate again"
-      )
+    a, b = (rows[test[side]][test["task"]] for side in "ab")
     cell = f"{tables.difference(a, b)} ({tables.p_value(test['p_holm'])})"
     bold = (Bold(cell),) if test["p_holm"] < 0.05 else cell
     lines.setdefault((test["a"], test["b"]), {})[test["task"]] = bold
-    least = min(least, stats.smallest_p(a.n, b.n))
-  note = notes.tests(kind, len(tests), least)
+    trials = max(trials, (a.n, b.n), key=min)
+  note = notes.tests(tests[0]["test"], len(tests), trials)
   yield Table(
     "tests",
     ["Pair", *map(tables.column_name, columns)],

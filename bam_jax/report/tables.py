@@ -115,17 +115,35 @@ def p_value(p: float) -> str:
   return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
+def primary(results: Mapping) -> list[Mapping]:
+  """Returns the tests that stars and the table of tests are of.
+
+  Raises:
+    ValueError: a test is of scores that are not there.
+  """
+  tests = results.get("tests", ())
+  # Their family stands first.
+  found = [test for test in tests if test["test"] == tests[0]["test"]]
+  for test in found:
+    for side in "ab":
+      method = test[side]
+      if method not in results["methods"] or not stats.scores(
+        results, method, test["task"]
+      ):
+        raise ValueError(
+          f"results.json tests {test['a']} against {test['b']} on"
+          f" {test['task']} without having its scores; evaluate again"
+        )
+  return found
+
+
 def stars(results: Mapping) -> dict[tuple[str, str], str]:
   """Marks (method, column) that beats both baselines, as Table 1 does.
 
-  The larger corrected p of the two bootstrap tests counts, and the mean has to
-  be above both. Empty where a baseline is missing.
+  The larger corrected p of the two primary tests counts, and the mean has to be
+  above both. Empty where a baseline is missing.
   """
-  tests = [
-    test
-    for test in results.get("tests", ())
-    if test["test"] == stats.TESTS[0] and test["b"] in stats.BASELINES
-  ]
+  tests = [test for test in primary(results) if test["b"] in stats.BASELINES]
   ps: dict[tuple[str, str], dict[str, float]] = {}
   for test in tests:
     a, b = (stats.scores(results, test[s], test["task"]) for s in "ab")

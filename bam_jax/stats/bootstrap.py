@@ -95,31 +95,6 @@ def difference_test(
   return _test(_welch, a, b, draws=draws, seed=seed)
 
 
-def paired_test(
-  a: Sequence[float],
-  b: Sequence[float],
-  *,
-  draws: int = TEST_DRAWS,
-  seed: int = 0,
-) -> float:
-  """Two-sided p of the bootstrap test of trials that share their seeds.
-
-  The null is a mean difference of 0; the differences are shifted there and
-  drawn from, and Student's t is compared with its values there.
-
-  Args:
-    a: f[R], x100, at least two.
-    b: f[R], x100, of the same seeds in the same order.
-    draws: number of resamples.
-    seed: of the resamples.
-
-  Returns:
-    p; 1 where all differences are equal.
-  """
-  differences = np.subtract(a, b)
-  return _test(_student, differences, draws=draws, seed=seed)
-
-
 def _leaving_one_out(statistic, arrays: Sequence[np.ndarray]):
   """Yields for each sample the statistic without each of its numbers."""
   for i, x in enumerate(arrays):
@@ -150,10 +125,6 @@ def _welch(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
   return _errors_away(
     a.mean(axis) - b.mean(axis), np.hypot(_error(a, axis), _error(b, axis))
   )
-
-
-def _student(x: np.ndarray, axis: int) -> np.ndarray:
-  return _errors_away(x.mean(axis), _error(x, axis))
 
 
 def _error(x: np.ndarray, axis: int) -> np.ndarray:

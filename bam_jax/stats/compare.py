@@ -10,9 +10,15 @@ import functools
 import math
 
 import numpy as np
-import scipy
 
-from bam_jax.stats import bootstrap, effects, multibootstrap
+from bam_jax.stats import (
+  bootstrap,
+  crossed,
+  effects,
+  multibootstrap,
+  paired,
+  ranks,
+)
 from bam_jax.stats.bootstrap import Estimate
 
 # The paper asks of every method whether it beats both of these (Table 1).
@@ -26,15 +32,16 @@ MIN_MULTI_TRIALS = 10
 # Between fewer numbers than this their median lies too rarely: in 1 - 2^(1-n)
 # of all samples at most, 94 % for five.
 MIN_INTERVAL_TRIALS = 6
-# What is tested, in the order of the rows. The paper's stars are the first
-# (Table 1), its other tables have the second.
+# What is tested, in the order of the rows; the first kind that every pair
+# allows is the primary one, which the stars stand for. Trials of one seed share
+# their order, heads' start and dropout, so it is the paired one; as if they
+# were independent the paper's two find less than there is: the first is that
+# of its stars (Table 1), its other tables have the second.
 TESTS = (
+  *("paired-t", "sign-flip"),
   *("bootstrap", "mann-whitney-u"),
-  *("paired-bootstrap", "multi-bootstrap"),
+  *("multi-bootstrap", "crossed-effects"),
 )
-# Up to here every way of dealing the trials to the two sides is counted: all
-# of eight against eight.
-EXACT_SPLITS = 20_000
 
 
 @dataclass(frozen=True)
@@ -120,35 +127,6 @@ def average(
   ]
 
 
-def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float:
-  """Two-sided p of the Mann-Whitney U test of independent trials.
-
-  Exact where there are no ties or few trials; otherwise the normal
-  approximation with the correction for ties.
-
-  Args:
-    a: f[R1], x100.
-    b: f[R2], x100; R2 may differ from R1.
-  """
-  # Means of equal scores may differ in their last bit and must still tie.
-  a, b = np.round(a, 9), np.round(b, 9)
-  tied = len(np.unique([*a, *b])) < len(a) + len(b)
-  # scipy's "auto" takes the approximation for any tie, even at three trials,
-  # and dev sets of 277 rows tie all the time.
-  few = math.comb(len(a) + len(b), len(a)) <= EXACT_SPLITS
-  method = (
-    scipy.stats.PermutationMethod(n_resamples=EXACT_SPLITS)
-    if tied and few
-    else "auto"
-  )
-  return float(scipy.stats.mannwhitneyu(a, b, method=method).pvalue)
-
-
-def smallest_p(n_a: int, n_b: int) -> float:
-  """The p of trials that do not overlap at all, so the least there can be."""
-  return mann_whitney(range(n_a), range(n_a, n_a + n_b))
-
-
 def holm(ps: Sequence[float]) -> list[float]:
   """Corrects p-values for their number by Holm's method, keeping their order.
 
@@ -220,9 +198,26 @@ def by_seed(results: Mapping, method: str, column: str) -> dict[int, float]:
 Resampled = Mapping[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 
 
+def shared(
+  results: Mapping, a: str, b: str, column: str
+) -> tuple[list[float], list[float]]:
+  """The trials of two cells that have the same seed, in the same order.
+
+  Args:
+    results: what results.json holds.
+    a: a method.
+    b: another of the same study.
+    column: a task or "average".
+  """
+  one, other = (by_seed(results, method, column) for method in (a, b))
+  common = [seed for seed in one if seed in other]
+  return [one[seed] for seed in common], [other[seed] for seed in common]
+
+
 def compare(
   results: Mapping,
   resampled: Resampled | None = None,
+  pseudo: crossed.Pseudo | None = None,
   *,
   seed: int = 0,
   progress: Callable[[int, int], None] = lambda done, total: None,
@@ -234,16 +229,18 @@ def compare(
 
   All tests of one kind are one family for Holm's correction: whoever looks at
   the whole table for a small p has had that many chances. The kinds, `TESTS`,
-  answer one question in different ways, so each is a family by itself; the
-  first is the one that the stars of a table stand for. The paired bootstrap
-  needs seeds that both methods have, and the multi-bootstrap the kept logits
-  of `MIN_MULTI_TRIALS` trials; its seeds are drawn for each method by itself.
-  Cells with fewer than `MIN_TRIALS` trials or a score that is not finite are
-  not tested.
+  answer one question in different ways, so each is a family by itself. The
+  family of the primary kind stands first: the paired t test, or the bootstrap
+  where some pair has too few seeds in common. The multi-bootstrap needs the
+  kept logits of `MIN_MULTI_TRIALS` trials, and draws the same seeds for both
+  methods where they have the same; crossed effects need kept logits too, of
+  `MIN_TRIALS` trials with the same seeds. Cells with fewer than `MIN_TRIALS`
+  trials or a score that is not finite are not tested.
 
   Args:
     results: what results.json holds, with "average".
     resampled: scores on resamples of dev, of the same draws for each task.
+    pseudo: scores divided among the dev examples.
     seed: of the resamples; every test starts from it, so that one method more
       changes no other's p.
     progress: called with how many of the differences are tested, and of how
@@ -251,19 +248,24 @@ def compare(
 
   Returns:
     The "tests" of results.json: a, b, task, test, p, p_holm, and in "family"
-    how many tests were corrected for. Rows of the multi-bootstrap also have
-    the "difference" of the mean scores with the ends of its interval.
+    how many tests were corrected for. Rows of tests over dev examples also
+    have the "difference" of the mean scores with the ends of its interval.
   """
   families: dict[str, list[dict]] = {kind: [] for kind in TESTS}
   pairs = list(_compared(results))
   for done, (a, b, column) in enumerate(pairs, 1):
-    found = _tested(results, a, b, column, resampled or {}, seed)
+    found = _tested(results, a, b, column, seed)
+    found |= _over_examples(
+      results, (a, column), (b, column), resampled or {}, pseudo or {}, seed
+    )
     for kind, values in found.items():
       row = {"a": a, "b": b, "task": column, "test": kind}
       families[kind].append(row | values)
     progress(done, len(pairs))
+  primary = next(k for k in TESTS if len(families[k]) == len(pairs))
   rows = []
-  for family in families.values():
+  for kind in dict.fromkeys([primary, *TESTS]):
+    family = families[kind]
     corrected = holm([row["p"] for row in family])
     rows += [
       row | {"p_holm": p, "family": len(family)}
@@ -296,33 +298,48 @@ def differences(results: Mapping, *, seed: int = 0) -> list[dict]:
 
 
 def _tested(
+  results: Mapping, a: str, b: str, column: str, seed: int
+) -> dict[str, dict]:
+  """Returns kind -> {"p": ...} of every test of scores this pair allows."""
+  x, y = scores(results, a, column), scores(results, b, column)
+  found: dict[str, dict] = {}
+  pairs = shared(results, a, b, column)
+  if len(pairs[0]) >= MIN_TRIALS:
+    found["paired-t"] = {"p": paired.t_test(*pairs)}
+    if len(pairs[0]) <= paired.EXACT_SEEDS:
+      found["sign-flip"] = {"p": paired.sign_flip(*pairs)}
+  found["bootstrap"] = {"p": bootstrap.difference_test(x, y, seed=seed)}
+  found["mann-whitney-u"] = {"p": ranks.mann_whitney(x, y)}
+  return found
+
+
+def _over_examples(
   results: Mapping,
-  a: str,
-  b: str,
-  column: str,
+  a: tuple[str, str],
+  b: tuple[str, str],
   resampled: Resampled,
+  pseudo: crossed.Pseudo,
   seed: int,
 ) -> dict[str, dict]:
-  """Returns kind -> {"p": ...} of every test that this pair allows."""
-  x, y = scores(results, a, column), scores(results, b, column)
-  found: dict[str, dict] = {
-    "bootstrap": {"p": bootstrap.difference_test(x, y, seed=seed)},
-    "mann-whitney-u": {"p": mann_whitney(x, y)},
-  }
-  seen, other = (by_seed(results, method, column) for method in (a, b))
-  common = [seed for seed in seen if seed in other]
-  if len(common) >= MIN_TRIALS:
-    paired = [[side[seed] for seed in common] for side in (seen, other)]
-    found["paired-bootstrap"] = {"p": bootstrap.paired_test(*paired, seed=seed)}
-  kept = [resampled[m, column] for m in (a, b) if (m, column) in resampled]
+  """Returns kind -> {"p", "difference"} of the tests over dev examples."""
+  found: dict[str, multibootstrap.MultiBootstrap | crossed.Crossed] = {}
+  one, other = (list(by_seed(results, *cell)) for cell in (a, b))
+  kept = [resampled[cell] for cell in (a, b) if cell in resampled]
   fewest = min((len(full) for full, _ in kept), default=0)
   if len(kept) == 2 and fewest >= MIN_MULTI_TRIALS:
-    multi = multibootstrap.resample_seeds(*kept, paired_seeds=False, seed=seed)
-    found["multi-bootstrap"] = {
-      "p": multi.p,
-      "difference": _triple(multi.difference),
-    }
-  return found
+    found["multi-bootstrap"] = multibootstrap.resample_seeds(
+      *kept, paired_seeds=one == other, seed=seed
+    )
+  common = [seed for seed in one if seed in other]
+  if a in pseudo and b in pseudo and len(common) >= MIN_TRIALS:
+    found["crossed-effects"] = crossed.compare(
+      pseudo[a][[one.index(seed) for seed in common]],
+      pseudo[b][[other.index(seed) for seed in common]],
+    )
+  return {
+    kind: {"p": each.p, "difference": _triple(each.difference)}
+    for kind, each in found.items()
+  }
 
 
 def _triple(found: Estimate) -> list[float]:

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from bam_jax.runtime.console import Bars, bar
-from bam_jax.stats import calibration, multibootstrap
+from bam_jax.stats import calibration, crossed, multibootstrap
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
 from bam_jax.study import history, predictions, variants
@@ -120,6 +120,7 @@ def gather(experiment: Experiment) -> dict[str, Any]:
     },
   }
   resampled: dict[tuple[str, str], Any] = {}
+  pseudo: dict[tuple[str, str], np.ndarray] = {}
   results["calibration"] = {}
   read = functools.cache(predictions.read)
   for task in tasks:
@@ -128,8 +129,9 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       if found := calibration.summary(rows.logits, rows.labels):
         results["calibration"].setdefault(method, {})[task.name] = found
     resampled |= _resampled(methods, task, kept)
+    pseudo |= _pseudo(task, kept)
   results["tests"] = stats.compare(
-    results, resampled, progress=functools.partial(Bars(), "tests")
+    results, resampled, pseudo, progress=functools.partial(Bars(), "tests")
   )
   results["differences"] = stats.differences(results)
   results["search"] = tuning.search(results)
@@ -249,5 +251,25 @@ def _resampled(
       raise ValueError(
         f"the dev logits of {method} on {task.name} are not those that were "
         "scored; write both again: --config.stage=evaluate"
+      )
+  return found
+
+
+def _pseudo(
+  task: Task, kept: Mapping[str, Predictions]
+) -> dict[tuple[str, str], np.ndarray]:
+  """Divides the scores of the methods with enough trials among the examples."""
+  able = {m: r for m, r in kept.items() if len(r.logits) >= stats.MIN_TRIALS}
+  if len(able) < 2:
+    return {}
+  found = {}
+  parts = min(crossed.PARTS, len(next(iter(able.values())).labels))
+  with bar(f"examples {task.name}", parts * len(able)) as progress:
+    for method, rows in able.items():
+      said = predictions.predicted(
+        rows.logits, regression=task.kind == "regression"
+      )
+      found[method, task.name] = crossed.pseudo_values(
+        said, rows.labels, task.headline, progress=progress
       )
   return found

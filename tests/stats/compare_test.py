@@ -1,7 +1,6 @@
 """Each statistic against an independent computation, and what is tested."""
 
 import gc
-import itertools
 import math
 import statistics
 
@@ -9,8 +8,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax.stats import bootstrap, multibootstrap
+from bam_jax.stats import bootstrap, crossed, multibootstrap, paired, ranks
 from bam_jax.stats import compare as stats
+from tests.stats.ranks_test import rank_sum_p
 
 
 def record(*scores, seeds=None, metric="accuracy"):
@@ -72,81 +72,6 @@ def test_average_over_fewer_tasks_is_none():
   assert stats.average({"rte": record(60.0)}, []) == []
 
 
-def rank_sum_p(a, b):
-  """Counts every way of dealing the scores to the two sides."""
-
-  def wins(x, y):
-    return sum((p > q) + (p == q) / 2 for p in x for q in y)
-
-  pool, seen = [*a, *b], wins(a, b)
-  dealt = []
-  for chosen in itertools.combinations(range(len(pool)), len(a)):
-    rest = [pool[i] for i in range(len(pool)) if i not in chosen]
-    dealt.append(wins([pool[i] for i in chosen], rest))
-  below = sum(u <= seen for u in dealt) / len(dealt)
-  above = sum(u >= seen for u in dealt) / len(dealt)
-  return min(1.0, 2 * min(below, above))
-
-
-@pytest.mark.parametrize(
-  ("a", "b"),
-  [
-    ([3.0, 5.0, 9.0], [1.0, 2.0, 4.0, 7.0]),
-    ([3.0, 5.0, 9.0], [10.0, 12.0, 14.0]),
-    ([3.0, 5.0, 5.0], [5.0, 2.0, 3.0, 1.0]),
-    ([5.0, 5.0, 6.0, 7.0, 8.0], [5.0, 4.0, 4.0, 3.0, 2.0]),
-    ([5.0, 5.0, 5.0], [5.0, 5.0, 5.0]),
-  ],
-)
-def test_mann_whitney_counts_every_deal_with_and_without_ties(a, b):
-  assert stats.mann_whitney(a, b) == pytest.approx(rank_sum_p(a, b))
-  assert stats.mann_whitney(b, a) == pytest.approx(rank_sum_p(a, b))
-
-
-def test_many_tied_trials_take_the_corrected_normal_approximation():
-  a, b = [1, 2, 2, 3, 5] * 4, [2, 3, 4, 5, 5] * 4
-  n = len(a)
-  u = sum((p > q) + (p == q) / 2 for p in a for q in b)
-  ties = sum((a + b).count(x) ** 3 - (a + b).count(x) for x in set(a + b))
-  variance = n * n / 12 * (2 * n + 1 - ties / (2 * n * (2 * n - 1)))
-  z = (abs(u - n * n / 2) - 0.5) / math.sqrt(variance)
-  expected = math.erfc(z / math.sqrt(2))
-  assert stats.mann_whitney(a, b) == pytest.approx(expected)
-
-
-def test_last_bits_do_not_break_a_tie():
-  assert 0.1 + 0.2 != 0.3
-  a, b = [0.1 + 0.2, 5.0, 6.0], [0.3, 1.0, 2.0]
-  assert stats.mann_whitney(a, b) == stats.mann_whitney([0.3, 5.0, 6.0], b)
-
-
-@pytest.mark.parametrize("ties", [False, True])
-def test_mann_whitney_rejects_five_percent_of_nulls(ties):
-  rng = np.random.default_rng(3)
-
-  def trials():
-    if ties:
-      return np.round(rng.normal(166, 4, 20)) * 100 / 277
-    return rng.normal(60, 2, 20)
-
-  rejected = sum(
-    stats.mann_whitney(trials(), trials()) <= 0.05 for _ in range(3000)
-  )
-  low, high = scipy.stats.binom.interval(0.99, 3000, 0.05)
-  assert low <= rejected <= high
-
-
-@pytest.mark.parametrize(("n_a", "n_b"), [(2, 2), (3, 3), (3, 5), (8, 8)])
-def test_smallest_p_is_two_of_all_deals(n_a, n_b):
-  expected = 2 / math.comb(n_a + n_b, n_a)
-  assert stats.smallest_p(n_a, n_b) == pytest.approx(expected)
-
-
-def test_fewer_trials_than_tested_could_never_tell():
-  few = stats.MIN_TRIALS - 1
-  assert stats.smallest_p(few, few) > 0.3
-
-
 def test_holm_steps_down_and_keeps_the_order():
   ps = [0.04, 0.001, 0.03, 0.5, 0.03]
   expected, floor = [0.0] * len(ps), 0.0
@@ -164,7 +89,7 @@ def test_holm_finds_something_in_five_percent_of_empty_families(monkeypatch):
   rng = np.random.default_rng(2)
   families = [
     stats.holm(
-      [stats.mann_whitney(*rng.normal(60, 2, (2, 20))) for _ in range(5)]
+      [ranks.mann_whitney(*rng.normal(60, 2, (2, 20))) for _ in range(5)]
     )
     for _ in range(1000)
   ]
@@ -190,14 +115,15 @@ def test_every_method_meets_both_baselines_once():
     ]
     for task in ("average", "rte", "cola")
   ]
-  kinds = ("bootstrap", "mann-whitney-u", "paired-bootstrap")
+  kinds = ("paired-t", "sign-flip", "bootstrap", "mann-whitney-u")
   assert [(t["test"], t["a"], t["b"], t["task"]) for t in every] == [
     (kind, *row) for kind in kinds for row in expected
   ]
   by_hand = {
+    "paired-t": paired.t_test,
+    "sign-flip": paired.sign_flip,
     "bootstrap": bootstrap.difference_test,
     "mann-whitney-u": rank_sum_p,
-    "paired-bootstrap": bootstrap.paired_test,
   }
   for kind, function in by_hand.items():
     tests = [t for t in every if t["test"] == kind]
@@ -238,14 +164,30 @@ def test_pairs_are_of_the_same_seed_whatever_their_place():
   a = record(60.0, 70.0, 80.0, 65.0, seeds=[0, 1, 2, 3])
   b = record(81.0, 60.5, 70.5, 99.0, seeds=[2, 0, 1, 9])
   tests = stats.compare(results(single={"rte": b}, multi={"rte": a}))
-  (paired,) = [t for t in tests if t["test"] == "paired-bootstrap"]
-  assert paired["p"] == bootstrap.paired_test(
-    [60.0, 70.0, 80.0], [60.5, 70.5, 81.0]
-  )
-  # Two seeds in common are too few, and so nothing is paired.
+  (found,) = [t for t in tests if t["test"] == "paired-t"]
+  pairs = [60.0, 70.0, 80.0], [60.5, 70.5, 81.0]
+  assert found["p"] == paired.t_test(*pairs)
+  assert tests[0] == found
+  # Two seeds in common are too few: nothing is paired, nor the primary test.
   b["seeds"][0] = 8
   tests = stats.compare(results(single={"rte": b}, multi={"rte": a}))
-  assert {t["test"] for t in tests} == {"bootstrap", "mann-whitney-u"}
+  assert [t["test"] for t in tests] == ["bootstrap", "mann-whitney-u"]
+
+
+def test_one_pair_without_common_seeds_makes_the_bootstrap_primary():
+  def tasks(*seeds):
+    return {"rte": record(60.0, 61.0, 63.0, 60.5, seeds=seeds)}
+
+  found = results(
+    single=tasks(0, 1, 2, 3),
+    multi=tasks(1, 0, 2, 3),
+    single_to_multi=tasks(4, 5, 6, 3),
+  )
+  kinds = [t["test"] for t in stats.compare(found)]
+  assert kinds == [
+    *(["bootstrap"] * 3 + ["paired-t", "sign-flip"]),
+    *(["mann-whitney-u"] * 3),
+  ]
 
 
 def test_average_is_paired_by_the_seeds_it_has():
@@ -293,6 +235,30 @@ def test_multi_bootstrap_needs_ten_trials_on_both_sides():
   assert multi["difference"] == [d.value, d.low, d.high]
 
 
+def test_tests_over_examples_pair_the_seeds_that_both_have():
+  rng = np.random.default_rng(5)
+  a, b = record(*rng.normal(60, 1, 10)), record(*rng.normal(60, 1, 10))
+  a["seeds"] = [*range(3, 10), 0, 1, 11]
+  found = results(single={"rte": b}, multi={"rte": a})
+  pseudo = {(m, "rte"): rng.normal(60, 9, (10, 7)) for m in ("single", "multi")}
+  rows = {t["test"]: t for t in stats.compare(found, None, pseudo)}
+  mine = pseudo["multi", "rte"][:9], pseudo["single", "rte"][a["seeds"][:9]]
+  assert rows["crossed-effects"]["p"] == crossed.compare(*mine).p
+  # Of other seeds the multi-bootstrap draws for each method by itself.
+  full = pseudo["multi", "rte"][:, 0]
+  resampled = {
+    (m, "rte"): (full, full + rng.normal(0, 1, (199, 10))) for m, _ in pseudo
+  }
+  for seeds, paired_seeds in ((a["seeds"], False), (range(10), True)):
+    a["seeds"] = list(seeds)
+    rows = {t["test"]: t for t in stats.compare(found, resampled)}
+    expected = multibootstrap.resample_seeds(
+      *(resampled[m, "rte"] for m in ("multi", "single")),
+      paired_seeds=paired_seeds,
+    )
+    assert rows["multi-bootstrap"]["p"] == expected.p
+
+
 def test_differences_have_intervals_and_seeds():
   a, b = [64.0, 63.0, 66.0, 65.5], [60.0, 61.0, 62.5, 60.5]
   (row,) = stats.differences(
@@ -328,7 +294,7 @@ def test_average_of_one_task_is_not_tested_twice():
   )
   assert stats.columns(one) == ["rte"]
   kinds = [t["test"] for t in stats.compare(one)]
-  assert kinds == ["bootstrap", "mann-whitney-u", "paired-bootstrap"]
+  assert kinds == ["paired-t", "sign-flip", "bootstrap", "mann-whitney-u"]
   assert stats.columns(one | {"average": {}}) == ["rte"]
 
 

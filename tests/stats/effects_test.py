@@ -8,8 +8,7 @@ import pytest
 import scipy.stats
 import statsmodels.stats.nonparametric
 
-from bam_jax.stats import compare as stats
-from bam_jax.stats import effects
+from bam_jax.stats import effects, ranks
 
 
 def test_superiority_counts_the_pairs_won():
@@ -100,7 +99,7 @@ def test_that_many_seeds_find_it_in_four_of_five_cases():
   assert 10 < n < 16
   found = np.mean(
     [
-      stats.mann_whitney(rng.normal(1.2, 1, n), rng.normal(0, 1, n)) <= 0.05
+      ranks.mann_whitney(rng.normal(1.2, 1, n), rng.normal(0, 1, n)) <= 0.05
       for _ in range(1500)
     ]
   )
@@ -114,7 +113,7 @@ def test_seeds_needed_at_the_ends():
   # Four against four is the fewest of which p can be below 0.05.
   assert effects.seeds_needed([80.0, 80.0], [60.0, 60.0]) == 4
   assert effects.seeds_needed([80.0, 80.1], [60.0, 60.1]) == 4
-  assert stats.smallest_p(4, 4) < 0.05 < stats.smallest_p(3, 3)
+  assert ranks.smallest_p(4, 4) < 0.05 < ranks.smallest_p(3, 3)
 
 
 def test_more_power_and_a_stricter_level_need_more_seeds():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bam_jax.stats import compare as stats
-from bam_jax.stats import multibootstrap
+from bam_jax.stats import crossed, multibootstrap
 from bam_jax.study import predictions, results
 from bam_jax.study.plan import plan
 from bam_jax.study.predictions import Predictions
@@ -93,12 +93,23 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
       predictions.predicted(b.logits, regression=regression),
       a.labels,
       task.headline,
-      paired_seeds=False,
+      paired_seeds=True,
       draws=199,
     )
     test = tests["multi-bootstrap", task.name]
     assert test["p"] == expected.p
     assert test["difference"][0] == pytest.approx(expected.difference.value)
+    parts = [
+      crossed.pseudo_values(
+        predictions.predicted(each.logits, regression=regression),
+        each.labels,
+        task.headline,
+      )
+      for each in (a, b)
+    ]
+    test = tests["crossed-effects", task.name]
+    assert test["p"] == pytest.approx(crossed.compare(*parts).p)
+    test = tests["multi-bootstrap", task.name]
     means = [
       np.mean(found["methods"][method][task.name]["scores"])
       for method in ("multi", "single")
@@ -116,6 +127,7 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
   ("changes", "multi", "calibrated"),
   [
     ({"trials": 9}, False, ["single", "multi"]),
+    ({"trials": 3}, False, ["single", "multi"]),
     ({"kept": ("multi",)}, False, ["multi"]),
     ({"kept": ()}, False, []),
     ({"split": "holdout"}, True, ["single", "multi"]),
@@ -125,7 +137,9 @@ def test_what_is_kept_decides(tmp_path, changes, multi, calibrated):
   found = results.gather(trained(tmp_path, **changes))
   kinds = {t["test"] for t in found["tests"]}
   assert ("multi-bootstrap" in kinds) == multi
-  assert {"bootstrap", "mann-whitney-u"} < kinds
+  assert {"paired-t", "sign-flip", "bootstrap", "mann-whitney-u"} <= kinds
+  # It does with any number of trials from three on.
+  assert ("crossed-effects" in kinds) == (len(calibrated) == 2)
   assert list(found["calibration"]) == calibrated
 
 
