@@ -40,6 +40,10 @@ def base() -> ConfigDict:
   # In stage predict: trained, or majority (every WNLI test row gets the larger
   # class; no model has to be trained for it, and few beat it).
   c.wnli = "trained"
+  # In stage predict, which of a run's trials answers: average (the one of the
+  # highest average on dev for all tasks of the run, so that what is submitted
+  # is one model, as in the paper) or task (each task's best: several models).
+  c.submit = "average"
   # Other working directories, with commas between them: a trial that is
   # finished there, of the very same settings, data, encoder and teachers, is
   # taken over and not trained again.

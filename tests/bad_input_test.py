@@ -85,6 +85,7 @@ SETTINGS = (
   ("seed", "seed=-1", "seed is -1; it is 0 or more"),
   ("seed-large", "seed=3000000000", "seed is 3000000000; it is 0 or more, and"),
   ("steps", "max_steps=-1", "max_steps is -1; it is 0 or more"),
+  ("submit", "submit=tasks", "it is average or task; did you mean 'task'?"),
   ("dtype", "dtype=float23", "did you mean 'float32'?"),
   ("remat", "remat=maybe", "remat is 'maybe', which is no True or False"),
   ("length", "max_length=4", "max_length is 4; a pair of sentences needs 5"),

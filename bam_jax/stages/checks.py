@@ -18,6 +18,7 @@ from bam_jax.stages.initial import Starts
 from bam_jax.study import variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, names
+from bam_jax.tasks import submission
 from bam_jax.training import schedules, sharding, trackers
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
@@ -96,6 +97,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
 WORDS = {
   "stage": STAGES,
   "wnli": ("trained", "majority"),
+  "submit": tuple(submission.BY),
   "dtype": ("float32", "bfloat16"),
   "attention": tuple(KERNELS),
   "loss.reduction": ("sum", "mean"),

@@ -24,6 +24,7 @@ from bam_jax.study.plan import Run, names, scored
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import coverage, submission
 from bam_jax.tasks import server as glue_server
+from bam_jax.tasks.table import Task
 from bam_jax.training import loop as train
 from bam_jax.training import memory, teach
 from bam_jax.training.checkpoint import Checkpoints, load_params, save_params
@@ -243,14 +244,33 @@ class Recipe(Scoring):
       and (again or str(seed) not in known)
     ]
 
+  def submitted(self, run: Run, task: Task) -> dict[str, Any]:
+    """Returns what answers a task for the server, and why: see `best_trial`.
+
+    Raises:
+      ValueError: no trial has scores.
+    """
+    known = self.workdir.scores(run.name)
+    trials = {s: known[str(s)]["scores"] for s in self.seeds if str(s) in known}
+    if not trials:
+      raise ValueError(f"{run.name} is not trained yet: --config.stage=train")
+    chosen = submission.best_trial(
+      trials,
+      self.tasks_of(run),
+      self.table[task.head],
+      by=self.config.submit,
+    )
+    split = "holdout" if self.config.data.holdout else "dev"
+    return {"run": run.name, "split": split, **chosen}
+
   def predict(self) -> None:
-    """Writes GLUE submission files from each task's best trial by dev score.
+    """Writes GLUE submission files, by the trials that `submit` asks for.
 
     The method is the last of the config's list. The diagnostic set is
     predicted by the head that its row names.
     """
     method, runs = list(self.methods.items())[-1]
-    found, rows = {}, {}
+    found, rows, made = {}, {}, {}
     for task in self.tasks:
       if not task.submission:
         say(f"{task.name} is left out: the GLUE server has no such task")
@@ -263,32 +283,29 @@ class Recipe(Scoring):
       run = scored(runs, task.head)
       if not run:
         continue
-      scores = self.workdir.scores(run.name)
-      head = self.table[task.head]
-      seeds = [s for s in self.seeds if str(s) in scores]
-      if not seeds:
-        raise ValueError(f"{run.name} is not trained yet: --config.stage=train")
-      best = max(
-        seeds, key=lambda s: scores[str(s)]["scores"][head.name][head.headline]
-      )
+      chosen = self.submitted(run, task)
       tests = self.corpus.test(task)
       datasets = [(task, split, each) for split, each in tests.items()]
       rows |= {(task.name, s): len(each) for s, each in tests.items()}
       logits = self.forward(
         run,
-        self.trial_params(run.name, [best]),
+        self.trial_params(run.name, [chosen["seed"]]),
         datasets,
         f"predicts {task.name}",
       )
       found |= {key: value[0] for key, value in logits.items()}
+      made |= {key: {"method": method, **chosen} for key in logits}
     if self.config.wnli == "majority":
       key, answers = glue_server.majority()
       found[key], rows[key] = answers, len(answers)
+      made[key] = {"method": "majority"}
     if not found or not distributed.leader():
       return
     folder = self.workdir.path / "submission"
-    submission.write_submission(folder, found, rows=rows)
+    submission.write_submission(folder, found, rows=rows, made_of=made)
     say(f"{method}: wrote {folder}")
+    for answering, files in submission.whose(folder).items():
+      say(f"{', '.join(files)}: {answering}")
     for deviation in glue_server.check(folder):
       say(f"the GLUE server would refuse it: {deviation}")
 

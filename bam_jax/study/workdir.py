@@ -37,6 +37,7 @@ FREE = (
   "reuse",
   "share",
   "stage",
+  "submit",
   "tasks_file",  # own_tasks has what it says, wherever it is
   "trackers",
   "trials",

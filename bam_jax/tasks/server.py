@@ -10,6 +10,7 @@ import numpy as np
 
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.manifest import manifest
+from bam_jax.tasks.submission import MADE_OF
 from bam_jax.tasks.table import TASKS, Task
 
 HEADER = "index\tprediction"
@@ -63,7 +64,7 @@ def check(path: Path) -> list[str]:
   found = {
     p.name: p.read_bytes()
     for p in sorted(path.iterdir())
-    if p.is_file() and p.name != ZIP
+    if p.is_file() and p.name not in (ZIP, MADE_OF)
   }
   wrong = _check_files(found, path)
   wrong += [

@@ -4,19 +4,22 @@ The server reads one file a test set, `index<TAB>prediction` with a header, and
 one zip of all of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 import zipfile
 
 import numpy as np
 
-from bam_jax.runtime.files import beside
+from bam_jax.runtime.files import beside, read_json, write_json
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 
 # What the server refuses to do without; in the order of its front page.
 SERVER_FILES = tuple(
   name for task in TASKS.values() for name in task.submission.values()
 )
+# Beside them, and not in the zip: which trial of which run made each file.
+MADE_OF = "made_of.json"
 # A zip holds times; a fixed one keeps equal answers equal files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -55,11 +58,74 @@ def labels_of(task: Task, logits: np.ndarray) -> list[str] | list[float]:
   return np.clip(low + own[:, 0] * (high - low), low, high).tolist()
 
 
+# Whose scores decide which trial of a run answers a task, by the name of the
+# rule: (the run's tasks, the task) -> the tasks that count.
+BY: Mapping[str, Callable[[Sequence[Task], Task], Sequence[Task]]] = {
+  # One trial answers all tasks of a run.
+  "average": lambda tasks, task: [t for t in tasks if t.in_average] or tasks,
+  # Each task is answered by its own best trial.
+  "task": lambda tasks, task: [task],
+}
+
+
+def best_trial(
+  scores: Mapping[int, Mapping[str, Mapping]],
+  tasks: Sequence[Task],
+  task: Task,
+  *,
+  by: str,
+) -> dict[str, Any]:
+  """Returns which trial of a run to submit: `seed`, and why.
+
+  Args:
+    scores: seed -> {task: {metric: x100}} of the run's trials.
+    tasks: the run's.
+    task: the one of them that is to be answered.
+    by: a name in `BY`.
+  """
+  counted = BY[by](tasks, task)
+  means = {
+    seed: float(np.mean([mine[t.name][t.headline] for t in counted]))
+    for seed, mine in sorted(scores.items())
+  }
+  # Of equals the first.
+  seed = max(means, key=means.__getitem__)
+  return {
+    "seed": seed,
+    "trials": len(means),
+    "highest": [each.name for each in counted],
+    "score": round(means[seed], 2),
+  }
+
+
+def whose(directory: Path) -> dict[str, list[str]]:
+  """Returns what answered, in words -> its files; of earlier calls too."""
+  found: dict[str, list[str]] = {}
+  for file, made in _made_of(directory).items():
+    by = made["method"]
+    if "seed" in made:
+      names = ", ".join(made["highest"])
+      what = f"average of {names}" if "," in names else names
+      by = (
+        f"{made['run']} seed {made['seed']}, the highest of {made['trials']} "
+        f"trial(s) on {made['split']} ({what} {made['score']})"
+      )
+    found.setdefault(by, []).append(file)
+  return found
+
+
+def _made_of(directory: Path) -> dict[str, dict[str, Any]]:
+  return read_json(
+    directory / MADE_OF, cure="take it away and predict all tasks again"
+  )
+
+
 def write_submission(
   directory: Path,
   predictions: Mapping[tuple[str, str], np.ndarray],
   *,
   rows: Mapping[tuple[str, str], int],
+  made_of: Mapping[tuple[str, str], Mapping[str, Any]],
 ) -> Path:
   """Writes the GLUE server's files and zips all that are in the folder.
 
@@ -70,16 +136,18 @@ def write_submission(
     predictions: (task name, test split) -> logits f[N, C] in example order,
       as `labels_of` reads them.
     rows: (task name, test split) -> number of examples that were given.
+    made_of: (task name, test split) -> what answered, for `MADE_OF`.
 
   Returns:
     The path of submission.zip. It holds the server's files of this call and
-    of earlier ones; the server wants all of `SERVER_FILES`.
+    of earlier ones, of which `MADE_OF` tells; the server wants all of
+    `SERVER_FILES`.
 
   Raises:
     ValueError: a task or split that the server does not ask for, logits that
       do not fit, or not one answer per example.
   """
-  texts = {}
+  texts, made = {}, _made_of(directory)
   for (name, split), logits in predictions.items():
     (task,) = get_tasks([name])
     if split not in task.submission:
@@ -94,9 +162,14 @@ def write_submission(
         f" {name} {split}; predict the whole split again"
       )
     texts[task.submission[split]] = _tsv(task, labels_of(task, logits))
+    made[task.submission[split]] = dict(made_of[name, split])
   for file, text in texts.items():
     with beside(directory / file) as part:
       part.write_text(text, encoding="utf-8", newline="\n")
+  write_json(
+    directory / MADE_OF,
+    {file: made[file] for file in SERVER_FILES if file in made},
+  )
   return _zip(directory)
 
 

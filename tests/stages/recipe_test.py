@@ -113,7 +113,11 @@ def test_stages_one_by_one_elsewhere_give_the_same_numbers(
     assert metrics[0] == metrics[1]
   stage("predict")
   files = {path.name for path in (tmp_path / "submission").iterdir()}
-  assert files == {"CoLA.tsv", "STS-B.tsv", "submission.zip"}
+  assert files == {"CoLA.tsv", "STS-B.tsv", "submission.zip", "made_of.json"}
+  made = json.loads((tmp_path / "submission" / "made_of.json").read_text())
+  # One trial of the student for both: the paper submits a model.
+  assert made["CoLA.tsv"] == made["STS-B.tsv"]
+  assert (made["CoLA.tsv"]["run"], made["CoLA.tsv"]["seed"]) == (STUDENT, 0)
   lines = lines_of(tmp_path / "submission" / "STS-B.tsv")
   assert len(lines) == 1 + small.ROWS["test"]
 
@@ -150,6 +154,22 @@ def test_a_task_that_the_server_does_not_know_is_left_out_of_predict(
   it.predict()
   assert "sentiment is left out" in capsys.readouterr().out
   assert not (small_run.workdir / "submission").exists()
+
+
+def test_the_submitted_trial_is_the_same_for_all_tasks_of_a_run(
+  small_run, tmp_path
+):
+  scores = {0: (30, 5), 1: (10, 90), 2: (20, 81)}
+  chosen = {}
+  for by in ("average", "task"):
+    config = changed(small_run, trials=3, submit=by, methods="multi")
+    it = opened(config, tmp_path)
+    (run,) = it.runs
+    for seed, (cola, stsb) in scores.items():
+      found = {"cola": {"matthews": cola}, "stsb": {"spearman": stsb}}
+      it.workdir.record(run.name, seed, {"scores": found})
+    chosen[by] = [it.submitted(run, task)["seed"] for task in (COLA, STSB)]
+  assert chosen == {"average": [2, 2], "task": [0, 1]}
 
 
 def test_another_seed_is_another_run(small_run, tmp_path):

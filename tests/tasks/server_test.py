@@ -10,6 +10,7 @@ from bam_jax.tasks import server as glue_server
 from bam_jax.tasks import submission
 from bam_jax.tasks.manifest import manifest
 
+MADE = {"method": "x"}
 # As the server's test sets have them.
 ROWS = {
   "CoLA.tsv": 1063,
@@ -47,7 +48,12 @@ def folder(small, tmp_path):
     (task.name, split): rng.normal(size=(small[task.name, split], 3))
     for task, split in glue_server.FILES.values()
   }
-  submission.write_submission(tmp_path / "submission", predictions, rows=small)
+  submission.write_submission(
+    tmp_path / "submission",
+    predictions,
+    rows=small,
+    made_of=dict.fromkeys(small, MADE),
+  )
   return tmp_path / "submission"
 
 
@@ -164,7 +170,10 @@ def test_majority_of_wnli_is_what_its_files_say(glue_dir, tmp_path):
   (name, split), logits = glue_server.majority()
   assert (name, split, len(logits)) == ("wnli", "test", 146)
   submission.write_submission(
-    tmp_path, {(name, split): logits}, rows={(name, split): 146}
+    tmp_path,
+    {(name, split): logits},
+    rows={(name, split): 146},
+    made_of={(name, split): {"method": "majority"}},
   )
   answers = (tmp_path / "WNLI.tsv").read_text().split("\n")[1:-1]
   said = {line.split("\t")[1] for line in answers}

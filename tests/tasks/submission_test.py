@@ -8,6 +8,7 @@ import pytest
 from bam_jax.tasks import submission
 from bam_jax.tasks.table import TASKS
 
+MADE = {"method": "x"}
 # As the server's own sample submission has them.
 SERVER_FILES = (
   *("CoLA.tsv", "SST-2.tsv", "MRPC.tsv", "STS-B.tsv", "QQP.tsv"),
@@ -19,7 +20,9 @@ def submit(directory, **predictions):
   """Writes tasks whose test split is called "test"."""
   found = {(name, "test"): np.array(x) for name, x in predictions.items()}
   rows = {key: len(logits) for key, logits in found.items()}
-  return submission.write_submission(directory, found, rows=rows)
+  return submission.write_submission(
+    directory, found, rows=rows, made_of=dict.fromkeys(rows, MADE)
+  )
 
 
 def answers(path):
@@ -97,7 +100,8 @@ def test_the_two_mnli_sets_do_not_mix(tmp_path):
     ("mnli", "test_mismatched"): np.eye(3)[[2]],
   }
   rows = {("mnli", "test_matched"): 2, ("mnli", "test_mismatched"): 1}
-  submission.write_submission(tmp_path, found, rows=rows)
+  made = dict.fromkeys(rows, MADE)
+  submission.write_submission(tmp_path, found, rows=rows, made_of=made)
   matched = answers(tmp_path / "MNLI-m.tsv")
   assert matched == ["contradiction", "entailment"]
   assert answers(tmp_path / "MNLI-mm.tsv") == ["neutral"]
@@ -122,8 +126,59 @@ def test_one_bad_split_and_nothing_is_written(
       tmp_path / "submission",
       {good: np.zeros((3, 2)), key: logits},
       rows={good: 3, key: rows},
+      made_of={good: MADE, key: MADE},
     )
   assert not (tmp_path / "submission").exists()
+
+
+SCORES = {
+  4: {"cola": {"matthews": 10.0}, "rte": {"accuracy": 70.0}},
+  5: {"cola": {"matthews": 30.0}, "rte": {"accuracy": 60.0}},
+  6: {"cola": {"matthews": 28.0}, "rte": {"accuracy": 69.0}},
+}
+
+
+@pytest.mark.parametrize(
+  ("by", "seeds"), [("average", [6, 6]), ("task", [5, 4])]
+)
+def test_one_trial_answers_all_tasks_unless_asked_otherwise(by, seeds):
+  tasks = [TASKS["cola"], TASKS["rte"]]
+  found = [
+    submission.best_trial(SCORES, tasks, task, by=by)["seed"] for task in tasks
+  ]
+  assert found == seeds
+
+
+def test_what_no_average_counts_decides_nothing_unless_it_is_alone():
+  wnli, rte = TASKS["wnli"], TASKS["rte"]
+  scores = {
+    s: {"rte": {"accuracy": 50.0 + s}, "wnli": {"accuracy": 90.0 - 9 * s}}
+    for s in range(3)
+  }
+  for tasks, seed in (([rte, wnli], 2), ([wnli], 0)):
+    best = submission.best_trial(scores, tasks, wnli, by="average")
+    assert best["seed"] == seed
+
+
+def test_the_folder_tells_what_answered_each_file_and_earlier_ones(tmp_path):
+  def write(name, seed):
+    key = (name, "test")
+    made = {"method": "m", "run": "r", "split": "dev"} | {
+      "seed": seed, "trials": 3, "highest": ["cola", "rte"], "score": 48.5
+    }  # fmt: skip
+    return submission.write_submission(
+      tmp_path, {key: np.eye(2)}, rows={key: 2}, made_of={key: made}
+    )
+
+  write("rte", 1)
+  path = write("cola", 6)
+  assert submission.whose(tmp_path) == {
+    f"r seed {seed}, the highest of 3 trial(s) on dev (average of cola, rte "
+    "48.5)": [file]
+    for seed, file in ((6, "CoLA.tsv"), (1, "RTE.tsv"))
+  }
+  with zipfile.ZipFile(path) as archive:
+    assert archive.namelist() == ["CoLA.tsv", "RTE.tsv"]
 
 
 def test_zip_is_flat_and_holds_what_was_written_before(tmp_path):
