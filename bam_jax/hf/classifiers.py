@@ -13,10 +13,9 @@ from typing import Any
 
 from flax import traverse_util
 import numpy as np
-import safetensors
 
 from bam_jax.hf import directory as hf
-from bam_jax.hf import weights
+from bam_jax.hf import opening, weights
 from bam_jax.hf.families import FAMILIES
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks.description import Description, Head, parse
@@ -204,16 +203,18 @@ def read(directory: Path) -> Classifier:
       )
   labels = _labels(raw, path)
   params = read_encoder(directory)
-  output = f"{layout.output}.weight", f"{layout.output}.bias"
-  try:
-    with safetensors.safe_open(directory / hf.WEIGHTS, framework="np") as file:
-      weight, bias = (
-        file.get_tensor(name).astype(np.float32) for name in output
+  with opening.opened(directory / hf.WEIGHTS) as file:
+    output = weights.wrapper(file, config) + layout.output
+    tensors = [f"{output}.weight", f"{output}.bias"]
+    if not {*tensors} <= {*file.keys()}:
+      raise ValueError(
+        f"{directory / hf.WEIGHTS} has no head {output}, which {path} names; "
+        "give a model with it, or take the encoder alone: "
+        "--config.init_part=encoder"
       )
-  except safetensors.SafetensorError as error:
-    raise ValueError(
-      f"{directory / hf.WEIGHTS} has no head {layout.output} ({error})"
-    ) from error
+    weight, bias = (
+      file.get_tensor(name).astype(np.float32) for name in tensors
+    )
   wanted = (len(labels) or 1, config.width)
   if weight.shape != wanted or bias.shape != wanted[:1]:
     raise ValueError(

@@ -12,7 +12,6 @@ import os
 from pathlib import Path
 import re
 import reprlib
-import shlex
 import shutil
 from typing import Any
 
@@ -22,12 +21,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from bam_jax.hf import families, weights
+from bam_jax.hf import families, foreign, weights
 from bam_jax.models import bert
 from bam_jax.runtime import files, hub
+from bam_jax.runtime.console import say
 
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
+CONFIG, WEIGHTS = foreign.CONFIG, foreign.WEIGHTS
 TOKENIZER = (
   "tokenizer.json",
   "tokenizer_config.json",
@@ -39,13 +38,6 @@ TOKENIZER = (
 )
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
-# What torch.save and pickle.dump are told to write.
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-_CONVERT = (
-  "import sys, torch; from safetensors.torch import save_file; "
-  "save_file({k: v.clone().contiguous() for k, v in torch.load(sys.argv[1], "
-  "weights_only=True).items()}, sys.argv[2])"
-)
 
 
 def load_encoder(
@@ -88,9 +80,11 @@ def load_encoder(
     )
   kept = there[:layers]
   if not (directory / WEIGHTS).is_file():
-    raise ValueError(_no_weights(name, directory))
+    raise ValueError(foreign.no_weights(name, directory))
   flat = weights.read(directory / WEIGHTS, config, kept=kept, aliases={})
   params = traverse_util.unflatten_dict(flat, sep="/")
+  if "pooler" not in params:
+    say(f"encoder {name} has no pooler: one is drawn anew")
   return config.keep(kept), params, directory
 
 
@@ -224,17 +218,20 @@ def read_raw(path: Path) -> dict[str, Any]:
   Raises:
     ValueError: it is not there or not a JSON object.
   """
-  if not path.is_file():
-    raise ValueError(
-      f"{path.parent} has no {CONFIG}; give a directory with {CONFIG}, "
-      f"{WEIGHTS} and tokenizer.json or vocab.txt"
-    )
+  with files.reading():
+    foreign.refuse(path.parent)
+    files.refuse_pointer(path)
+    text = path.read_bytes()
   try:
-    raw = json.loads(path.read_text(encoding="utf-8"))
-  except (OSError, ValueError, RecursionError) as error:
-    raise ValueError(f"{path} is not JSON ({error}); mend it") from error
+    raw = json.loads(text.decode("utf-8"))
+  except (ValueError, RecursionError) as error:
+    raise ValueError(
+      f"{path} is not JSON ({error}); mend it, or take a whole copy of it"
+    ) from error
   if not isinstance(raw, dict):
-    raise ValueError(f"{path} is not a JSON object; mend it")
+    raise ValueError(
+      f"{path} is not a JSON object; mend it, or take a whole copy of it"
+    )
   return raw
 
 
@@ -259,6 +256,13 @@ def _parse(raw: families.Raw) -> dict[str, Any]:
   """Returns what config.json says to BertConfig."""
   # Files older than the key are BERT's.
   name = raw.get("model_type", "bert")
+  if quantised := raw.get("quantization_config"):
+    kind = isinstance(quantised, dict) and quantised.get("quant_method")
+    raise ValueError(
+      f"says quantization_config ({reprlib.repr(kind or quantised)}), so its "
+      "weights are rounded to be small and cannot be trained; give the "
+      "directory of the model that it was made from"
+    )
   if name not in tuple(families.FAMILIES):
     raise ValueError(
       f"says model_type {reprlib.repr(name)}; this encoder is one of "
@@ -341,29 +345,3 @@ def locate(name: str | Path) -> Path:
       f"encoder {name} is no directory here and could not be fetched from the "
       f"Hugging Face hub ({reason}); {needs}"
     ) from error
-
-
-def _no_weights(name: str | Path, directory: Path) -> str:
-  """The sentence for a directory without model.safetensors."""
-  there = sorted(file.name for file in directory.iterdir() if file.is_file())
-  pickles = [each for each in there if each.endswith(_PICKLES)]
-  if pickles:
-    old, new = directory / pickles[0], directory / WEIGHTS
-    paths = f"{shlex.quote(str(old))} {shlex.quote(str(new))}"
-    return (
-      f"{directory} has its weights as a pickle, which can run any code when "
-      "it is read; convert it once, where torch is installed, by typing: "
-      f'python -c "{_CONVERT}" {paths}'
-    )
-  if f"{WEIGHTS}.index.json" in there:
-    return (
-      f"{directory} has its weights in several files, and a BERT is read from "
-      f"one {WEIGHTS}; save it again as one, by transformers' "
-      "save_pretrained with max_shard_size='10GB'"
-    )
-  return (
-    f"encoder {name} has no {WEIGHTS} in {directory}, only "
-    f"{reprlib.repr(there)}; give one that has (of a hub model with "
-    "pytorch_model.bin only, type `hf download NAME --local-dir DIR`, then "
-    "give DIR to learn how to convert it)"
-  )

@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from bam_jax.hf import classifiers
+from bam_jax.hf import classifiers, opening
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks import description as heads_lib
@@ -55,10 +53,8 @@ def read_exported(path: Path) -> Exported:
   heads = {}
   for head in description.heads:
     file = path / "heads" / f"{head.name}.safetensors"
-    try:
-      tensors = safetensors.numpy.load_file(file)
-    except (OSError, safetensors.SafetensorError) as error:
-      raise ValueError(f"{file} cannot be read ({error})") from error
+    with opening.opened(file) as each:
+      tensors = {name: each.get_tensor(name) for name in [*each.keys()]}
     wanted = {"weight": (head.classes, config.width), "bias": (head.classes,)}
     got = {name: tensor.shape for name, tensor in tensors.items()}
     if got != wanted:

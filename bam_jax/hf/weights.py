@@ -5,19 +5,22 @@ has to be accounted for: found there, or named among those that are dropped.
 """
 
 import collections
-from collections.abc import Mapping, Sequence
-import json
+from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
 from pathlib import Path
 import re
+import reprlib
+from typing import Any
 
 from flax import traverse_util
 import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
 
+from bam_jax.hf import opening
 from bam_jax.hf.families import FAMILIES
 from bam_jax.models import bert
+from bam_jax.runtime.console import say
 
 # The tensors of one module: ours, theirs. A kernel is theirs transposed.
 _TENSORS = {
@@ -25,6 +28,9 @@ _TENSORS = {
   "norm": (("scale", "weight"), ("bias", "bias")),
   "dense": (("kernel", "weight"), ("bias", "bias")),
 }
+# The prefix of a family that says nothing of it.
+GENERIC = "model."
+FLOATS = ("F64", "F32", "F16", "BF16")
 # So many tensors that do not fit are named; the others are counted.
 _MOST = 10
 
@@ -88,9 +94,10 @@ def split(tensor: np.ndarray, paths: Sequence[str]) -> dict[str, np.ndarray]:
   }
 
 
-def _canonical(name: str, prefix: str) -> str:
+def _canonical(name: str, *prefixes: str) -> str:
   """The name that the encoder itself uses today for a tensor of the file."""
-  name = name.removeprefix(prefix)
+  for prefix in prefixes:
+    name = name.removeprefix(prefix)
   name = re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", name)
   return re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name)
 
@@ -115,33 +122,27 @@ def read(
     ValueError: it is not a safetensors file, a tensor is missing, unexpected,
       misshapen or there twice, or a number is not finite.
   """
-  try:
-    # The library bounds and checks the header before anything is trusted.
-    with safetensors.safe_open(path, framework="np") as file:
-      known, problems = _account(file, config, aliases)
-      problems += [f"twice: {name}" for name in _twice(path)]
-      if problems:
-        more = f"; and {len(problems) - _MOST} more" * (len(problems) > _MOST)
-        raise ValueError(
-          f"{path} is not the {config.family} encoder that its config.json "
-          "describes; give a directory whose two files belong together: "
-          # A tensor's name may hold anything.
-          + "; ".join(" ".join(each.split())[:200] for each in problems[:_MOST])
-          + more
-        )
-      new = {f"layer_{old}": f"layer_{i}" for i, old in enumerate(kept)}
-      cut = {f"layer_{i}" for i in range(config.layers)} - new.keys()
-      # What is too large for f32 becomes infinite, and is refused below.
-      with np.errstate(over="ignore"):
-        tensors = {
-          name: file.get_tensor(name).astype(np.float32)
-          for name, ours in known.items()
-          if cut.isdisjoint(ours[0].split("/"))
-        }
-  except (safetensors.SafetensorError, OSError) as error:
-    raise ValueError(
-      f"{path} is not a whole safetensors file ({error}); download it again"
-    ) from error
+  with opening.opened(path) as file:
+    found = _account(file, path, config, aliases)
+    new = {f"layer_{old}": f"layer_{i}" for i, old in enumerate(kept)}
+    cut = {f"layer_{i}" for i in range(config.layers)} - new.keys()
+    # What is too large for f32 becomes infinite, and is refused below.
+    with np.errstate(over="ignore"):
+      tensors = {
+        name: file.get_tensor(name).astype(np.float32)
+        for name, ours in found.known.items()
+        if cut.isdisjoint(ours[0].split("/"))
+      }
+  if found.wrapper:
+    say(
+      f"{path}: the names of its tensors begin with {found.wrapper!r}, as a "
+      "program that wraps a model leaves them; they are read without it"
+    )
+  if found.others:
+    say(
+      f"{path} also holds {reprlib.repr(found.others)}, which are not the "
+      "encoder's and are left out"
+    )
   for name, tensor in tensors.items():
     if not np.isfinite(tensor).all():
       raise ValueError(
@@ -151,58 +152,201 @@ def read(
   return {
     "/".join(new.get(part, part) for part in ours.split("/")): ours_alone
     for name, tensor in tensors.items()
-    for ours, ours_alone in split(tensor, known[name]).items()
+    for ours, ours_alone in split(tensor, found.known[name]).items()
   }
 
 
-def _twice(path: Path) -> list[str]:
-  """Names that the header gives twice: each reader believes another one."""
-  with path.open("rb") as file:
-    # The library has opened the file, so the length is true.
-    header = file.read(int.from_bytes(file.read(8), "little"))
-  pairs = json.loads(header, object_pairs_hook=list)
-  counts = collections.Counter(name for name, _ in pairs)
-  return sorted(name for name, count in counts.items() if count > 1)
+@dataclasses.dataclass(frozen=True)
+class _Found:
+  """How a file's tensors are ours.
+
+  Attributes:
+    known: its name -> our paths.
+    wrapper: what its names begin with, before what transformers calls them.
+    others: names of tensors that are beside the encoder.
+  """
+
+  known: Mapping[str, tuple[str, ...]]
+  wrapper: str
+  others: Sequence[str]
+
+
+def wrapper(file: Any, config: bert.BertConfig) -> str:
+  """Returns what a program that wraps a model has put before all its names.
+
+  Args:
+    file: from `opening.opened`.
+    config: what the file holds.
+  """
+  begin = _beginning(file.keys(), config)
+  return begin.removesuffix(FAMILIES[config.family].prefix)
+
+
+def _beginning(found: Iterable[str], config: bert.BertConfig) -> str:
+  """Returns what stands before the encoder's own names in a file.
+
+  Raises:
+    ValueError: several encoders are in it.
+  """
+  table, places = names(config), collections.defaultdict(set)
+  for name in found:
+    parts = _canonical(name).split(".")
+    for i in range(len(parts)):
+      if (known := ".".join(parts[i:])) in table:
+        places[".".join([*parts[:i], ""])].add(known)
+        break
+  if not places:
+    return ""
+  most, *others = sorted(places, key=lambda each: -len(places[each]))
+  for other in others:
+    # What two have in common is more than a head that is named alike.
+    if len(places[other] & places[most]) > len(table) / 2:
+      raise ValueError(
+        f"holds several encoders, whose tensors begin with {most!r} and "
+        f"{other!r}; save the one that is meant by itself"
+      )
+  return most
 
 
 def _account(
-  file, config: bert.BertConfig, aliases: Mapping[str, str]
-) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-  """Matches a file's tensors to ours: its name -> our paths, what is off."""
-  family = FAMILIES[config.family]
-  found, problems = {}, []
-  for name in sorted(file.keys()):
-    theirs = _canonical(name, family.prefix)
-    module, _, kind = theirs.rpartition(".")
+  file: Any, path: Path, config: bert.BertConfig, aliases: Mapping[str, str]
+) -> _Found:
+  """Matches a file's tensors to ours.
+
+  Raises:
+    ValueError: they are not what config.json describes.
+  """
+  family, theirs = FAMILIES[config.family], sorted(file.keys())
+  if config.layers > len(theirs):  # before a table of so many is made
+    raise _unfit(
+      path,
+      config,
+      [
+        f"layers: config.json says {config.layers}, the file has {len(theirs)} "
+        "tensors"
+      ],
+    )
+  _refuse_kinds(path, theirs)
+  try:
+    begin = _beginning(theirs, config)
+  except ValueError as error:
+    raise ValueError(f"{path} {error}") from error
+  outer = begin.removesuffix(family.prefix)
+  _refuse_family(path, config, outer)
+  found, others, problems = {}, [], []
+  # Of two of one name the encoder's own is the one that is beneath `begin`.
+  for name in sorted(theirs, key=lambda each: not each.startswith(begin)):
+    ours = _canonical(name, outer, family.prefix)
+    module, _, kind = ours.rpartition(".")
     if module in aliases.values():
       continue
     if module in aliases:
-      theirs = f"{aliases[module]}.{kind}"
-    elif any(re.fullmatch(pattern, theirs) for pattern in family.dropped):
+      ours = f"{aliases[module]}.{kind}"
+    elif any(re.fullmatch(pattern, ours) for pattern in family.dropped):
       continue
-    if theirs in found:
-      problems.append(f"twice: {found[theirs]} and {name}")
-    found[theirs] = name
-  if config.layers > len(found):  # before a table of so many is made
-    said = (
-      f"config.json says {config.layers}, the file has {len(found)} tensors"
-    )
-    return {}, [f"layers: {said}"]
+    if ours not in found:
+      found[ours] = name
+    elif name.startswith(begin):
+      problems.append(f"twice: {found[ours]} and {name}")
+    else:
+      others.append(name)
   table = names(config)
   head = {k for k, v in table.items() if v[0].startswith("pooler/")}
   if head.isdisjoint(found):
     table = {k: v for k, v in table.items() if k not in head}
   problems += [f"missing: {name}" for name in table if name not in found]
-  problems += [f"unexpected: {found[n]}" for n in found if n not in table]
-  there = {found[k]: ours for k, ours in table.items() if k in found}
-  wanted = shapes(config)
-  for name, ours in there.items():
-    piece = file.get_slice(name)
-    got, kind = list(piece.get_shape()), piece.get_dtype()
+  for ours, name in found.items():
+    if ours in table:
+      continue
+    if name.startswith(begin):
+      problems.append(f"unexpected: {name}")
+    else:
+      others.append(name)
+  known = {found[k]: ours for k, ours in table.items() if k in found}
+  problems += _misshapen(file, known, config)
+  problems += [f"twice: {name}" for name in opening.twice(path)]
+  rounded = _rounded(file, known)
+  if problems:
+    raise _unfit(path, config, [*problems, *rounded])
+  if rounded:
+    raise ValueError(
+      f"{path} holds {len(rounded)} tensors of numbers that cannot be trained, "
+      f"as quantised weights are: {rounded[0]}; give the model that they were "
+      f"made from, its tensors {', '.join(FLOATS)}"
+    )
+  return _Found(known, outer, others)
+
+
+def _unfit(
+  path: Path, config: bert.BertConfig, problems: Sequence[str]
+) -> ValueError:
+  """Returns what to say of tensors that are not those of config.json."""
+  more = f"; and {len(problems) - _MOST} more" * (len(problems) > _MOST)
+  return ValueError(
+    f"{path} is not the {config.family} encoder that its config.json "
+    "describes; give a directory whose two files belong together: "
+    # A tensor's name may hold anything.
+    + "; ".join(" ".join(each.split())[:200] for each in problems[:_MOST])
+    + more
+  )
+
+
+def _misshapen(
+  file: Any, known: Mapping[str, tuple[str, ...]], config: bert.BertConfig
+) -> list[str]:
+  wanted, problems = shapes(config), []
+  for name, ours in known.items():
+    got = list(file.get_slice(name).get_shape())
     want = list(wanted[ours[0]])[:: -1 if ours[0].endswith("/kernel") else 1]
     want[0] *= len(ours)
     if got != want:
       problems.append(f"shape: {name} is {got}, config.json says {want}")
-    if kind not in ("F64", "F32", "F16", "BF16"):
-      problems.append(f"dtype: {name} is {kind}, not a float")
-  return there, problems
+  return problems
+
+
+def _refuse_kinds(path: Path, theirs: Sequence[str]) -> None:
+  """Refuses an encoder's weights with something put into them."""
+  for part, what, cure in (
+    (
+      r"\.(lora_\w+|base_layer|modules_to_save)\.",
+      "an adapter of peft that is not merged",
+      "merge it by merge_and_unload() and save that",
+    ),
+    (
+      r"\.(qweight|qzeros|weight_scale|weight\.(absmax|quant_map)|SCB)$",
+      "weights that are rounded to be small",
+      "give the model that it was made from",
+    ),
+  ):
+    if found := [name for name in theirs if re.search(part, name)]:
+      raise ValueError(
+        f"{path} holds {what} ({' '.join(found[0].split())[:200]}); {cure}"
+      )
+
+
+def _refuse_family(path: Path, config: bert.BertConfig, outer: str) -> None:
+  """Refuses another family's tensors, which compute otherwise, as BERT's.
+
+  BERT is what a config.json means that names none. Where one is named, a
+  program may well have called its encoder "bert", whatever it is.
+  """
+  if config.family != "bert":
+    return
+  for family in FAMILIES.values():
+    known = family.prefix in (FAMILIES["bert"].prefix, GENERIC)
+    if not known and outer.endswith(family.prefix):
+      raise ValueError(
+        f"{path} holds a {family.name} (its tensors begin with {outer!r}), but "
+        "its config.json says that it is a bert; give a directory whose two "
+        "files belong together"
+      )
+
+
+def _rounded(file: Any, known: Iterable[str]) -> list[str]:
+  """Returns which tensors are of numbers that are no floats."""
+  kinds = {name: file.get_slice(name).get_dtype() for name in known}
+  return [
+    f"dtype: {name} is {kind}, not a float"
+    for name, kind in kinds.items()
+    if kind not in FLOATS
+  ]

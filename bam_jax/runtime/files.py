@@ -97,6 +97,26 @@ def read_json(path: Path, *, cure: str) -> Any:
     raise ValueError(f"{path} is not JSON ({error}); {cure}") from error
 
 
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+  """Says of what cannot be read that, and why: not that it is broken.
+
+  Raises:
+    ValueError: the system refuses it.
+  """
+  try:
+    yield
+  except OSError as error:
+    if not error.filename:
+      raise
+    cure = ""
+    if isinstance(error, PermissionError):
+      cure = "; let this user read it, and enter every folder above it"
+    raise ValueError(
+      f"{error.filename} cannot be read ({error.strerror}){cure}"
+    ) from error
+
+
 def refuse_pointer(path: Path) -> None:
   """Refuses what Git LFS leaves in the place of a file it has not fetched.
 

@@ -257,7 +257,7 @@ def lie_about_header(directory):
 @pytest.mark.parametrize(
   ("spoil", "sentence"),
   [
-    (lambda d: (d / "config.json").unlink(), "has no config.json; give"),
+    (lambda d: (d / "config.json").unlink(), "has no config.json beside its"),
     (lambda d: (d / "config.json").write_text("{"), "is not JSON"),
     (lambda d: (d / "config.json").write_text("[]"), "not a JSON object"),
     (lambda d: (d / "model.safetensors").unlink(), "has no model.safetensors"),
