@@ -80,7 +80,7 @@ def diagnose(
   )
   if not path or not path.is_dir():
     yield no_workdir(path)
-    yield from inputs(None, encoder, glue_dir)
+    yield from inputs(None, None, encoder, glue_dir)
     return
   from bam_jax.study import integrity
   from bam_jax.study.workdir import Workdir
@@ -88,7 +88,7 @@ def diagnose(
   workdir = Workdir(path)
   yield from guarded("lock", lambda: integrity.lock(workdir))
   experiment = yield from integrity.config(workdir)
-  yield from inputs(experiment, encoder, glue_dir)
+  yield from inputs(workdir, experiment, encoder, glue_dir)
   yield from guarded("data", lambda: integrity.data(workdir, experiment))
   yield from guarded("runs", lambda: integrity.runs(workdir, experiment))
   yield from guarded("results.json", lambda: integrity.outcome(workdir))
@@ -113,10 +113,13 @@ def no_workdir(path: Path | None) -> Finding:
   return Finding(Level.WARNING, "workdir", text)
 
 
-def inputs(experiment: Any, encoder: str, glue_dir: str) -> Iterator[Finding]:
+def inputs(
+  workdir: Any, experiment: Any, encoder: str, glue_dir: str
+) -> Iterator[Finding]:
   """Yields whether the encoder and the tasks' text are there.
 
   Args:
+    workdir: that is looked at; None = none.
     experiment: of the workdir; None = none.
     encoder: a directory or a hub name; "" = the experiment's.
     glue_dir: the GLUE folder; "" = the experiment's.
@@ -128,19 +131,19 @@ def inputs(experiment: Any, encoder: str, glue_dir: str) -> Iterator[Finding]:
     tasks = [task for task in experiment.tasks if task.source == "glue"]
     folder = c.data.glue_dir if tasks else ""
     # What is finished is reported without its encoder and its data.
-    level = Level.WARNING if finished(experiment) else Level.PROBLEM
+    level = Level.WARNING if finished(workdir, experiment) else Level.PROBLEM
   asked = Level.PROBLEM if encoder else level
   yield from guarded("encoder", lambda: load(encoder or named, asked))
   asked = Level.PROBLEM if glue_dir else level
   yield from guarded("GLUE", lambda: read(glue_dir or folder, tasks, asked))
 
 
-def finished(experiment: Any) -> bool:
+def finished(workdir: Any, experiment: Any) -> bool:
   """Tells whether all is trained and scored."""
   from bam_jax.stages import checks
 
   try:
-    return checks.complete(experiment)
+    return checks.complete(experiment, workdir)
   except ValueError:  # damaged scores, which another check names
     return False
 

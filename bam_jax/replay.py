@@ -24,7 +24,8 @@ import rich.table
 import rich.text
 
 from bam_jax.runtime.console import CONSOLE, bar, say
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages import session
+from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
@@ -33,8 +34,8 @@ from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
 
 
-def opened(path: Path) -> tuple[Lessons, Run, Sequence[int]]:
-  """Returns the experiment, the run and the seeds of a training directory.
+def opened(path: Path) -> tuple[Session, Run, Sequence[int]]:
+  """Returns the session, the run and the seeds of a training directory.
 
   Raises:
     ValueError: it is none.
@@ -47,15 +48,16 @@ def opened(path: Path) -> tuple[Lessons, Run, Sequence[int]]:
     )
   workdir = Workdir(path.absolute().parents[3])
   config = json.loads(workdir.file.read_text())["config"]
-  lessons = Lessons(ConfigDict(config), workdir)
+  here = session.opened(ConfigDict(config), workdir)
+  runs = here.experiment.runs
   name = path.absolute().parents[1].name
-  run = next((run for run in lessons.runs if run.name == name), None)
+  run = next((run for run in runs if run.name == name), None)
   if run is None:
     raise ValueError(
       f"{workdir.file} has no run {name}; it has "
-      f"{', '.join(run.name for run in lessons.runs)}"
+      f"{', '.join(run.name for run in runs)}"
     )
-  return lessons, run, range(int(found[1]), int(found[2]) + 1)
+  return here, run, range(int(found[1]), int(found[2]) + 1)
 
 
 def replay(path: Path, step: int) -> dict[str, Any]:
@@ -73,36 +75,32 @@ def replay(path: Path, step: int) -> dict[str, Any]:
   Raises:
     ValueError: there is no such run or step.
   """
-  lessons, run, seeds = opened(path)
-  config, mesh = lessons.settings(run), lessons.mesh
-  batches = lessons.batches(run, seeds)
-  if not 1 <= step <= len(batches):
-    raise ValueError(
-      f"--step is {step}; {run.name} has steps 1 to {len(batches)}"
-    )
-  model = lessons.model(run)
+  here, run, seeds = opened(path)
+  settings = here.experiment.settings(run)
+  job = train.Job(
+    model=here.materials.model(run),
+    batches=here.batches(run, seeds),
+    seeds=seeds,
+    settings=settings,
+    mesh=here.materials.mesh,
+  )
+  steps = len(job.batches)
+  if not 1 <= step <= steps:
+    raise ValueError(f"--step is {step}; {run.name} has steps 1 to {steps}")
   checkpoints = Checkpoints(path)
   try:
     advance, state, _ = train.begin(
-      model,
-      batches,
-      seeds=seeds,
-      given=lessons.given(run, seeds),
-      settings=config[run.kind],
-      config=config,
-      mesh=mesh,
-      checkpoints=checkpoints,
-      before=step - 1,
+      job, here.given(run, seeds), checkpoints, before=step - 1
     )
   finally:
     checkpoints.close()
   start = int(jax.device_get(state.step).max())
   with bar(run.name, step - 1, done=start, text="trains up to it") as progress:
     for k in range(start, step - 1):
-      state, _ = advance(state, train.put(mesh, batches, k))
+      state, _ = advance(state, job.put(k))
       progress(1)
   return {"seeds": list(seeds)} | look(
-    model, state, batches[step - 1], run, config, len(batches)
+    job.model, state, job.batches[step - 1], run, settings.config, steps
   )
 
 
@@ -161,7 +159,7 @@ def look(
   return found
 
 
-def show(found: dict[str, Any], lessons: Lessons, *, rows: int) -> None:
+def show(found: dict[str, Any], here: Session, *, rows: int) -> None:
   """Prints the examples, the worst first, and the gradient of every layer."""
   texts: dict[str, Any] = {}
   for trial, seed in enumerate(found["seeds"]):
@@ -174,9 +172,9 @@ def show(found: dict[str, Any], lessons: Lessons, *, rows: int) -> None:
       table.add_column(name)
     for i in order[:rows]:
       name, index = found["task"][trial][i], found["index"][trial][i]
-      task = lessons.table[name]
+      task = here.experiment.table[name]
       if name not in texts:
-        texts[name] = lessons.texts.look(task, task.train)
+        texts[name] = here.materials.texts.look(task, task.train)
       examples = texts[name]
       row = index % len(examples)
       text = " | ".join(column[row] for column in examples.texts)

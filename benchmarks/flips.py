@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages.session import Session, opened
 from bam_jax.study import predictions
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
@@ -68,19 +68,10 @@ def files(workdir: Path, part: str) -> list[Path]:
   ]
 
 
-class Listening(Checkpoints):
-  """Checkpoints that note what they report."""
-
-  def restore(self, target, place, report, *, before):
-    """See Checkpoints.restore."""
-    self.said: list[str] = []
-    return super().restore(target, place, self.said.append, before=before)
-
-
-def lessons_of(workdir: Path) -> Lessons:
-  """Returns the experiment of a working directory."""
+def session_of(workdir: Path) -> Session:
+  """Returns the session of a working directory."""
   config = json.loads((workdir / "config.json").read_text())["config"]
-  return Lessons(ConfigDict(config), Workdir(workdir))
+  return opened(ConfigDict(config), Workdir(workdir))
 
 
 def arrays(prefix: str, value: Any) -> dict[str, np.ndarray]:
@@ -113,17 +104,18 @@ def look(
     for name, each in predictions.read(workdir / path).items():
       rows |= arrays("/".join(name), each)
     return rows, []
-  lessons = lessons_of(workdir)
+  session = session_of(workdir)
   if part == "states":
-    return restored(lessons, workdir.joinpath(*names[:4]))
+    return restored(session, workdir.joinpath(*names[:4]))
   if part == "teachers":
-    run = next(run for run in lessons.runs if run.teachers)
+    run = next(run for run in session.experiment.runs if run.teachers)
     task, seed = get_tasks([names[3]])[0], int(names[4].removeprefix("seed-"))
-    return {"logits": lessons.teacher(run, task, [seed])}, []
+    return {"logits": session.teachers.targets(run, task, [seed])}, []
   # The tokenizer decides what rows are looked for; both are read by this.
   task = get_tasks([task_of(workdir, names)])[0]
-  found = arrays("train", lessons.corpus.taught(task))
-  for split, rows in lessons.corpus.scored(task).items():
+  corpus = session.materials.corpus
+  found = arrays("train", corpus.taught(task))
+  for split, rows in corpus.scored(task).items():
     found |= arrays(split, rows)
   return found, []
 
@@ -137,29 +129,28 @@ def task_of(workdir: Path, names: Sequence[str]) -> str:
 
 
 def restored(
-  lessons: Lessons, path: Path
+  session: Session, path: Path
 ) -> tuple[dict[str, np.ndarray], Sequence[str]]:
   """Returns the state that training goes on from, and what was reported."""
-  run = next(r for r in lessons.runs if r.name == path.parts[-3])
+  run = session.experiment.run(path.parts[-3])
   seeds = range(*map(int, path.name.split("-")[1:]))
   seeds = range(seeds.start, seeds.stop + 1)
-  checkpoints = Listening(path)
+  init, _, shapes, place = train.make_step(
+    session.materials.model(run),
+    len(session.batches(run, seeds)),
+    trials=len(seeds),
+    settings=session.experiment.settings(run),
+    mesh=session.materials.mesh,
+  )
+  checkpoints, said = Checkpoints(path), []
   try:
-    _, state, meta = train.begin(
-      lessons.model(run),
-      lessons.batches(run, seeds),
-      seeds=seeds,
-      given=lessons.given(run, seeds),
-      settings=lessons.config[run.kind],
-      config=lessons.config,
-      mesh=lessons.mesh,
-      checkpoints=checkpoints,
-      before=None,
-    )
+    state, meta = checkpoints.restore(shapes, place, said.append, before=None)
   finally:
     checkpoints.close()
+  if state is None:
+    state = init(np.asarray(seeds, np.uint32), session.given(run, seeds))
   window = json.dumps(study.untimed(dict(meta)))
-  return study.flat(state) | {"meta": np.array(window)}, checkpoints.said
+  return study.flat(state) | {"meta": np.array(window)}, said
 
 
 def expected(

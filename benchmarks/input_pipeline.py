@@ -26,7 +26,7 @@ from typing import Any
 from bam_jax.data import builders
 from bam_jax.runtime import command
 from bam_jax.runtime.console import bar
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages.session import Session
 from bam_jax.training import sharding
 from benchmarks import settings, sides, steps
 
@@ -34,26 +34,28 @@ TASKS = "cola,sst2,mrpc,stsb,qqp,mnli,qnli,rte"
 SETTINGS = ("tasks", "batch_size", "max_length", "dtype", "rows", "repeats")
 
 
-def tokenising(lessons: Lessons, repeats: int) -> dict[str, dict[str, float]]:
+def tokenising(session: Session, repeats: int) -> dict[str, dict[str, float]]:
   """Returns rows, columns of text and CPU seconds of every task.
 
   Args:
-    lessons: the experiment; its directory holds the shards afterwards.
+    session: the session; its directory holds the shards afterwards.
     repeats: measurements of each task.
   """
-  c, found = lessons.config, {}
-  with bar("tokenises", repeats * len(lessons.trained_tasks)) as advance:
-    for task in lessons.trained_tasks:
-      text, seconds = lessons.texts.look(task, task.train), []
+  c, found = session.config, {}
+  with bar(
+    "tokenises", repeats * len(session.experiment.trained_tasks)
+  ) as advance:
+    for task in session.experiment.trained_tasks:
+      text, seconds = session.materials.texts.look(task, task.train), []
       for _ in range(repeats):
-        shutil.rmtree(lessons.workdir.data, ignore_errors=True)
+        shutil.rmtree(session.workdir.data, ignore_errors=True)
         begin = time.process_time()
         made = builders.load_features(
           task,
           [task.train],
-          tokenizer=lessons.encoder[2],
+          tokenizer=session.materials.encoder.tokenizer,
           max_length=c.max_length,
-          data_dir=lessons.workdir.data,
+          data_dir=session.workdir.data,
           load=lambda split, text=text: text,
         )
         seconds.append(time.process_time() - begin)
@@ -84,19 +86,19 @@ def median(repeats: int, work: Callable[[], Any]) -> float:
 
 
 def batching(
-  lessons: Lessons, side: steps.Steps, *, batches: int, repeats: int
+  session: Session, side: steps.Steps, *, batches: int, repeats: int
 ) -> dict[str, float]:
   """Returns the examples a second of planning and of reading batches.
 
   Args:
-    lessons: the experiment.
+    session: the session.
     side: its steps.
     batches: read in each measurement.
     repeats: measurements.
   """
-  run, seeds = steps.run_of(lessons), [lessons.config.seed]
-  planned = len(side.batches) * lessons.config.multi.batch_size
-  plan = median(repeats, lambda: lessons.batches(run, seeds, taught=False))
+  run, seeds = steps.run_of(session), [session.config.seed]
+  planned = len(side.batches) * session.config.multi.batch_size
+  plan = median(repeats, lambda: session.batches(run, seeds, taught=False))
   held = sum(map(side.examples, range(batches)))
   read = median(
     repeats,
@@ -208,12 +210,12 @@ def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
     tempfile.TemporaryDirectory() as folder,
     contextlib.redirect_stdout(sys.stderr),
   ):
-    lessons = steps.lessons_of(
+    session = steps.session_of(
       settings.config(args), Path(folder), rows=args.rows
     )
-    tasks = tokenising(lessons, args.repeats)
-    side = steps.Steps.of(lessons, trials=1)
-    found = batching(lessons, side, batches=args.batches, repeats=args.repeats)
+    tasks = tokenising(session, args.repeats)
+    side = steps.Steps.of(session, trials=1)
+    found = batching(session, side, batches=args.batches, repeats=args.repeats)
     if args.train_examples_per_s:
       found["train_examples_per_s"] = args.train_examples_per_s
     else:

@@ -10,11 +10,13 @@ import numpy as np
 
 from bam_jax.data import pipeline
 from bam_jax.models import flops
-from bam_jax.stages import checks
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages import checks, lessons
+from bam_jax.stages.session import Session, opened
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks.table import Task
 from bam_jax.training import sharding
+from bam_jax.training.settings import Settings
 from benchmarks import settings
 
 # Share of the gold label in every target; the rest is the teacher's.
@@ -40,13 +42,13 @@ class Mixture:
   """A multi-task run with a teacher for every example.
 
   Attributes:
-    lessons: the experiment.
+    session: of an experiment of one run.
     run: its one run.
     pool: its examples; what the teachers say is random.
     order: i32[steps, B] the examples of every step.
   """
 
-  lessons: Lessons
+  session: Session
   run: Run
   pool: pipeline.Pool
   order: np.ndarray
@@ -54,11 +56,12 @@ class Mixture:
   @classmethod
   def of(cls, config: ConfigDict, workdir: Path) -> "Mixture":
     """Returns the mixture of a config; what is tokenised stays in workdir."""
-    lessons = Lessons(config, Workdir(workdir))
-    checks.settings(lessons)
-    (run,) = lessons.runs
-    tasks = lessons.tasks_of(run)
-    features = [lessons.corpus.train(task) for task in tasks]
+    session = opened(config, Workdir(workdir))
+    experiment = session.experiment
+    checks.settings(experiment)
+    (run,) = experiment.runs
+    tasks = experiment.tasks_of(run)
+    features = [session.materials.corpus.train(task) for task in tasks]
     sizes = dict(zip(run.tasks, map(len, features), strict=True))
     rng, data = np.random.default_rng(0), []
     for task, rows in zip(tasks, features, strict=True):
@@ -67,22 +70,32 @@ class Mixture:
         teacher = 1 / (1 + np.exp(-teacher))
       data.append(pipeline.TaskData(task.name, rows, task.classes, teacher))
     return cls(
-      lessons,
+      session,
       run,
       pipeline.join(data, weights=[1.0] * len(data)),
-      lessons.order(run, sizes)(seed=config.seed),
+      lessons.order(experiment.settings(run), run, sizes)(seed=config.seed),
     )
+
+  @property
+  def settings(self) -> Settings:
+    """The settings of the run."""
+    return self.session.experiment.settings(self.run)
+
+  @property
+  def tasks(self) -> tuple[Task, ...]:
+    """The tasks of the run."""
+    return self.session.experiment.tasks_of(self.run)
 
   def batches(self) -> pipeline.TrialBatches:
     """Returns the batches of the whole run, as it would be trained."""
-    c = self.lessons.settings(self.run)
+    c, mesh = self.settings.config, self.session.materials.mesh
     return pipeline.TrialBatches(
       [self.pool],
       self.order[None],
-      width=self.lessons.width(self.run),
+      width=self.session.materials.width(self.run),
       packing=c.data.packing,
       row_shapes=c.data.row_shapes,
-      multiple=c.micro_rows or sharding.row_multiple(self.lessons.mesh),
+      multiple=c.micro_rows or sharding.row_multiple(mesh),
     )
 
   @property
@@ -103,7 +116,7 @@ class Mixture:
 
   def useful_flops(self, examples: np.ndarray) -> float:
     """Returns the useful FLOPs of training on some examples."""
-    encoder, tasks = self.lessons.encoder[0], self.lessons.tasks_of(self.run)
+    encoder, tasks = self.session.materials.encoder.shape, self.tasks
     return float(
       sum(
         flops.train(
@@ -122,7 +135,7 @@ class Mixture:
       file: to be written.
       count: of the steps that are measured.
     """
-    tasks, pool = self.lessons.tasks_of(self.run), self.pool
+    tasks, pool = self.tasks, self.pool
     order = self.order[:DRAWN]
     kept, places = np.unique(order[order >= 0], return_inverse=True)
     numbers = np.full(order.shape, -1, np.int64)

@@ -23,19 +23,17 @@ TAUGHT = 2
 
 def begin(mixed: mixture.Mixture) -> tuple[Callable, train.TrainState]:
   """Returns the jitted step of a run, and the state that it begins with."""
-  lessons, run = mixed.lessons, mixed.run
-  config = lessons.settings(run)
+  materials = mixed.session.materials
   init, step, _, _ = train.make_step(
-    lessons.model(run),
+    materials.model(mixed.run),
     len(mixed.order),
     trials=1,
-    settings=config[run.kind],
-    config=config,
-    mesh=lessons.mesh,
+    settings=mixed.settings,
+    mesh=materials.mesh,
   )
   given = {
     name: jax.tree.map(lambda x: x[None], part)
-    for name, part in lessons.encoder[1].items()
+    for name, part in materials.encoder.params.items()
   }
   return step, init(np.zeros(1, np.uint32), given)
 
@@ -54,7 +52,7 @@ def training(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
   }
 
   def put(k: int) -> dict[str, jax.Array]:
-    return train.put(mixed.lessons.mesh, batches, numbers[k])
+    return train.put(mixed.session.materials.mesh, batches, numbers[k])
 
   def run(count: int) -> None:
     nonlocal state
@@ -81,12 +79,13 @@ def teaching(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
     steps: unread: what a teacher answers does not depend on it.
   """
   del steps
-  lessons, run = mixed.lessons, mixed.run
+  materials, run = mixed.session.materials, mixed.run
   _, state = begin(mixed)
-  size = lessons.config.eval_batch_size
+  config = mixed.session.config
+  size = config.eval_batch_size
   rng, datasets = np.random.default_rng(0), []
-  for task in lessons.tasks_of(run):
-    rows = lessons.corpus.train(task)
+  for task in mixed.tasks:
+    rows = materials.corpus.train(task)
     drawn = rng.permutation(len(rows))[: TAUGHT * size]
     datasets.append((task, task.train, rows.take(np.sort(drawn))))
   figures = {
@@ -97,13 +96,13 @@ def teaching(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
   def measure() -> dict[str, float]:
     start = time.perf_counter()
     evaluate.evaluate(
-      lessons.model(run),
+      materials.model(run),
       state.params,
       datasets,
-      width=lessons.width(run),
+      width=materials.width(run),
       batch_size=size,
-      packing=lessons.config.data.packing,
-      mesh=lessons.mesh,
+      packing=config.data.packing,
+      mesh=materials.mesh,
       progress=lambda _: None,
     )
     return figures | {"seconds": time.perf_counter() - start}

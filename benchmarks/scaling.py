@@ -54,7 +54,7 @@ def measure(
     slices: topologies.
     rows: for each chip.
     examples: that a row has room for.
-    whole: see `aot.cost`.
+    whole: see `slice.cost`.
 
   Raises:
     ValueError: the compiler, a slice or the config does not do, or the time

@@ -9,37 +9,35 @@ import jax
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import corpus, pipeline
+from bam_jax.data import pipeline
+from bam_jax.data.sources import glue
 from bam_jax.data.sources.examples import Examples
 from bam_jax.stages import checks
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages.session import Session, opened
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
 from bam_jax.training import loop as train
 
 
-class FirstRows(corpus.Texts):
-  """The first rows of every split."""
+def first_rows(
+  config: ConfigDict, rows: int
+) -> Callable[[Task, str], Examples]:
+  """Returns what reads the first rows of every split, 0 = all of them."""
+  data, cut = config.data, slice(rows or None)
 
-  def __init__(self, rows: int, **where: Any):
-    """Reads nothing yet.
-
-    Args:
-      rows: of a split, at most; 0 = all.
-      **where: see `corpus.Texts`.
-    """
-    super().__init__(**where)
-    self._rows = rows or None
-
-  def _load(self, task: Task, split: str) -> Examples:
-    whole = super()._load(task, split)
+  def read(task: Task, split: str) -> Examples:
+    whole = glue.load(
+      task, split, glue_dir=data.glue_dir, seed=data.synthetic_seed
+    )
     labels = whole.labels
     return dataclasses.replace(
       whole,
-      texts=tuple(column[: self._rows] for column in whole.texts),
-      labels=None if labels is None else labels[: self._rows],
+      texts=tuple(column[cut] for column in whole.texts),
+      labels=None if labels is None else labels[cut],
     )
+
+  return read
 
 
 @dataclasses.dataclass
@@ -47,40 +45,42 @@ class Steps:
   """The steps of some trials of a multi-task run.
 
   Attributes:
-    lessons: the experiment, of one run.
+    session: of an experiment of one run.
     batches: of all trials.
     step: jitted step(state, batch) -> (state, sums).
     state: that the next step takes.
   """
 
-  lessons: Lessons
+  session: Session
   batches: pipeline.TrialBatches
   step: Callable
   state: Any
 
   @classmethod
-  def of(cls, lessons: Lessons, trials: int) -> "Steps":
+  def of(cls, session: Session, trials: int) -> "Steps":
     """Returns the steps of the first trials, before the first of them."""
-    run, config = run_of(lessons), lessons.config
+    run, config = run_of(session), session.config
+    materials = session.materials
     seeds = range(config.seed, config.seed + trials)
-    batches = lessons.batches(run, seeds, taught=False)
+    batches = session.batches(run, seeds, taught=False)
     init, step, _, _ = train.make_step(
-      lessons.model(run),
+      materials.model(run),
       len(batches),
       trials=trials,
-      settings=config[run.kind],
-      config=config,
-      mesh=lessons.mesh,
+      settings=session.experiment.settings(run),
+      mesh=materials.mesh,
     )
     given = {
       name: jax.tree.map(lambda x: np.stack([x] * trials), part)
-      for name, part in lessons.encoder[1].items()
+      for name, part in materials.encoder.params.items()
     }
-    return cls(lessons, batches, step, init(np.array(seeds, np.uint32), given))
+    return cls(session, batches, step, init(np.array(seeds, np.uint32), given))
 
   def put(self, k: int) -> Any:
     """Returns the batch of step k, on the devices; the steps repeat."""
-    return train.put(self.lessons.mesh, self.batches, k % len(self.batches))
+    return train.put(
+      self.session.materials.mesh, self.batches, k % len(self.batches)
+    )
 
   def one(self, batch: Any) -> None:
     """Begins a step."""
@@ -95,18 +95,15 @@ class Steps:
     return int((self.batches[k % len(self.batches)]["task"] >= 0).sum())
 
 
-def run_of(lessons: Lessons) -> Run:
+def run_of(session: Session) -> Run:
   """Returns the one run of an experiment."""
-  (run,) = lessons.runs
+  (run,) = session.experiment.runs
   return run
 
 
-def lessons_of(config: ConfigDict, workdir: Path, *, rows: int) -> Lessons:
-  """Returns the experiment of a config, on the first rows of its tasks."""
-  lessons = Lessons(config, Workdir(workdir))
-  checks.settings(lessons)
-  data = config.data
-  lessons.texts = FirstRows(
-    rows, glue_dir=data.glue_dir, synthetic_seed=data.synthetic_seed
-  )
-  return lessons
+def session_of(config: ConfigDict, workdir: Path, *, rows: int) -> Session:
+  """Returns the session of a config, on the first rows of its tasks."""
+  read = first_rows(config, rows)
+  session = opened(config, Workdir(workdir), read=read)
+  checks.settings(session.experiment)
+  return session

@@ -55,11 +55,11 @@ def measure(
   config.trials = max(counts)
   # One program for each number of trials.
   config.data.row_shapes = 1
-  lessons = steps.lessons_of(config, workdir, rows=args.rows)
+  session = steps.session_of(config, workdir, rows=args.rows)
   with bar("steps", len(counts) * (1 + args.repeats), text="") as advance:
     sides_ = {}
     for count in counts:
-      side = sides_[count] = steps.Steps.of(lessons, count)
+      side = sides_[count] = steps.Steps.of(session, count)
       side.one(side.put(0))
       side.wait()
       advance(1)

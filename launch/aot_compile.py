@@ -27,6 +27,7 @@ from ml_collections import ConfigDict, config_flags
 
 from bam_jax import main as cli
 from bam_jax.runtime import command
+from bam_jax.stages import slice
 from bam_jax.training import tpu as aot
 
 
@@ -80,10 +81,10 @@ def read_config(args: Sequence[str]) -> ConfigDict:
 
 
 def compile_for(config: ConfigDict, topology: str, **batch) -> aot.Cost:
-  """Compiles, and says so meanwhile; see `aot.cost`."""
+  """Compiles, and says so meanwhile; see `slice.cost`."""
   said = f"compiling for {topology}, for minutes where the encoder is large"
   print(said, file=sys.stderr)
-  return aot.cost(config, topology, **batch)
+  return slice.cost(config, topology, **batch)
 
 
 def table(found: aot.Cost) -> str:

@@ -363,10 +363,10 @@ def test_the_same_inputs_without_a_fault_are_accepted(
   inputs, tmp_path, monkeypatch, compiled
 ):
   # Else every case above might be refused for what all have in common.
-  def train(self, *, teaching):
+  def train(here, *, teaching):
     raise ValueError("nothing was wrong")
 
-  monkeypatch.setattr(recipe.Recipe, "train", train)
+  monkeypatch.setattr(recipe, "train", train)
   fine = Case(
     "fine",
     "nothing was wrong",

@@ -8,8 +8,7 @@ import pytest
 
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
-from bam_jax.study.experiment import Experiment
-from bam_jax.study.workdir import Workdir
+from bam_jax.study import experiment
 from configs import bam_reference, common, glue_bam
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,7 +41,7 @@ def test_every_config_has_the_keys_of_common_and_can_run(
   }
   with pytest.raises(AttributeError):
     config.lock().optim.warmpu = 1
-  checks.settings(Experiment(config, Workdir(tmp_path)))
+  checks.settings(experiment.read(config))
   assert load(name, "rte,cola").tasks == "rte,cola"
 
 

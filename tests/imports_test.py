@@ -135,13 +135,8 @@ def circles(trees: Mapping[str, ast.Module]) -> list[str]:
   return sorted(waiting)
 
 
-# Of the tower of classes that is being taken down; none may be added.
-TOWER = {"study.lineage", "training.memory", "training.tpu"}
-
-
 def test_imports_go_to_the_left_only():
-  found = leftward(modules(), FOLDERS)
-  wrong = [each for each in found if each.split()[0] not in TOWER]
+  wrong = leftward(modules(), FOLDERS)
   assert not wrong, "\n".join(wrong)
 
 

@@ -83,11 +83,8 @@ def _held(kind: str, key: str, value) -> None:
 
 def _lowered(trials: int, **changes) -> str:
   """Returns the text of a step, without the names that Python gave to it."""
-  config = tiny.config(**changes)
-  net = tiny.model()
-  init, step = states.make_run(
-    net, steps=tiny.STEPS, settings=config.multi, config=config
-  )
+  settings, net = tiny.settings(**changes), tiny.model()
+  init, step = states.make_run(net, steps=tiny.STEPS, settings=settings)
   batches = tiny.batches(trials=trials)
   state = jax.eval_shape(
     states.over_trials(init, trials), np.zeros(trials, np.uint32), {}

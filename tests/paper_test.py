@@ -11,26 +11,25 @@ from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
-from bam_jax.study.lineage import Lineage
-from bam_jax.study.workdir import Workdir
+from bam_jax.study import experiment as experiments
 from configs import common, glue_bam, minilm, paper, quickstart
 from tests import small
 
 THREE = "rte,mrpc,cola"
 
 
-def planned(arg, tmp_path, **changes) -> Lineage:
+def planned(arg, **changes) -> experiments.Experiment:
   """Returns the checked experiment of a part."""
   config = paper.get_config(arg)
   config.update(changes)
-  experiment = Lineage(config, Workdir(tmp_path))
+  experiment = experiments.read(config)
   checks.settings(experiment)
   return experiment
 
 
 @pytest.mark.parametrize("part", [part.__name__ for part in paper.PARTS])
-def test_every_part_has_only_keys_of_common_and_can_be(part, tmp_path):
-  config = planned(part, tmp_path).config
+def test_every_part_has_only_keys_of_common_and_can_be(part):
+  config = planned(part).config
   known = flatten(common.base().to_dict())
   found = flatten(config.to_dict() | {"variants": {}})
   assert found.keys() == known.keys()
@@ -53,14 +52,14 @@ def test_every_part_has_only_keys_of_common_and_can_be(part, tmp_path):
     (f"tune,{THREE}", 12 * 3 + 12 + 12 + 3),
   ],
 )
-def test_what_methods_share_is_planned_once(arg, runs, tmp_path):
-  assert len(planned(arg, tmp_path).runs) == runs
+def test_what_methods_share_is_planned_once(arg, runs):
+  assert len(planned(arg).runs) == runs
 
 
-def test_tables_in_one_directory_share_their_runs(tmp_path):
+def test_tables_in_one_directory_share_their_runs():
   hashes = {}
   for part in ("table1", "table3", "table4"):
-    it = planned(f"{part},{THREE}", tmp_path)
+    it = planned(f"{part},{THREE}")
     for run in it.runs:
       shaped = it.shaped(run)
       assert hashes.setdefault(run.name, shaped) == shaped
@@ -69,20 +68,20 @@ def test_tables_in_one_directory_share_their_runs(tmp_path):
   assert len(hashes) == 13 + 6 + 4
 
 
-def test_table_1_has_the_papers_methods_and_tasks(tmp_path):
-  it = planned("table1", tmp_path)
+def test_table_1_has_the_papers_methods_and_tasks():
+  it = planned("table1")
   assert set(tables.PUBLISHED) <= set(it.methods)
   assert "single->multi->single->multi" in it.methods
   assert len(it.trained_tasks) == 8
   assert it.config.trials == 1
 
 
-def test_fine_tuning_differs_from_single_in_the_rate_alone(tmp_path):
+def test_fine_tuning_differs_from_single_in_the_rate_alone():
   configs = [
     common.base(),
     minilm.get_config(),
     quickstart.get_config(),
-    *[planned(part.__name__, tmp_path).config for part in paper.PARTS],
+    *[planned(part.__name__).config for part in paper.PARTS],
   ]
   for config in configs:
     single, tuned = config.single.to_dict(), config.finetune.to_dict()
@@ -90,14 +89,14 @@ def test_fine_tuning_differs_from_single_in_the_rate_alone(tmp_path):
     assert tuned | {"rate": single["rate"]} == single
 
 
-def test_table_3_fine_tunes_slowly(tmp_path):
-  it = planned("table3", tmp_path)
+def test_table_3_fine_tunes_slowly():
+  it = planned("table3")
   assert it.config.finetune.rate == 1e-5
   assert it.config.finetune.epochs == it.config.single.epochs
 
 
-def test_each_ablation_takes_away_its_part_alone(tmp_path):
-  it = planned("table4", tmp_path)
+def test_each_ablation_takes_away_its_part_alone():
+  it = planned("table4")
   whole = flatten(glue_bam.get_config().to_dict())
   found = {
     run.variant: {
@@ -118,8 +117,8 @@ def test_each_ablation_takes_away_its_part_alone(tmp_path):
   }
 
 
-def test_table_5_has_the_papers_lines(tmp_path):
-  it = planned("table5", tmp_path)
+def test_table_5_has_the_papers_lines():
+  it = planned("table5")
   trained = {m: set(runs[-1].tasks) for m, runs in it.methods.items()}
   assert trained == {
     "single->single@rte": {"rte"},
@@ -128,7 +127,7 @@ def test_table_5_has_the_papers_lines(tmp_path):
     "single->multi": set(it.config.tasks.split(",")),
   }
   # Some tasks: the lines that can be made of them.
-  assert list(planned("table5,rte,mrpc,mnli", tmp_path).methods) == [
+  assert list(planned("table5,rte,mrpc,mnli").methods) == [
     "single->single@rte",
     "single->multi@rte_mnli",
     "single->multi",
@@ -184,8 +183,8 @@ def test_every_line_of_a_table_is_tested_against_what_it_changes():
   assert len(pairs) == 3
 
 
-def test_tune_gives_every_method_as_many_cells_and_never_sees_dev(tmp_path):
-  it = planned(f"tune,{THREE}", tmp_path)
+def test_tune_gives_every_method_as_many_cells_and_never_sees_dev():
+  it = planned(f"tune,{THREE}")
   cells = {}
   for method, runs in it.methods.items():
     base = method.partition("@")[0]

@@ -23,7 +23,7 @@ import sys, time
 time.sleep = lambda seconds: None  # between the client's retries
 from bam_jax import main
 from bam_jax.stages import recipe
-recipe.Recipe.train = lambda self, teaching: []
+recipe.train = lambda here, teaching: []
 main.main(main.parse_flags(sys.argv))
 """
 

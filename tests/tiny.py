@@ -14,6 +14,7 @@ from bam_jax.data.features import Features, offsets_of
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.training import state as states
+from bam_jax.training.settings import Settings
 from configs import common
 
 TASKS = ("mnli", "stsb", "rte")
@@ -120,9 +121,14 @@ def batches(
   )
 
 
+def settings(**changes) -> Settings:
+  """Returns the settings of a run, of kind multi."""
+  return Settings.of(config(**changes), "multi")
+
+
 def functions(net: MultiTask, c, *, trials=1):
   """Returns the jitted (init, step) of a run, over trials, on one device."""
-  made = states.make_run(net, steps=STEPS, settings=c.multi, config=c)
+  made = states.make_run(net, steps=STEPS, settings=Settings.of(c, "multi"))
   return [
     # Unoptimised: they run for a millisecond and compile for many.
     jax.jit(

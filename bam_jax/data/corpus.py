@@ -1,5 +1,6 @@
 """The tokenised rows of a working directory's tasks, read when asked for."""
 
+from collections.abc import Callable
 import functools
 import hashlib
 from pathlib import Path
@@ -16,18 +17,15 @@ from bam_jax.tasks.table import Task
 
 
 class Texts:
-  """The text of every split, from where the config says."""
+  """The text of every split, read once."""
 
-  def __init__(self, *, glue_dir: str, synthetic_seed: int):
+  def __init__(self, read: Callable[[Task, str], sources.Examples]):
     """Reads nothing yet.
 
     Args:
-      glue_dir: the GLUE folder, "" = the hub.
-      synthetic_seed: of the synthetic suite.
+      read: (task, split) -> its rows.
     """
-    self._read = functools.partial(
-      sources.load, glue_dir=glue_dir, seed=synthetic_seed
-    )
+    self._read = read
     self._seen: dict[tuple[str, str], sources.Examples] = {}
     self._fingerprints: dict[tuple[str, str], str] = {}
 

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from flax import traverse_util
-from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.runtime import sealed
-from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
@@ -102,24 +100,19 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
   workdir, name = Workdir(path.parent.parent), path.name
   made = workdir.made()
   folder = workdir.model(name)
-  if folder.is_dir():
-    sealed.verify(folder)
-    config = hf.read_config(folder / hf.CONFIG)
-    description, _ = heads_lib.load(folder / heads_lib.FILE)
-    _check_tasks(description, tasks)
-    tokenizer = folder
-  else:
-    description = None
   scores = workdir.scores(name)
   there = (path / "checkpoints").glob("seed-*")
   seeds = sorted(int(p.name[5:]) for p in there if p.name[5:].isdigit())
+  if not seeds:
+    raise ValueError(
+      f"{path} holds no finished trial; train it: --config.stage=train"
+    )
+  sealed.verify(folder)
+  config = hf.read_config(folder / hf.CONFIG)
+  description, _ = heads_lib.load(folder / heads_lib.FILE)
+  _check_tasks(description, tasks)
   seed = _choose(path, seeds, scores, trial, tasks, description)
   params, meta = load_params(workdir.params(name, seed))
-  if description is None:  # of an older version
-    experiment = Experiment(ConfigDict(made["config"]), workdir)
-    description = experiment.description(sorted(params["heads"]))
-    _check_tasks(description, tasks)
-    config, _, _, tokenizer = experiment.encoder_files
   _check_params(path, config, description, params)
   entry = scores.get(str(seed), {})
   about = {
@@ -132,22 +125,18 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
     "versions": made.get("versions", {}),
     "settings": made.get("config", {}),
   }
-  return Trained(config, params, description, tokenizer, about)
+  return Trained(config, params, description, folder, about)
 
 
 def _choose(path, seeds, scores, trial, tasks, description) -> int:
   """Returns the seed that is meant."""
-  if not seeds:
-    raise ValueError(
-      f"{path} holds no finished trial; train it: --config.stage=train"
-    )
   if trial is not None and trial not in seeds:
     raise ValueError(
       f"{path} has no finished trial {trial}; give --trial="
       f"{' or '.join(map(str, seeds))}"
     )
-  if trial is not None or description is None:
-    return seeds[0] if trial is None else trial
+  if trial is not None:
+    return trial
   heads = [h for h in description.heads if h.name in tasks or not tasks]
 
   def score(seed: int) -> float:

@@ -5,21 +5,26 @@ finished experiment no longer needs is not looked at, so that it can be
 reported without its data.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
 from ml_collections import ConfigDict
 
 from bam_jax.data import corpus, sampling, soft_labels
 from bam_jax.models.attention import KERNELS
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
-from bam_jax.stages.initial import Starts
+from bam_jax.stages import initial, lessons
+from bam_jax.stages.materials import Materials, scratch
+from bam_jax.stages.session import Session
 from bam_jax.study import variants
 from bam_jax.study.experiment import Experiment
-from bam_jax.study.plan import OUTSIDE, names
+from bam_jax.study.plan import OUTSIDE, Run, names
+from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import submission
 from bam_jax.training import schedules, sharding, trackers
+from bam_jax.training.settings import Settings
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
 # Those that several commands can do in one workdir.
@@ -107,34 +112,35 @@ WORDS = {
 }
 
 
-def check(experiment: Starts) -> None:
+def check(session: Session) -> None:
   """Checks the settings, then what they name.
 
   Args:
-    experiment: nothing of it is made yet.
+    session: nothing of its materials is made yet.
 
   Raises:
     ValueError: a task, a method, an encoder, a source or a setting cannot be.
     OSError: a file is missing or the hub cannot be reached.
   """
+  experiment, workdir = session.experiment, session.workdir
   settings(experiment)
-  experiment.workdir.check(experiment.config)
-  stage = experiment.config.stage
-  if stage not in ("all", "train") and not started(experiment):
+  workdir.check(session.config)
+  stage = session.config.stage
+  if stage not in ("all", "train") and not started(experiment, workdir):
     raise ValueError(
-      f"nothing in {experiment.workdir.path} is trained yet, so stage {stage} "
-      "has nothing to do; start with --config.stage=train"
+      f"nothing in {workdir.path} is trained yet, so stage {stage} has nothing "
+      "to do; start with --config.stage=train"
     )
-  if stage == "report" or (stage in ("all", "train") and complete(experiment)):
+  finished = stage in ("all", "train") and complete(experiment, workdir)
+  if stage == "report" or finished:
     return
-  batches(experiment)
-  encoder(experiment)
-  text(experiment)
+  batches(experiment, session.materials.mesh)
+  encoder(session.materials)
+  text(session)
 
 
-def complete(experiment: Experiment) -> bool:
+def complete(experiment: Experiment, workdir: Workdir) -> bool:
   """Tells whether every trial of every run is trained and scored."""
-  workdir = experiment.workdir
   return all(
     workdir.finished(run.name, seed) and str(seed) in workdir.scores(run.name)
     for run in experiment.runs
@@ -142,10 +148,10 @@ def complete(experiment: Experiment) -> bool:
   )
 
 
-def started(experiment: Experiment) -> bool:
+def started(experiment: Experiment, workdir: Workdir) -> bool:
   """Tells whether any trial of any run is trained."""
   return any(
-    experiment.workdir.finished(run.name, seed)
+    workdir.finished(run.name, seed)
     for run in experiment.runs
     for seed in experiment.seeds
   )
@@ -165,7 +171,7 @@ def settings(experiment: Experiment) -> None:
       raise
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
-    experiment.mixture(run, dict.fromkeys(run.tasks, 1))
+    lessons.mixture(experiment.settings(run), run, dict.fromkeys(run.tasks, 1))
 
 
 def values(c: ConfigDict) -> None:
@@ -253,9 +259,9 @@ def selection(experiment: Experiment, c: ConfigDict) -> None:
     )
 
 
-def batches(experiment: Experiment) -> None:
+def batches(experiment: Experiment, mesh: jax.sharding.Mesh) -> None:
   """Checks that rows divide over devices and into micro-batches."""
-  c, devices = experiment.config, sharding.row_multiple(experiment.mesh)
+  c, devices = experiment.config, sharding.row_multiple(mesh)
   if c.micro_rows % devices:
     raise ValueError(
       f"micro_rows={c.micro_rows} does not divide over {devices} devices "
@@ -265,7 +271,7 @@ def batches(experiment: Experiment) -> None:
   if c.data.packing:
     return
   sizes = {
-    (f"{run.kind}.batch_size", experiment.settings(run)[run.kind].batch_size)
+    (f"{run.kind}.batch_size", experiment.settings(run).batch_size)
     for run in experiment.runs
   }
   parts = c.micro_rows or devices
@@ -286,30 +292,35 @@ def _up(number: int, multiple: int) -> int:
   return -(-number // multiple) * multiple
 
 
-def encoder(experiment: Starts) -> None:
+def encoder(found: Materials) -> None:
   """Reads the encoder and its tokenizer, and the run that it starts from."""
-  if experiment.config.encoder == "scratch":
-    experiment.scratch(experiment.config.scratch.vocab_size, 0)
+  config = found.experiment.config
+  if config.encoder == "scratch":
+    # Its tokenizer is not made yet.
+    scratch(config, config.scratch.vocab_size, 0)
   else:
-    assert experiment.encoder
-  kernel(experiment)
-  if experiment.initial and experiment.config.encoder != "scratch":
-    for run in experiment.runs:
-      experiment.check_fit(run)
+    assert found.encoder
+  kernel(found)
+  if found.initial and config.encoder != "scratch":
+    for run in found.experiment.runs:
+      params, model = found.initial, found.model(run)
+      initial.check_fit(
+        params, run, model, named=config.init_from, encoder=config.encoder
+      )
 
 
-def kernel(experiment: Experiment) -> None:
+def kernel(found: Materials) -> None:
   """Checks that the kernel of attention can do what the runs ask of it."""
-  for run in experiment.runs:
-    if experiment.settings(run).attention != "splash":
+  for run in found.experiment.runs:
+    if found.experiment.settings(run).config.attention != "splash":
       continue
-    rate = experiment.model(run).config.attention_dropout
+    rate = found.model(run).config.attention_dropout
     if rate:
       raise ValueError(
         f"attention=splash knows no dropout, and attention's is {rate}; set "
         "--config.attention_dropout=0.0, or --config.attention=einsum"
       )
-    devices = experiment.mesh.devices
+    devices = found.mesh.devices
     kind = devices.flat[0].platform
     if kind != "tpu" or devices.size > 1:
       raise ValueError(
@@ -318,51 +329,63 @@ def kernel(experiment: Experiment) -> None:
       )
 
 
-def text(experiment: Experiment) -> None:
+def text(session: Session) -> None:
   """Reads the text of every split that the stage needs."""
-  c = experiment.config
+  c, experiment = session.config, session.experiment
+  texts = session.materials.texts
   # Nothing else is looked at that no run will read.
   soft = {
-    task: experiment.soft_files[task]
+    task
     for run in experiment.runs
     for task, teacher in run.teachers
-    if teacher == OUTSIDE and task in experiment.soft_files
+    if teacher == OUTSIDE
   }
   sizes = {}
   for task in experiment.trained_tasks:
-    rows = len(experiment.texts.look(task, task.train))
+    rows = len(texts.look(task, task.train))
     sizes[task.name] = rows
     corpus.held(task, rows, c.data.holdout)
     if task.name in soft:
       seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
       for path in experiment.soft_paths(task.name, sorted(seeds)):
         soft_labels.read_soft_labels(
-          path, task=task, rows=rows, shared=experiment.shared(task)
+          path, task=task, rows=rows, shared=session.teachers.shared(task)
         )
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
-        experiment.texts.look(task, split)
+        texts.look(task, split)
   for run in experiment.runs:
-    known = {name: sizes[name] for name in run.tasks}
-    copies, _ = experiment.mixture(run, known)
-    pooled = sum(known[name] * copies[name] for name in run.tasks)
-    mix = experiment.settings(run).sampling
-    if pooled >= BOUND:
-      raise ValueError(
-        f"sampling.exponent={mix.exponent} makes {pooled} rows of "
-        f"copies for {run.name}; the paper has 0.75"
-      )
-    if mix.kind not in ("round_robin", "copies"):
-      sampling.probabilities(
-        list(known.values()),
-        kind=mix.kind,
-        exponent=mix.exponent,
-        temperature=mix.temperature,
-      )
+    drawable(experiment.settings(run), run, sizes)
   if c.stage == "predict":
     for task in experiment.tasks:
       for split in task.submission:
-        experiment.texts.look(task, split)
+        texts.look(task, split)
+
+
+def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
+  """Checks that the examples of a run can be drawn.
+
+  Args:
+    settings: of the run.
+    run: the run.
+    sizes: rows of every task.
+  """
+  known = {name: sizes[name] for name in run.tasks}
+  copies, _ = lessons.mixture(settings, run, known)
+  pooled = sum(known[name] * copies[name] for name in run.tasks)
+  mix = settings.config.sampling
+  if pooled >= BOUND:
+    raise ValueError(
+      f"sampling.exponent={mix.exponent} makes {pooled} rows of copies for "
+      f"{run.name}; the paper has 0.75"
+    )
+  if mix.kind not in ("round_robin", "copies"):
+    sampling.probabilities(
+      list(known.values()),
+      kind=mix.kind,
+      exponent=mix.exponent,
+      temperature=mix.temperature,
+    )
 
 
 def lookup(config: Any, key: str) -> Any:

@@ -7,7 +7,6 @@ tokenised in memory to know how long they are, and that is all the data.
 from collections.abc import Iterator, Mapping
 import contextlib
 import dataclasses
-import functools
 from pathlib import Path
 import tempfile
 
@@ -16,11 +15,12 @@ import numpy as np
 import rich.table
 
 from bam_jax.data import features
+from bam_jax.data.features import Features
 from bam_jax.models import flops
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
-from bam_jax.stages import checks, reuse
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages import checks, lessons, reuse
+from bam_jax.stages.session import Session, opened
 from bam_jax.stages.speed import measured
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
@@ -55,131 +55,151 @@ class Cost:
   notes: tuple[str, ...]
 
 
-@dataclasses.dataclass
-class Forecast(Lessons):
-  """The runs of an experiment, with what they cost."""
-
-  @functools.cached_property
-  def samples(self) -> dict[str, features.Features]:
-    """Some training rows of every task, evenly spread, tokenised."""
-    found = {}
-    for task in self.trained_tasks:
-      text = self.texts.look(task, task.train)
-      rows = np.linspace(0, len(text) - 1, min(len(text), SAMPLE)).astype(int)
-      found[task.name] = features.featurise(
-        self.encoder[2],
-        [[column[row] for row in rows] for column in text.texts],
-        text.labels[rows],
-        max_length=self.config.max_length,
-      )
-    return found
-
-  def rows(self, task: Task, *, held: bool) -> int:
-    """Returns how many training rows a task has, swapped copies included.
-
-    Args:
-      task: the task.
-      held: whether those that are held out count.
-    """
-    data = self.config.data
-    rows = len(self.texts.look(task, task.train))
-    rows -= 0 if held else round(data.holdout * rows)
-    return rows * (2 if task.symmetric and data.double_unordered else 1)
-
-  def costs(self) -> Iterator[Cost]:
-    """Yields what every run costs, in the order of training."""
-    for run in self.runs:
-      steps, trial = self.trial(run)
-      finished = [s for s in self.seeds if self.workdir.finished(run.name, s)]
-      # The trial that was interrupted, and the share of it that is done.
-      begun = dict(self.begun(run))
-      taken, notes = {}, []
-      for seed in self.seeds if reuse.sources(self) else ():
-        if seed not in finished and seed not in begun:
-          found = reuse.find(self, run, seed)
-          if found:
-            taken[seed] = found
-          elif note := reuse.unlike(self, run, seed):
-            notes.append(note)
-      left = [s for s in self.seeds if s not in finished and s not in taken]
-      parts = [f"{len(finished)} finished"] if finished else []
-      for step in sorted(set(begun.values())):
-        count = list(begun.values()).count(step)
-        parts.append(f"{count} interrupted at step {step}")
-      for source in sorted({str(f.workdir.path) for f in taken.values()}):
-        count = [str(f.workdir.path) for f in taken.values()].count(source)
-        parts.append(f"{count} to be copied from {source}")
-      fresh = len([seed for seed in left if seed not in begun])
-      parts += [f"{fresh} to train"] if fresh else []
-      teaching = self.teaching(run)
-      todo = sum(
-        cost for seed, cost in teaching.items() if not self.taught(run, seed)
-      )
-      yield Cost(
-        run,
-        steps,
-        ", ".join(parts),
-        trial,
-        whole=trial * len(self.seeds) + sum(teaching.values()),
-        left=sum(trial * (1 - begun.get(s, 0) / steps) for s in left) + todo,
-        waiting=len(left),
-        notes=tuple(notes),
-      )
-
-  def trial(self, run: Run) -> tuple[int, float]:
-    """Returns the steps of a trial of a run, and the FLOPs of training it."""
-    tasks = self.tasks_of(run)
-    sizes = {task.name: self.rows(task, held=False) for task in tasks}
-    order = self.order(run, sizes)(seed=self.seeds[0])
-    ends = np.cumsum(list(sizes.values()))
-    drawn = np.bincount(
-      np.searchsorted(ends, order[order >= 0], side="right"),
-      minlength=len(tasks),
+def samples_of(session: Session) -> dict[str, Features]:
+  """Returns some training rows of every task, evenly spread, tokenised."""
+  found = {}
+  for task in session.experiment.trained_tasks:
+    text = session.materials.texts.look(task, task.train)
+    rows = np.linspace(0, len(text) - 1, min(len(text), SAMPLE)).astype(int)
+    found[task.name] = features.featurise(
+      session.materials.encoder.tokenizer,
+      [[column[row] for row in rows] for column in text.texts],
+      text.labels[rows],
+      max_length=session.config.max_length,
     )
-    each = [flops.TRAIN_OVER_FORWARD * self.example(task) for task in tasks]
-    return len(order), float(np.dot(drawn, each))
+  return found
 
-  def example(self, task: Task) -> float:
-    """Returns the mean FLOPs of a forward pass of a task's example."""
-    return flops.forward(
-      self.encoder[0], self.samples[task.name].lengths, classes=task.classes
+
+def rows_of(session: Session, task: Task, *, held: bool) -> int:
+  """Returns how many training rows a task has, swapped copies included.
+
+  Args:
+    session: the session.
+    task: the task.
+    held: whether those that are held out count.
+  """
+  data = session.config.data
+  rows = len(session.materials.texts.look(task, task.train))
+  rows -= 0 if held else round(data.holdout * rows)
+  return rows * (2 if task.symmetric and data.double_unordered else 1)
+
+
+def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:
+  """Yields what every run costs, in the order of training.
+
+  Args:
+    session: the session.
+    samples: from `samples_of`.
+  """
+  shape = session.materials.encoder.shape
+  # Of a forward pass of a task's example, the mean.
+  example = {
+    name: flops.forward(
+      shape, rows.lengths, classes=session.experiment.table[name].classes
     ).mean()
+    for name, rows in samples.items()
+  }
+  for run in session.experiment.runs:
+    yield cost_of(session, run, example)
 
-  def teaching(self, run: Run) -> dict[int, float]:
-    """Returns the FLOPs in which each trial of a run teaches, by its seed."""
-    tasks = [self.table[name] for name in self.lessons_of(run)]
-    if not tasks:
-      return {}
-    total = sum(self.rows(t, held=True) * self.example(t) for t in tasks)
-    seeds = {t for seed in self.seeds for t in self.teacher_seeds(seed)}
-    return dict.fromkeys(sorted(seeds), total)
 
-  def lessons_of(self, run: Run) -> list[str]:
-    """Returns the tasks that a run teaches."""
-    return sorted(
-      {
-        task
-        for other in self.runs
-        for task, name in other.teachers
-        if name == run.name
-      }
-    )
+def cost_of(session: Session, run: Run, example: Mapping[str, float]) -> Cost:
+  """Returns what a run costs.
 
-  def taught(self, run: Run, seed: int) -> bool:
-    """Tells whether a trial has taught all that it is to teach."""
-    return all(
-      self.workdir.teacher(run.name, task, seed).exists()
-      for task in self.lessons_of(run)
-    )
+  Args:
+    session: the session.
+    run: the run.
+    example: FLOPs of a forward pass of an example of each task.
+  """
+  workdir, seeds = session.workdir, session.experiment.seeds
+  steps, trial = trial_of(session, run, example)
+  finished = [seed for seed in seeds if workdir.finished(run.name, seed)]
+  # The trial that was interrupted, and the share of it that is done.
+  begun = dict(interrupted(session, run))
+  taken, notes = {}, []
+  for seed in seeds if reuse.sources(session) else ():
+    if seed not in finished and seed not in begun:
+      found = reuse.find(session, run, seed)
+      if found:
+        taken[seed] = found
+      elif note := reuse.unlike(session, run, seed):
+        notes.append(note)
+  left = [s for s in seeds if s not in finished and s not in taken]
+  parts = [f"{len(finished)} finished"] if finished else []
+  for step in sorted(set(begun.values())):
+    count = list(begun.values()).count(step)
+    parts.append(f"{count} interrupted at step {step}")
+  for source in sorted({str(f.workdir.path) for f in taken.values()}):
+    count = [str(f.workdir.path) for f in taken.values()].count(source)
+    parts.append(f"{count} to be copied from {source}")
+  fresh = len([seed for seed in left if seed not in begun])
+  parts += [f"{fresh} to train"] if fresh else []
+  teaching = teaching_of(session, run, example)
+  todo = sum(
+    cost for seed, cost in teaching.items() if not taught(session, run, seed)
+  )
+  return Cost(
+    run,
+    steps,
+    ", ".join(parts),
+    trial,
+    whole=trial * len(seeds) + sum(teaching.values()),
+    left=sum(trial * (1 - begun.get(s, 0) / steps) for s in left) + todo,
+    waiting=len(left),
+    notes=tuple(notes),
+  )
 
-  def begun(self, run: Run) -> Iterator[tuple[int, int]]:
-    """Yields the seed of every interrupted trial, and the steps it has done."""
-    for first, last in self.workdir.begun(run.name):
-      folder = self.workdir.training(run.name, [first, last])
-      steps = [int(p.name) for p in folder.iterdir() if p.name.isdigit()]
-      for seed in range(first, last + 1):
-        if not self.workdir.finished(run.name, seed) and seed in self.seeds:
-          yield seed, max(steps, default=0)
+
+def trial_of(
+  session: Session, run: Run, example: Mapping[str, float]
+) -> tuple[int, float]:
+  """Returns the steps of a trial of a run, and the FLOPs of training it."""
+  tasks = session.experiment.tasks_of(run)
+  sizes = {task.name: rows_of(session, task, held=False) for task in tasks}
+  settings = session.experiment.settings(run)
+  draw = lessons.order(settings, run, sizes)
+  order = draw(seed=session.experiment.seeds[0])
+  ends = np.cumsum(list(sizes.values()))
+  drawn = np.bincount(
+    np.searchsorted(ends, order[order >= 0], side="right"),
+    minlength=len(tasks),
+  )
+  each = [flops.TRAIN_OVER_FORWARD * example[task.name] for task in tasks]
+  return len(order), float(np.dot(drawn, each))
+
+
+def teaching_of(
+  session: Session, run: Run, example: Mapping[str, float]
+) -> dict[int, float]:
+  """Returns the FLOPs in which each trial of a run teaches, by its seed."""
+  experiment = session.experiment
+  tasks = [experiment.table[name] for name in experiment.taught_by(run.name)]
+  if not tasks:
+    return {}
+  total = sum(
+    rows_of(session, task, held=True) * example[task.name] for task in tasks
+  )
+  seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
+  return dict.fromkeys(sorted(seeds), total)
+
+
+def taught(session: Session, run: Run, seed: int) -> bool:
+  """Tells whether a trial has taught all that it is to teach."""
+  return all(
+    session.workdir.teacher(run.name, task, seed).exists()
+    for task in session.experiment.taught_by(run.name)
+  )
+
+
+def interrupted(session: Session, run: Run) -> Iterator[tuple[int, int]]:
+  """Yields the seed of every interrupted trial, and the steps it has done."""
+  workdir, seeds = session.workdir, session.experiment.seeds
+  for first, last in workdir.begun(run.name):
+    folder = workdir.training(run.name, [first, last])
+    steps = [int(p.name) for p in folder.iterdir() if p.name.isdigit()]
+    for seed in range(first, last + 1):
+      if not workdir.finished(run.name, seed) and seed in seeds:
+        yield seed, max(steps, default=0)
 
 
 def show(config: ConfigDict, workdir: Workdir) -> None:
@@ -201,14 +221,15 @@ def show(config: ConfigDict, workdir: Workdir) -> None:
       folder = stack.enter_context(tempfile.TemporaryDirectory())
       workdir = Workdir(workdir.path)
       workdir.data = Path(folder)
-    forecast = Forecast(config, workdir)
-    checks.check(forecast)
-    reuse.sources(forecast)
-    costs = list(forecast.costs())
-    speed, words = estimate(forecast, costs)
-  CONSOLE.print(table(costs, len(forecast.seeds), speed))
-  left = sum(cost.left for cost in costs)
-  for note in dict.fromkeys(note for cost in costs for note in cost.notes):
+    here = opened(config, workdir)
+    checks.check(here)
+    reuse.sources(here)
+    samples = samples_of(here)
+    found = list(costs(here, samples))
+    speed, words = estimate(here, found, samples)
+  CONSOLE.print(table(found, len(here.experiment.seeds), speed))
+  left = sum(cost.left for cost in found)
+  for note in dict.fromkeys(note for cost in found for note in cost.notes):
     say(f"not taken: {note}")
   say(
     f"{amount(left)}FLOPs are left. Counted are the useful ones of training "
@@ -218,14 +239,16 @@ def show(config: ConfigDict, workdir: Workdir) -> None:
   say(words)
 
 
-def estimate(forecast: Forecast, costs: list[Cost]) -> tuple[float, str]:
+def estimate(
+  session: Session, costs: list[Cost], samples: Mapping[str, Features]
+) -> tuple[float, str]:
   """Returns the speed in FLOP/s, 0 = not known, and where it is from."""
   left = [cost for cost in costs if cost.left]
-  stage = forecast.config.stage
+  stage = session.config.stage
   if not left or stage not in ("all", "train", "teach"):
     return 0.0, "No estimate of time: nothing is left to train or to teach."
   more = "scoring, reading data and compiling come on top."
-  speed, trials = known(forecast, costs)
+  speed, trials = known(session, costs)
   if speed:
     return speed, (
       f"Time: at {amount(speed)}FLOP/s, the speed of the "
@@ -238,7 +261,7 @@ def estimate(forecast: Forecast, costs: list[Cost]) -> tuple[float, str]:
     )
   most = max(left, key=lambda cost: cost.left)
   speed, steps, trials = measured(
-    forecast, most.run, forecast.samples, at_most=max(most.waiting, 1)
+    session, most.run, samples, at_most=max(most.waiting, 1)
   )
   return speed, (
     f"Time: at {amount(speed)}FLOP/s, the speed of {several(steps, 'step')} "
@@ -246,15 +269,15 @@ def estimate(forecast: Forecast, costs: list[Cost]) -> tuple[float, str]:
   )
 
 
-def known(forecast: Forecast, costs: list[Cost]) -> tuple[float, int]:
+def known(session: Session, costs: list[Cost]) -> tuple[float, int]:
   """Returns FLOP/s of the trials that were trained here, and their number.
 
   Those of which not the last step was kept do not say how far they went.
   """
   done, seconds, count = 0.0, 0.0, 0
   for cost in costs:
-    for entry in forecast.workdir.scores(cost.run.name).values():
-      if forecast.config.select.by == "last" and "taken_from" not in entry:
+    for entry in session.workdir.scores(cost.run.name).values():
+      if session.config.select.by == "last" and "taken_from" not in entry:
         done += cost.trial * entry["step"] / cost.steps
         seconds += entry["seconds"]
         count += 1

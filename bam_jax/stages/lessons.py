@@ -1,177 +1,180 @@
 """What a run trains on: its batches, with the teachers' logits in them."""
 
-from collections.abc import Callable, Sequence
-import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 import functools
-from typing import Any
 
 import numpy as np
 
 from bam_jax.data import pipeline, sampling
+from bam_jax.data.features import Features
 from bam_jax.models import flops
-from bam_jax.study.lineage import Lineage
-from bam_jax.study.plan import OUTSIDE, Run
+from bam_jax.models.bert import BertConfig
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
-from bam_jax.training import sharding, teach
+from bam_jax.training.settings import Settings
+
+# (task, seeds of the teacher's trials) -> f32[N, C] of its training rows.
+Targets = Callable[[Task, Sequence[int]], np.ndarray | None]
 
 
-@dataclasses.dataclass
-class Lessons(Lineage):
-  """The batches of the runs of an experiment."""
+def mixture(
+  settings: Settings, run: Run, sizes: Mapping[str, int]
+) -> tuple[dict[str, int], dict[str, float]]:
+  """Returns each task's copies in the pool and the weight of its loss.
 
-  def order(self, run: Run, sizes: dict[str, int]) -> Callable[..., np.ndarray]:
-    """Returns what draws the examples of a trial by its seed: i32[steps, B].
-
-    Args:
-      run: the run.
-      sizes: training rows of each of its tasks, swapped copies included.
-    """
-    c = self.settings(run)
-    settings = c[run.kind]
-    copies, _ = self.mixture(run, sizes)
-    pooled = sum(sizes[name] * copies[name] for name in run.tasks)
-    steps = sampling.count_steps(
-      pooled, batch_size=settings.batch_size, epochs=settings.epochs
+  Args:
+    settings: of the run.
+    run: the run.
+    sizes: training rows of each of its tasks, swapped copies included.
+  """
+  mix = settings.config.sampling
+  scale = sampling.loss_scale(
+    list(sizes.values()),
+    kind=mix.loss_scale,
+    exponent=mix.loss_scale_exponent,
+  )
+  weights = dict(zip(sizes, map(float, scale), strict=True))
+  copies = dict.fromkeys(sizes, 1)
+  # The reference code has neither copies nor weights for a task alone.
+  if mix.kind == "copies" and len(run.tasks) > 1:
+    known = sampling.REFERENCE_SIZES if mix.reference_sizes else sizes
+    copies, shares = sampling.copies_and_weights(
+      known,
+      exponent=mix.exponent,
+      anchor="mnli" if mix.reference_sizes else "",
+      over=tuple(known),
     )
-    steps = min(steps, c.max_steps) if c.max_steps else steps
-    return functools.partial(
-      sampling.train_order,
-      tuple(sizes.values()),
-      kind=c.sampling.kind,
-      exponent=c.sampling.exponent,
-      temperature=c.sampling.temperature,
-      copies=tuple(copies[name] for name in run.tasks),
-      batch_size=settings.batch_size,
-      steps=steps,
-    )
-
-  def batches(
-    self, run: Run, seeds: Sequence[int], *, taught: bool = True
-  ) -> pipeline.TrialBatches:
-    """Plans the steps of some trials of a run.
-
-    Args:
-      run: the run.
-      seeds: of the trials.
-      taught: False leaves the teachers out, who may not be trained yet: the
-        shapes are the same.
-    """
-    c, tasks = self.settings(run), self.tasks_of(run)
-    features = [self.corpus.train(task) for task in tasks]
-    sizes = dict(zip(run.tasks, map(len, features), strict=True))
-    _, weights = self.mixture(run, sizes)
-    order, pools = self.order(run, sizes), {}
-    for seed in seeds:
-      teachers = self.teacher_seeds(seed) if taught else ()
-      if teachers not in pools:
-        data = [
-          pipeline.TaskData(
-            task.name,
-            rows,
-            task.classes,
-            self.teacher(run, task, teachers) if teachers else None,
-          )
-          for task, rows in zip(tasks, features, strict=True)
-        ]
-        pools[teachers] = pipeline.join(
-          data, weights=[weights[name] for name in run.tasks]
-        )
-    mine = [pools[self.teacher_seeds(seed) if taught else ()] for seed in seeds]
-    orders = np.stack([order(seed=seed) for seed in seeds])
-    seen = mine[0].task[orders[orders >= 0]]
-    self.check_all_seen(run, seen, orders.shape[1])
-    return pipeline.TrialBatches(
-      mine,
-      orders,
-      width=self.width(run),
-      packing=c.data.packing,
-      row_shapes=c.data.row_shapes,
-      multiple=c.micro_rows or sharding.row_multiple(self.mesh),
-    )
-
-  def useful(
-    self, run: Run, batches: pipeline.TrialBatches, trial: int, steps: int
-  ) -> float:
-    """Returns the useful FLOPs of a trial's first steps (see flops.py)."""
-    lengths, tasks = batches.trained(trial, steps)
-    return float(
-      sum(
-        flops.train(
-          self.encoder[0], lengths[tasks == i], classes=task.classes
-        ).sum()
-        for i, task in enumerate(self.tasks_of(run))
-      )
-    )
-
-  def check_all_seen(self, run: Run, seen: np.ndarray, steps: int) -> None:
-    """Refuses a run that would score a head it never trained.
-
-    Args:
-      run: the run.
-      seen: i32[N] task of every example drawn.
-      steps: of the run.
-    """
-    counts = np.bincount(seen, minlength=len(run.tasks))
-    never = [n for n, count in zip(run.tasks, counts, strict=True) if not count]
-    if never:
-      capped = self.settings(run).max_steps
-      key = "max_steps" if capped else f"{run.kind}.epochs"
+    missing = [name for name in run.tasks if name not in copies]
+    if missing:
       raise ValueError(
-        f"no example of {', '.join(never)} is drawn in the {steps} steps of "
-        f"{run.name}, so its head would stay random; raise --config.{key}, or "
-        "leave the task out"
+        f"sampling.reference_sizes knows {', '.join(known)}, not "
+        f"{', '.join(missing)}; set --config.sampling.reference_sizes=False"
       )
+    weights = {name: weights[name] * shares[name] for name in run.tasks}
+  return copies, weights
 
-  def untaught(
-    self, run: Run, seeds: Sequence[int]
-  ) -> list[tuple[Run, str, int]]:
-    """Returns (teacher, task, seed) for all logits that a run lacks."""
-    by_name = {other.name: other for other in self.runs}
-    wanted = sorted({t for seed in seeds for t in self.teacher_seeds(seed)})
-    return [
-      (by_name[name], task, seed)
-      for task, name in run.teachers
-      for seed in wanted
-      if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
+
+def order(
+  settings: Settings, run: Run, sizes: Mapping[str, int]
+) -> Callable[..., np.ndarray]:
+  """Returns what draws the examples of a trial by its seed: i32[steps, B].
+
+  Args:
+    settings: of the run.
+    run: the run.
+    sizes: training rows of each of its tasks, swapped copies included.
+  """
+  c = settings.config
+  copies, _ = mixture(settings, run, sizes)
+  pooled = sum(sizes[name] * copies[name] for name in run.tasks)
+  steps = sampling.count_steps(
+    pooled, batch_size=settings.batch_size, epochs=settings.epochs
+  )
+  steps = min(steps, c.max_steps) if c.max_steps else steps
+  return functools.partial(
+    sampling.train_order,
+    tuple(sizes.values()),
+    kind=c.sampling.kind,
+    exponent=c.sampling.exponent,
+    temperature=c.sampling.temperature,
+    copies=tuple(copies[name] for name in run.tasks),
+    batch_size=settings.batch_size,
+    steps=steps,
+  )
+
+
+def batches(
+  experiment: Experiment,
+  run: Run,
+  seeds: Sequence[int],
+  *,
+  rows: Mapping[str, Features],
+  targets: Targets | None,
+  width: int,
+  multiple: int,
+) -> pipeline.TrialBatches:
+  """Plans the steps of some trials of a run.
+
+  Args:
+    experiment: the experiment.
+    run: the run.
+    seeds: of the trials.
+    rows: training rows of each task, swapped copies included.
+    targets: what the teachers say; None leaves them out, who may not be
+      trained yet: the shapes are the same.
+    width: tokens in a row.
+    multiple: of which every number of rows is one.
+  """
+  settings, tasks = experiment.settings(run), experiment.tasks_of(run)
+  sizes = {name: len(rows[name]) for name in run.tasks}
+  _, weights = mixture(settings, run, sizes)
+  draw, pools = order(settings, run, sizes), {}
+
+  def taught_by(seed: int) -> tuple[int, ...]:
+    return experiment.teacher_seeds(seed) if targets else ()
+
+  for teachers in dict.fromkeys(map(taught_by, seeds)):
+    data = [
+      pipeline.TaskData(
+        task.name,
+        rows[task.name],
+        task.classes,
+        targets(task, teachers) if targets else None,
+      )
+      for task in tasks
     ]
-
-  def metadata(self, name: str, task: Task, seed: int) -> dict[str, Any]:
-    """Returns what a teacher's logits of a task must have been made with."""
-    teacher = next(run for run in self.runs if run.name == name)
-    return teach.metadata(
-      self.corpus.taught(task),
-      teacher=self.content(teacher, seed),
-      tokenizer=self.encoder[2].digest,
-      shared=self.shared(task),
+    pools[teachers] = pipeline.join(
+      data, weights=[weights[name] for name in run.tasks]
     )
+  mine = [pools[taught_by(seed)] for seed in seeds]
+  orders = np.stack([draw(seed=seed) for seed in seeds])
+  seen = mine[0].task[orders[orders >= 0]]
+  check_all_seen(run, seen, orders.shape[1], settings)
+  return pipeline.TrialBatches(
+    mine,
+    orders,
+    width=width,
+    packing=settings.config.data.packing,
+    row_shapes=settings.config.data.row_shapes,
+    multiple=settings.config.micro_rows or multiple,
+  )
 
-  def teacher(
-    self, run: Run, task: Task, seeds: Sequence[int]
-  ) -> np.ndarray | None:
-    """Returns the logits that teach a run one task, or None."""
-    rows = self.corpus.train(task)
-    name = dict(run.teachers).get(task.name)
-    if name is None:
-      return None
-    if name == OUTSIDE and task.name not in self.soft_files:
-      soft = self.texts.take(task, task.train).soft
-      # A swapped copy is taught what its original is.
-      return soft[rows.index % len(soft)]
-    if name == OUTSIDE:
-      return teach.read_elsewhere(
-        task,
-        rows,
-        paths=self.soft_paths(task.name, seeds),
-        rows=self.corpus.rows(task),
-        shared=self.shared(task),
-      )
-    return teach.read(
-      task,
-      rows,
-      made={
-        self.workdir.teacher(name, task.name, seed): self.metadata(
-          name, task, seed
-        )
-        for seed in seeds
-      },
+
+def useful(
+  shape: BertConfig,
+  tasks: Sequence[Task],
+  batches: pipeline.TrialBatches,
+  trial: int,
+  steps: int,
+) -> float:
+  """Returns the useful FLOPs of a trial's first steps (see flops.py)."""
+  lengths, owners = batches.trained(trial, steps)
+  return float(
+    sum(
+      flops.train(shape, lengths[owners == i], classes=task.classes).sum()
+      for i, task in enumerate(tasks)
+    )
+  )
+
+
+def check_all_seen(
+  run: Run, seen: np.ndarray, steps: int, settings: Settings
+) -> None:
+  """Refuses a run that would score a head it never trained.
+
+  Args:
+    run: the run.
+    seen: i32[N] task of every example drawn.
+    steps: of the run.
+    settings: of the run.
+  """
+  counts = np.bincount(seen, minlength=len(run.tasks))
+  never = [n for n, count in zip(run.tasks, counts, strict=True) if not count]
+  if never:
+    key = "max_steps" if settings.config.max_steps else f"{run.kind}.epochs"
+    raise ValueError(
+      f"no example of {', '.join(never)} is drawn in the {steps} steps of "
+      f"{run.name}, so its head would stay random; raise --config.{key}, or "
+      "leave the task out"
     )

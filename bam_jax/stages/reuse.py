@@ -5,7 +5,6 @@ its metrics and the logits that it taught by. Its scores are computed anew from
 the dev logits. What is damaged is left there and trained here.
 """
 
-from collections.abc import Callable
 import dataclasses
 import functools
 import os
@@ -15,7 +14,8 @@ import shutil
 from bam_jax.data import builders
 from bam_jax.runtime import distributed, files, sealed
 from bam_jax.runtime.console import say
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages import evaluate
+from bam_jax.stages.session import Session
 from bam_jax.study import predictions
 from bam_jax.study.lineage import differences
 from bam_jax.study.plan import Run, names
@@ -42,14 +42,14 @@ class Found:
     return str(self.workdir.params(self.run, self.seed))
 
 
-def sources(lessons: Lessons) -> list[Workdir]:
+def sources(session: Session) -> list[Workdir]:
   """Returns the directories that may be taken from, in the order of `reuse`.
 
   Raises:
     ValueError: one of them is no working directory.
   """
   found = []
-  for name in names(lessons.config.reuse):
+  for name in names(session.config.reuse):
     source = Workdir(Path(name))
     if not source.file.is_file():
       raise ValueError(
@@ -57,7 +57,7 @@ def sources(lessons: Lessons) -> list[Workdir]:
         f"{source.file.name}); give the --workdir of another study, or several "
         "with commas between them"
       )
-    if source.path.resolve() != lessons.workdir.path.resolve():
+    if source.path.resolve() != session.workdir.path.resolve():
       found.append(source)
   return found
 
@@ -78,24 +78,24 @@ def contents(path: Path) -> dict[str, Found]:
   return found
 
 
-def find(lessons: Lessons, run: Run, seed: int) -> Found | None:
+def find(session: Session, run: Run, seed: int) -> Found | None:
   """Returns where a trial of the same content is finished, or None."""
-  for source in sources(lessons):
-    found = contents(source.path).get(lessons.content(run, seed))
+  for source in sources(session):
+    found = contents(source.path).get(session.lineage.content(run, seed))
     if found:
       return found
   return None
 
 
-def unlike(lessons: Lessons, run: Run, seed: int) -> str:
+def unlike(session: Session, run: Run, seed: int) -> str:
   """Says how the trial of the same name was made otherwise; "" = none is.
 
   Args:
-    lessons: the experiment.
+    session: the session.
     run: one of whose trials nothing was found.
     seed: the trial.
   """
-  for source in sources(lessons):
+  for source in sources(session):
     path = source.params(run.name, seed)
     if not path.is_dir():
       continue
@@ -105,49 +105,45 @@ def unlike(lessons: Lessons, run: Run, seed: int) -> str:
       return str(damage)
     if not there:
       return f"{path} does not say what made it"
-    differ = differences(there, lessons.made_of(run, seed))
+    differ = differences(there, session.lineage.made_of(run, seed))
     return f"{path} is another trial: {differ or 'it is not scored yet'}"
   return ""
 
 
-def take(lessons: Lessons, run: Run, keep: Callable) -> None:
+def take(session: Session, run: Run) -> None:
   """Takes over the trials of a run that are finished elsewhere, and here not.
 
   Args:
-    lessons: the experiment; its directory is ours.
+    session: whose directory is ours.
     run: the run.
-    keep: keep(run, seed, dev logits, meta, taken_from=...) scores a trial and
-      records it.
   """
-  if not sources(lessons):
+  if not sources(session):
     return
-  workdir = lessons.workdir
+  workdir = session.workdir
   begun = [range(a, b + 1) for a, b in workdir.begun(run.name)]
-  for seed in lessons.seeds:
+  for seed in session.experiment.seeds:
     # A group in training goes on as it was.
     if workdir.finished(run.name, seed) or any(seed in each for each in begun):
       continue
-    found = find(lessons, run, seed)
+    found = find(session, run, seed)
     if found:
-      take_trial(lessons, run, seed, found, keep)
+      take_trial(session, run, seed, found)
 
 
-def take_trial(
-  lessons: Lessons, run: Run, seed: int, found: Found, keep: Callable
-) -> None:
+def take_trial(session: Session, run: Run, seed: int, found: Found) -> None:
   """Takes one trial over; one that is damaged is told of and left."""
-  place = lessons.workdir.params(run.name, seed)
+  place = session.workdir.params(run.name, seed)
   beside = place.with_name(f"taking-{place.name}")
   with distributed.leader_first(f"links {found}"):
     if distributed.leader():
       link(found.workdir.params(found.run, seed), beside)
   try:
     meta = verify(beside)
-    if meta.get("content") != lessons.content(run, seed):
+    if meta.get("content") != session.lineage.content(run, seed):
       raise Damaged(f"{found} is not what its scores.json says it is")
     folder = found.workdir.run(found.run)
     logits = predictions.read(predictions.path(folder, seed))
-    wanted = {(task.name, s) for task, s, _ in lessons.scored(run)}
+    wanted = {(task.name, s) for task, s, _ in evaluate.scored(session, run)}
     if logits.keys() != wanted:
       raise Damaged(f"the dev logits of {found} are not of all scored splits")
   except ValueError as error:
@@ -157,13 +153,21 @@ def take_trial(
     say(f"{error}; {found} is not taken, {run.name} seed {seed} is trained")
     return
   if distributed.leader():
-    take_metrics(lessons, run, seed, found)
-  keep(run, seed, logits, meta, taken_from=str(found))
+    take_metrics(session, run, seed, found)
+  session.scorebook.keep(
+    run,
+    seed,
+    logits,
+    table=session.experiment.table,
+    meta=meta,
+    coverage=evaluate.covered(session, run),
+    taken_from=str(found),
+  )
   with distributed.leader_first(f"takes {found}"):
     if distributed.leader():
       # Last of what is told of a trial: now it counts as finished.
       os.rename(beside, place)
-  take_logits(lessons, run, seed, found)
+  take_logits(session, run, seed, found)
 
 
 def link(source: Path, folder: Path) -> None:
@@ -183,7 +187,7 @@ def link(source: Path, folder: Path) -> None:
   shutil.copytree(source, folder, copy_function=one)
 
 
-def take_metrics(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
+def take_metrics(session: Session, run: Run, seed: int, found: Found) -> None:
   """Takes over the lines of a trial's learning curve."""
 
   def lines(folder: Path, mine: bool) -> list[str]:
@@ -191,28 +195,22 @@ def take_metrics(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
     text = file.read_text("utf-8", "replace") if file.exists() else ""
     return [f"{x}\n" for x, row in parse(text) if (row["seed"] == seed) == mine]
 
-  here, there = lessons.workdir.run(run.name), found.workdir.run(found.run)
+  here, there = session.workdir.run(run.name), found.workdir.run(found.run)
   file = here / "metrics.jsonl"
   text = "".join([*lines(here, False), *lines(there, True)])
   with files.beside(file) as part:
     part.write_text(text)
 
 
-def take_logits(lessons: Lessons, run: Run, seed: int, found: Found) -> None:
+def take_logits(session: Session, run: Run, seed: int, found: Found) -> None:
   """Takes over the logits by which a trial teaches in this experiment too."""
-  taught = {
-    task
-    for other in lessons.runs
-    for task, teacher in other.teachers
-    if teacher == run.name
-  }
-  for name in sorted(taught):
-    task = lessons.table[name]
+  for name in session.experiment.taught_by(run.name):
+    task = session.experiment.table[name]
     there = found.workdir.teacher(found.run, name, seed)
-    here = lessons.workdir.teacher(run.name, name, seed)
+    here = session.workdir.teacher(run.name, name, seed)
     if here.exists() or not there.exists():
       continue
-    made = lessons.metadata(run.name, task, seed)
+    made = session.teachers.expected(run.name, task, seed)
     with distributed.leader_first(f"takes {there}"):
       if not distributed.leader():
         continue

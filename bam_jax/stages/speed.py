@@ -10,7 +10,8 @@ from bam_jax.data import pipeline
 from bam_jax.data.features import Features, width_of
 from bam_jax.models import flops
 from bam_jax.runtime.console import bar
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages import lessons
+from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding
@@ -20,19 +21,20 @@ STEPS, SECONDS = 4, 20.0
 
 
 def measured(
-  lessons: Lessons, run: Run, samples: Mapping[str, Features], *, at_most: int
+  session: Session, run: Run, samples: Mapping[str, Features], *, at_most: int
 ) -> tuple[float, int, int]:
   """Returns the useful FLOP/s of steps of a run, their number and trials.
 
   The sampled rows stand for all rows, random parameters for trained ones.
 
   Args:
-    lessons: the experiment.
+    session: the session.
     run: the run.
     samples: some training rows of each task.
     at_most: trials that it would train together.
   """
-  c, tasks, mesh = lessons.settings(run), lessons.tasks_of(run), lessons.mesh
+  settings, mesh = session.experiment.settings(run), session.materials.mesh
+  c, tasks = settings.config, session.experiment.tasks_of(run)
   rows = [samples[name] for name in run.tasks]
   sizes = dict(zip(run.tasks, map(len, rows), strict=True))
   pool = pipeline.join(
@@ -44,7 +46,7 @@ def measured(
   )
   # Where as many as fit are trained, one tells the least that is to be had.
   trials = min(c.trials_at_once or 1, at_most)
-  order = lessons.order(run, sizes)(seed=c.seed)[: STEPS + 1]
+  order = lessons.order(settings, run, sizes)(seed=c.seed)[: STEPS + 1]
   # A short run goes over its few batches again.
   order = np.resize(order, (STEPS + 1, order.shape[1]))
   batches = pipeline.TrialBatches(
@@ -56,17 +58,17 @@ def measured(
     multiple=c.micro_rows or sharding.row_multiple(mesh),
   )
   init, step, _, _ = train.make_step(
-    lessons.model(run),
+    session.materials.model(run),
     len(batches),
     trials=trials,
-    settings=c[run.kind],
-    config=c,
+    settings=settings,
     mesh=mesh,
   )
   state = init(np.arange(trials, dtype=np.uint32), {})
+  shape = session.materials.encoder.shape
   useful = np.concatenate(
     [
-      flops.train(lessons.encoder[0], each.lengths, classes=task.classes)
+      flops.train(shape, each.lengths, classes=task.classes)
       for task, each in zip(tasks, rows, strict=True)
     ]
   )

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.training import schedules, writer
+from bam_jax.training.settings import Settings
 
 # More than a picture can show; 20 trials of them still make a small file.
 POINTS = 200
@@ -131,7 +132,7 @@ def logged(rows: Rows, *, taught: bool) -> dict[str, list]:
 
 
 def schedules_of(
-  settings: Callable[[Any], ConfigDict],
+  settings: Callable[[Any], Settings],
   runs: Iterable[Any],
   histories: Mapping[str, Rows],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -141,7 +142,7 @@ def schedules_of(
   and the points are those that it logged.
 
   Args:
-    settings: a run -> the whole config as it holds for that run.
+    settings: a run -> its settings.
     runs: those of the experiment.
     histories: name of a run -> its rows.
   """
@@ -157,7 +158,7 @@ def schedules_of(
     if steps > longest.get(kind, (0, None))[0]:
       longest[kind] = steps, run
   for kind, (steps, run) in longest.items():
-    config = settings(run)
+    config = settings(run).config
     if config.select.patience:
       points = logged(histories[run.name], taught=kind in taught)
     else:

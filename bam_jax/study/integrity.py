@@ -19,9 +19,10 @@ from bam_jax.runtime import sealed
 from bam_jax.runtime.console import bar
 from bam_jax.runtime.files import HALF
 from bam_jax.runtime.findings import Finding, Level, one_line
+from bam_jax.study import experiment as experiments
 from bam_jax.study import records, results
 from bam_jax.study.experiment import Experiment
-from bam_jax.study.lineage import Lineage, differences
+from bam_jax.study.lineage import differences, shaped
 from bam_jax.study.plan import Run
 from bam_jax.study.records import AGAIN
 from bam_jax.study.workdir import Workdir, commit
@@ -77,7 +78,7 @@ def config(workdir: Workdir) -> Generator[Finding, None, Experiment | None]:
       "version: look with that one before you delete it",
     )
   try:
-    experiment = Experiment(ConfigDict(made["config"]), workdir)
+    experiment = experiments.read(ConfigDict(made["config"]))
     assert experiment.runs and experiment.seeds
     return experiment
   except (KeyError, TypeError, AttributeError, AssertionError) as error:
@@ -225,8 +226,9 @@ def data(workdir: Workdir, experiment: Experiment | None) -> Iterator[Finding]:
 def _other_settings(experiment: Experiment, name: str, made_of: Mapping) -> str:
   """Says how the settings of a trial differ from those of the config."""
   there = {k: v for k, v in made_of.items() if k.startswith("settings.")}
-  lineage = Lineage(experiment.config, experiment.workdir)
-  here = [lineage.shaped(run) for run in lineage.runs if run.name == name]
+  here = [
+    shaped(experiment, run) for run in experiment.runs if run.name == name
+  ]
   return differences(there, here[0]) if here else ""
 
 
@@ -270,7 +272,7 @@ def outcome(workdir: Workdir) -> Iterator[Finding]:
     yield Finding(Level.PROBLEM, name, f"{path}: {one_line(error)}; {cure}")
     return
   try:
-    now = results.gather(Experiment(settings, workdir))
+    now = results.gather(experiments.read(settings), workdir)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     text = f"it cannot be held against the runs' scores ({one_line(error)})"
     yield Finding(Level.WARNING, name, text)

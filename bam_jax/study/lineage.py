@@ -5,7 +5,7 @@ whatever other methods and trials, on whatever machine they were trained; they
 differ by rounding at most. So a study takes over what another has finished.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 import dataclasses
 import functools
 import hashlib
@@ -13,13 +13,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bam_jax.runtime import sealed
 from bam_jax.runtime.files import digest, flatten
-from bam_jax.stages.initial import Starts
+from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
+from bam_jax.tasks.table import Task
 
 # Raise it when the same settings begin to give other numbers.
 SCHEMA = 1
@@ -43,9 +42,36 @@ NAMING = (
 )
 
 
-@dataclasses.dataclass
-class Lineage(Starts):
-  """The lineage of every trial of an experiment."""
+@dataclasses.dataclass(frozen=True)
+class Facts:
+  """What of an experiment's files a lineage depends on, asked for when needed.
+
+  Attributes:
+    shape: the encoder's configuration, as JSON has it.
+    weights: the digest of the encoder's parameters; without any, of nothing.
+    tokenizer: the digest of the tokenizer's files.
+    text: (task, split) -> the fingerprint of its text and labels.
+    initial: the digest of the parameters that init_from means.
+  """
+
+  shape: Callable[[], dict[str, Any]]
+  weights: Callable[[], str]
+  tokenizer: Callable[[], str]
+  text: Callable[[Task, str], str]
+  initial: Callable[[], str]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lineage:
+  """The lineage of every trial of an experiment.
+
+  Attributes:
+    experiment: the experiment.
+    facts: about its files.
+  """
+
+  experiment: Experiment
+  facts: Facts
 
   def content(self, run: Run, seed: int) -> str:
     """Returns the hash of what made a trial."""
@@ -63,84 +89,67 @@ class Lineage(Starts):
         lineages.
       seed: of the trial.
     """
+    experiment, config = self.experiment, self.experiment.config
     start = ""
     if run.start:
-      start = self.content(self._named(run.start), seed)
-    elif self.config.init_from:
-      start = _bytes_in(self.initial)
-    tasks = self.tasks_of(run)
-    holdout = self.config.data.holdout
+      start = self.content(experiment.run(run.start), seed)
+    elif config.init_from:
+      start = self.facts.initial()
+    tasks = experiment.tasks_of(run)
     made = {
       "schema": SCHEMA,
       "seed": seed,
       "tasks": [[task.name, *task.labels] for task in tasks],
-      "encoder": dataclasses.asdict(self.encoder[0]),
-      "weights": self.weights,
-      "tokenizer": self.encoder[2].digest,
+      "encoder": self.facts.shape(),
+      "weights": self.facts.weights(),
+      "tokenizer": self.facts.tokenizer(),
       "text": {
-        f"{task.name}/{split}": self.texts.fingerprint(task, split)
+        f"{task.name}/{split}": self.facts.text(task, split)
         for task in tasks
-        for split in (task.train, *(() if holdout else task.dev))
+        for split in (task.train, *(() if config.data.holdout else task.dev))
       },
       "swapped": [
         task.name
         for task in tasks
-        if task.symmetric and self.config.data.double_unordered
+        if task.symmetric and config.data.double_unordered
       ],
       "start": start,
       "teachers": {
         task: self._taught(task, name, seed) for task, name in run.teachers
       },
     }
-    return flatten(json.loads(json.dumps(made))) | self.shaped(run)
-
-  def shaped(self, run: Run) -> dict[str, Any]:
-    """Returns the part of a lineage that the config alone tells."""
-    config = self.settings(run).to_dict()
-    config["kind"] = config[run.kind]
-    left_out = {*FREE, *NAMING, *KINDS}
-    if not run.teachers:
-      left_out.add("teacher")
-    if run.start or not config["init_from"]:
-      left_out.add("init_part")
-    if len(run.tasks) == 1:
-      # One task alone is drawn alike by all, but for the scheme of copies.
-      config["copies"] = config["sampling"]["kind"] == "copies"
-      left_out.add("sampling")
-    return {
-      f"settings.{key}": value
-      for key, value in without_neutral(
-        flatten(json.loads(json.dumps(config)))
-      ).items()
-      if not {key, key.split(".")[0]} & left_out
-    }
+    return flatten(json.loads(json.dumps(made))) | shaped(experiment, run)
 
   def _taught(self, task: str, name: str, seed: int) -> list[str]:
     """Returns what made the soft labels of a task, one hash per teacher."""
-    seeds = self.teacher_seeds(seed)
-    if name == OUTSIDE and task not in self.soft_files:
-      # They stand in the rows, of which `text` tells.
-      return []
+    seeds = self.experiment.teacher_seeds(seed)
     if name != OUTSIDE:
-      return [self.content(self._named(name), each) for each in seeds]
-    return [_bytes_of(path) for path in self.soft_paths(task, seeds)]
-
-  def _named(self, name: str) -> Run:
-    return next(run for run in self.runs if run.name == name)
-
-  @functools.cached_property
-  def weights(self) -> str:
-    """The digest of the encoder's parameters; without any, of nothing."""
-    return _bytes_in(self.encoder[1])
+      teacher = self.experiment.run(name)
+      return [self.content(teacher, each) for each in seeds]
+    # Without a file they stand in the rows, of which `text` tells.
+    return [_bytes_of(path) for path in self.experiment.soft_paths(task, seeds)]
 
 
-def _bytes_in(tree: Mapping) -> str:
-  """Returns the digest of a tree of arrays."""
-  found = hashlib.sha256()
-  for name, array in sorted(flatten(tree).items()):
-    found.update(f"{name} {array.shape} {array.dtype}".encode())
-    found.update(np.ascontiguousarray(array))
-  return found.hexdigest()
+def shaped(experiment: Experiment, run: Run) -> dict[str, Any]:
+  """Returns the part of a lineage that the config alone tells."""
+  config = experiment.settings(run).config.to_dict()
+  config["kind"] = config[run.kind]
+  left_out = {*FREE, *NAMING, *KINDS}
+  if not run.teachers:
+    left_out.add("teacher")
+  if run.start or not config["init_from"]:
+    left_out.add("init_part")
+  if len(run.tasks) == 1:
+    # One task alone is drawn alike by all, but for the scheme of copies.
+    config["copies"] = config["sampling"]["kind"] == "copies"
+    left_out.add("sampling")
+  return {
+    f"settings.{key}": value
+    for key, value in without_neutral(
+      flatten(json.loads(json.dumps(config)))
+    ).items()
+    if not {key, key.split(".")[0]} & left_out
+  }
 
 
 def _bytes_of(path: Path) -> str:

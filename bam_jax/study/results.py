@@ -18,7 +18,7 @@ from bam_jax.study import history, predictions, variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
-from bam_jax.study.workdir import commit
+from bam_jax.study.workdir import Workdir, commit
 from bam_jax.tasks.table import Task
 
 # What in a command line is nobody's business: the value of a flag of such a
@@ -30,17 +30,18 @@ SECRET_FLAG = re.compile(
 SECRET_TEXT = re.compile(r"(?<=://)[^/@\s]+(?=@)|\bhf_[A-Za-z0-9]{8,}")
 
 
-def gather(experiment: Experiment) -> dict[str, Any]:
+def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   """Returns what results.json holds, of all trials that have scores.
 
   Args:
     experiment: names the methods, their runs and the seeds.
+    workdir: where the scores are.
 
   Raises:
     ValueError: nothing has scores yet, or kept dev logits are not those that
       were scored.
   """
-  config, workdir = experiment.config, experiment.workdir
+  config = experiment.config
   tasks = experiment.trained_tasks
   methods: dict[str, Any] = {}
   for method, runs in experiment.methods.items():
@@ -112,7 +113,7 @@ def gather(experiment: Experiment) -> dict[str, Any]:
       for run in experiment.runs
       if run.variant
     },
-    "coverage": _coverage(experiment),
+    "coverage": _coverage(experiment, workdir),
     "methods": methods,
     "average": {
       method: stats.average(records, counted)
@@ -124,7 +125,7 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   results["calibration"] = {}
   read = functools.cache(predictions.read)
   for task in tasks:
-    kept = _kept(experiment, methods, task, read)
+    kept = _kept(experiment, workdir, methods, task, read)
     for method, rows in kept.items():
       if found := calibration.summary(rows.logits, rows.labels):
         results["calibration"].setdefault(method, {})[task.name] = found
@@ -138,12 +139,11 @@ def gather(experiment: Experiment) -> dict[str, Any]:
   return results
 
 
-def _coverage(experiment: Experiment) -> dict[str, Any]:
+def _coverage(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   """Returns task -> split -> how much of its text the encoder reads."""
   found: dict[str, Any] = {}
   for run in experiment.runs:
-    for entry in experiment.workdir.scores(run.name).values():
-      # Those of an older version do not say it.
+    for entry in workdir.scores(run.name).values():
       found |= entry.get("coverage", {})
   return found
 
@@ -177,7 +177,11 @@ def device() -> dict[str, Any]:
 
 
 def _kept(
-  experiment: Experiment, methods: Mapping[str, Any], task: Task, read: Callable
+  experiment: Experiment,
+  workdir: Workdir,
+  methods: Mapping[str, Any],
+  task: Task,
+  read: Callable,
 ) -> dict[str, Predictions]:
   """Reads the dev logits of the methods whose trials all have them.
 
@@ -194,7 +198,7 @@ def _kept(
     run = scored(experiment.methods[method], task.name)
     if not run or task.name not in records:
       continue
-    folder = experiment.workdir.run(run.name)
+    folder = workdir.run(run.name)
     mine = [predictions.path(folder, s) for s in records[task.name]["seeds"]]
     if mine and all(file.is_file() for file in mine):
       files[method] = mine

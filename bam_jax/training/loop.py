@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import contextlib
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bam_jax.runtime.console import say
 from bam_jax.training import sharding
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState
 from bam_jax.training.writer import Writer
 
@@ -38,17 +40,53 @@ class NotFinite(ArithmeticError):
     self.step = step
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Job:
+  """Some trials of one run, which are trained together.
+
+  Attributes:
+    model: the model.
+    batches: the steps; their number is the run's length.
+    seeds: one per trial.
+    settings: of the run.
+    mesh: from `sharding.make_mesh`.
+  """
+
+  model: MultiTask
+  batches: pipeline.TrialBatches
+  seeds: Sequence[int]
+  settings: Settings
+  mesh: jax.sharding.Mesh
+
+  @property
+  def tasks(self) -> list[str]:
+    """The tasks, in the order of the model's heads."""
+    return [name for name, _ in self.model.heads]
+
+  def put(self, k: int) -> dict[str, jax.Array]:
+    """Sends the batch of step k to the devices."""
+    return put(self.mesh, self.batches, k)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Watch:
+  """What the loop turns to between its steps.
+
+  Attributes:
+    checkpoints: of these trials.
+    writer: takes the metrics.
+    stop: asked after each step; True ends the run after saving.
+    evaluate: parameters [R, ...] -> {task: headline score} per trial.
+  """
+
+  checkpoints: Checkpoints
+  writer: Writer
+  stop: Callable[[], bool]
+  evaluate: Callable[[Any], Sequence[Mapping[str, float]]]
+
+
 def begin(
-  model: MultiTask,
-  batches: pipeline.TrialBatches,
-  *,
-  seeds: Sequence[int],
-  given: Any,
-  settings: ConfigDict,
-  config: ConfigDict,
-  mesh: jax.sharding.Mesh,
-  checkpoints: Checkpoints,
-  before: int | None,
+  job: Job, given: Any, checkpoints: Checkpoints, *, before: int | None
 ) -> tuple[Callable, TrainState, dict[str, Any]]:
   """Returns the jitted step, the state to go on from, and what was noted of it.
 
@@ -57,27 +95,21 @@ def begin(
   parameters, (3) the seed, for what `given` lacks.
 
   Args:
-    model: the model.
-    batches: the steps; their number is the run's length.
-    seeds: one per trial.
+    job: what is trained.
     given: a part of the parameter tree, [R, ...].
-    settings: epochs, batch_size, rate and layer_decay of this kind of run.
-    config: the whole config.
-    mesh: from `sharding.make_mesh`.
     checkpoints: of these trials.
     before: take no checkpoint of more steps than this; None = the latest.
   """
   init, step, shapes, place = make_step(
-    model,
-    len(batches),
-    trials=len(seeds),
-    settings=settings,
-    config=config,
-    mesh=mesh,
+    job.model,
+    len(job.batches),
+    trials=len(job.seeds),
+    settings=job.settings,
+    mesh=job.mesh,
   )
   state, meta = checkpoints.restore(shapes, place, say, before=before)
   if state is None:
-    state = init(np.asarray(seeds, np.uint32), given)
+    state = init(np.asarray(job.seeds, np.uint32), given)
   return step, state, meta
 
 
@@ -86,8 +118,7 @@ def make_step(
   steps: int,
   *,
   trials: int,
-  settings: ConfigDict,
-  config: ConfigDict,
+  settings: Settings,
   mesh: jax.sharding.Mesh,
 ) -> tuple[Callable, Callable, Any, Any]:
   """Returns the jitted init and step of R trials; nothing is compiled yet.
@@ -96,8 +127,7 @@ def make_step(
     model: the model.
     steps: of the run; the schedules end there.
     trials: R.
-    settings: epochs, batch_size, rate and layer_decay of this kind of run.
-    config: the whole config.
+    settings: of the run.
     mesh: from `sharding.make_mesh`.
 
   Returns:
@@ -106,11 +136,10 @@ def make_step(
   """
   init, step = (
     states.over_trials(fn, trials)
-    for fn in states.make_run(
-      model, steps=steps, settings=settings, config=config
-    )
+    for fn in states.make_run(model, steps=steps, settings=settings)
   )
-  step = states.guard(step, skip=config.nonfinite.policy == "skip")
+  skip = settings.config.nonfinite.policy == "skip"
+  step = states.guard(step, skip=skip)
   shapes = jax.eval_shape(init, np.zeros(trials, np.uint32), {})
   place = sharding.state_sharding(mesh, shapes)
   whole = sharding.replicated(mesh)
@@ -123,75 +152,33 @@ def make_step(
 
 
 def train(
-  model: MultiTask,
-  batches: pipeline.TrialBatches,
-  *,
-  seeds: Sequence[int],
-  given: Any,
-  settings: ConfigDict,
-  config: ConfigDict,
-  mesh: jax.sharding.Mesh,
-  checkpoints: Checkpoints,
-  writer: Writer,
-  stop: Callable[[], bool],
-  evaluate: Callable[[Any], Sequence[Mapping[str, float]]],
-  profile: Path,
+  job: Job, given: Any, watch: Watch, *, profile: Path
 ) -> tuple[Any, list[int]]:
   """Trains R trials of one run; returns their parameters and these's steps.
 
   Args:
-    model: the model.
-    batches: the steps; their number is the run's length.
-    seeds: one per trial.
+    job: what is trained.
     given: a part of the parameter tree, [R, ...].
-    settings: epochs, batch_size, rate and layer_decay of this kind of run.
-    config: the whole config.
-    mesh: from `sharding.make_mesh`.
-    checkpoints: of these trials.
-    writer: takes the metrics.
-    stop: asked after each step; True ends the run after saving.
-    evaluate: parameters [R, ...] -> {task: headline score} per trial.
+    watch: what the loop turns to between its steps.
     profile: folder of the trace that `config.profile` asks for.
 
   Raises:
-    Stopped: `stop` said so; the state is saved.
+    Stopped: `watch.stop` said so; the state is saved.
     NotFinite: the loss or the gradient is not finite; the state before that
       step is saved.
   """
-  step, state, meta = begin(
-    model,
-    batches,
-    seeds=seeds,
-    given=given,
-    settings=settings,
-    config=config,
-    mesh=mesh,
-    checkpoints=checkpoints,
-    before=None,
-  )
+  step, state, meta = begin(job, given, watch.checkpoints, before=None)
   start = int(jax.device_get(state.step).max())
   with (
-    writer.progress(start, len(batches), meta),
+    watch.writer.progress(start, len(job.batches), meta),
     tracing.profiled(
       tracing.counted(step),
       start=start,
-      steps=tracing.span(config.profile),
+      steps=tracing.span(job.settings.config.profile),
       path=profile,
     ) as watched,
   ):
-    state = loop(
-      watched,
-      state,
-      batches,
-      put=functools.partial(put, mesh, batches),
-      tasks=[name for name, _ in model.heads],
-      start=start,
-      config=config,
-      checkpoints=checkpoints,
-      writer=writer,
-      stop=stop,
-      evaluate=evaluate,
-    )
+    state = loop(watched, state, job, watch, start=start)
   kept = state.best or state
   return kept.params, jax.device_get(kept.step).tolist()
 
@@ -205,23 +192,14 @@ def put(
 
 
 def loop(
-  step: Callable,
-  state: TrainState,
-  batches: Sequence,
-  *,
-  put: Callable[[int], Any],
-  tasks: Sequence[str],
-  start: int,
-  config: ConfigDict,
-  checkpoints: Checkpoints,
-  writer: Writer,
-  stop: Callable[[], bool],
-  evaluate: Callable[[Any], Sequence[Mapping[str, float]]],
+  step: Callable, state: TrainState, job: Job, watch: Watch, *, start: int
 ) -> TrainState:
   """Runs the steps from `start` on; reads the device only when it must."""
+  config, batches = job.settings.config, job.batches
+  checkpoints, writer = watch.checkpoints, watch.writer
   pending = []
   steps = range(start, len(batches))
-  with contextlib.closing(sharding.ahead(put, steps)) as ready:
+  with contextlib.closing(sharding.ahead(job.put, steps)) as ready:
     for k, batch in enumerate(ready, start):
       state, sums = step(state, batch)
       pending.append(sums)
@@ -229,12 +207,12 @@ def loop(
       every = config.eval_every
       evaluating = bool(every) and (last or done % every == 0)
       logging = last or done % config.log_every == 0
-      stopping = stop() and not last
+      stopping = watch.stop() and not last
       saving = not last and (stopping or done % config.checkpoint_every == 0)
       if evaluating or logging or saving:
         rows, pending = jax.device_get(pending), []
         try:
-          check_finite(rows, done, batches, tasks, config.nonfinite)
+          check_finite(rows, done, batches, job.tasks, config.nonfinite)
         except NotFinite as error:
           if config.nonfinite.policy == "stop":
             # The guarded step has left the state as it was before the bad one.
@@ -246,7 +224,7 @@ def loop(
       if logging:
         writer.log(done)
       if evaluating:
-        scores = evaluate(state.params)
+        scores = watch.evaluate(state.params)
         writer.scores(done, scores)
         if state.best:
           state, ended = consider(state, scores, config.select)

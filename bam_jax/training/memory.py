@@ -5,42 +5,48 @@ import functools
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 
 from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime.console import say
-from bam_jax.stages.lessons import Lessons
-from bam_jax.study.plan import Run
 from bam_jax.training import loop as train
 from bam_jax.training import sharding
+from bam_jax.training.settings import Settings
 
 # Of a device's free memory; the rest is for the next batch, for scoring and for
 # the holes between arrays.
 SHARE = 0.9
 
 
-def trials_at_once(lessons: Lessons, run: Run, most: int) -> int:
+def trials_at_once(
+  name: str,
+  most: int,
+  *,
+  mesh: jax.sharding.Mesh,
+  lower: Callable[[int], jax.stages.Lowered],
+) -> int:
   """Returns how many trials of a run to train together, and says why.
 
   Args:
-    lessons: the experiment.
-    run: the run.
+    name: of the run.
     most: trials that there are to train.
+    mesh: of the devices.
+    lower: trials -> their step; each is compiled, and in training comes from
+      the compilation cache.
   """
   if most == 1:
     return 1
-  free = free_bytes(lessons.mesh)
+  free = free_bytes(mesh)
   if free is None:
-    kind = lessons.mesh.local_devices[0].platform
+    kind = mesh.local_devices[0].platform
     why = (
       "more gain nothing there" if kind == "cpu" else "it tells no memory size"
     )
-    say(f"{run.name}: 1 trial at once on {kind}: {why}")
+    say(f"{name}: 1 trial at once on {kind}: {why}")
     return 1
-  need = functools.cache(functools.partial(needed, lessons, run))
+  need = functools.cache(lambda trials: held(lower(trials).compile()))
   chosen = most_that_fit(need, limit=int(SHARE * free), most=most)
   say(
-    f"{run.name}: {chosen} trials at once: a step needs "
+    f"{name}: {chosen} trials at once: a step needs "
     f"{need(chosen) / 1e9:.2f} GB, of which each device has {free / 1e9:.2f} "
     "free"
   )
@@ -89,34 +95,13 @@ def most_that_fit(need: Callable[[int], int], *, limit: int, most: int) -> int:
   return fits
 
 
-def needed(lessons: Lessons, run: Run, trials: int) -> int:
-  """Returns the bytes on each device while a step of R trials runs.
-
-  The step is compiled; in training it comes from the compilation cache.
-  """
-  mesh, seeds = lessons.mesh, lessons.seeds[:trials]
-  config = lessons.settings(run)
-  batches = lessons.batches(run, seeds, taught=False)
-  lowered = lower(
-    lessons.model(run),
-    len(batches),
-    batches[int(batches.sizes.argmax())],
-    trials=trials,
-    settings=config[run.kind],
-    config=config,
-    mesh=mesh,
-  )
-  return held(lowered.compile())
-
-
 def lower(
   model: MultiTask,
   steps: int,
   batch: Mapping[str, Any],
   *,
   trials: int,
-  settings: ConfigDict,
-  config: ConfigDict,
+  settings: Settings,
   mesh: jax.sharding.Mesh,
 ) -> jax.stages.Lowered:
   """Returns the step of R trials for a mesh, ready to be compiled.
@@ -128,12 +113,11 @@ def lower(
     steps: of the run.
     batch: arrays [R, B, ...], whose shapes and types alone count.
     trials: R.
-    settings: epochs, batch_size, rate and layer_decay of this kind of run.
-    config: the whole config.
+    settings: of the run.
     mesh: from `sharding.make_mesh`.
   """
   _, step, shapes, place = train.make_step(
-    model, steps, trials=trials, settings=settings, config=config, mesh=mesh
+    model, steps, trials=trials, settings=settings, mesh=mesh
   )
 
   def abstract(x, where):

@@ -11,13 +11,13 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 import numpy as np
 import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import objectives as losses
 from bam_jax.training import optim, schedules, sharding
+from bam_jax.training.settings import Settings
 
 
 @flax.struct.dataclass
@@ -267,16 +267,16 @@ def make_init(
 
 
 def make_run(
-  model: MultiTask, *, steps: int, settings: ConfigDict, config: ConfigDict
+  model: MultiTask, *, steps: int, settings: Settings
 ) -> tuple[Callable, Callable]:
   """Returns (init, step) of one trial of a run, see make_init, make_train_step.
 
   Args:
     model: the model.
     steps: of the run; the schedules end there.
-    settings: batch_size, rate and layer_decay of this kind of run.
-    config: the whole config.
+    settings: of the run.
   """
+  config = settings.config
   rate = schedules.learning_rate(
     peak=settings.rate,
     steps=steps,

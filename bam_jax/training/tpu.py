@@ -1,56 +1,25 @@
 """Compiles a training step for TPUs that are not here, and says what it costs.
 
-The compiler is the TPUs' own, from the package libtpu; it needs no TPU. Nothing
-is run and neither data nor weights are read: the shapes are enough.
+The compiler is the TPUs' own, from the package libtpu; it needs no TPU, and
+nothing is run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
-import functools
 import importlib.metadata
 import os
-from pathlib import Path
 import re
 import time
 from typing import Any
 
 import jax
 from jax.experimental import topologies
-from ml_collections import ConfigDict
 from packaging.requirements import Requirement
 
-from bam_jax.data import pipeline
-from bam_jax.hf import directory as hf
-from bam_jax.models.bert import BertConfig
-from bam_jax.stages import checks
-from bam_jax.study.experiment import Experiment
-from bam_jax.study.workdir import Workdir
-from bam_jax.training import memory, sharding
+from bam_jax.models.multitask import MultiTask
+from bam_jax.training import memory
+from bam_jax.training.settings import Settings
 
-_BASE = BertConfig(
-  vocab_size=30522,
-  width=768,
-  layers=12,
-  heads=12,
-  mlp=3072,
-  positions=512,
-  types=2,
-  layer_norm_eps=1e-12,
-  hidden_dropout=0.1,
-  attention_dropout=0.1,
-  init_std=0.02,
-  pad_id=0,
-)
-# Encoders whose shape is known without their files.
-SHAPES = {
-  "google-bert/bert-base-uncased": _BASE,
-  "google-bert/bert-large-uncased": dataclasses.replace(
-    _BASE, width=1024, layers=24, heads=16, mlp=4096
-  ),
-  "sentence-transformers/all-MiniLM-L6-v2": dataclasses.replace(
-    _BASE, width=384, layers=6, mlp=1536
-  ),
-}
 EXAMPLE = "v5e:4x4, v5p:2x2x2 or v6e:4x4"
 # Products are made whole, whatever has to be gathered for them.
 _WHOLE = {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"}
@@ -185,97 +154,32 @@ def check_compiler() -> None:
     )
 
 
-@dataclasses.dataclass
-class Abroad(Experiment):
-  """An experiment on devices that are not here, without data and weights."""
-
-  devices: Sequence[jax.Device]
-
-  @functools.cached_property
-  def mesh(self) -> jax.sharding.Mesh:
-    """The mesh of all devices of the slice."""
-    return sharding.make_mesh(
-      **self.config.mesh.to_dict(), devices=self.devices
-    )
-
-  @functools.cached_property
-  def encoder_files(self) -> tuple[BertConfig, dict[str, Any], None, None]:
-    """The encoder's shape, and nothing else of it."""
-    c = self.config
-    if c.encoder == "scratch":
-      return self.scratch(c.scratch.vocab_size, 0), {}, None, None
-    path = Path(c.encoder) / hf.CONFIG
-    if c.encoder not in SHAPES and not path.is_file():
-      raise ValueError(
-        f"encoder {c.encoder!r} is no directory with {hf.CONFIG} and no known "
-        f"name; give one of {', '.join(SHAPES)} or a directory"
-      )
-    shape = SHAPES.get(c.encoder) or hf.read_config(path)
-    kept = range(0, shape.layers, c.encoder_every)
-    shape = shape.keep(kept[: c.encoder_layers or None])
-    if c.max_length > shape.positions:
-      raise ValueError(
-        f"max_length is {c.max_length}, but {c.encoder} has {shape.positions} "
-        f"positions; try --config.max_length={shape.positions}"
-      )
-    return shape, {}, None, None
-
-
 def cost(
-  config: ConfigDict,
-  topology: str,
+  model: MultiTask,
+  batch: Mapping[str, Any],
+  settings: Settings,
+  mesh: jax.sharding.Mesh,
   *,
-  rows: int | None,
-  examples: int,
+  topology: str,
   whole: bool,
 ) -> Cost:
-  """Compiles the step of a config's last run, and returns what it costs.
+  """Compiles a step for devices that are not here; returns what it costs.
 
   Args:
-    config: the experiment.
-    topology: such as "v5e:4x4".
-    rows: of the whole batch; None = the run's batch size: a row for each
-      example. How many rows packing takes, only the data knows.
-    examples: that a row has room for.
+    model: the model.
+    batch: arrays [R, B, ...], whose shapes and types alone count.
+    settings: of the run.
+    mesh: of the slice's devices.
+    topology: the slice, such as "v5e:4x4".
     whole: keep the compiler from making loops of products that go on while
       their operands are sent around. A run has them, but they are not counted.
 
   Raises:
-    ValueError: the compiler, the slice, the mesh or the config does not do, or
-      the step does not fit the device.
+    ValueError: the step does not fit the device.
   """
-  it = Abroad(config, Workdir(Path(os.devnull)), devices(topology))
-  checks.settings(it)
-  checks.kernel(it)
-  run = it.runs[-1]
-  c, model, mesh = it.settings(run), it.model(run), it.mesh
-  if c.micro_rows:
-    raise ValueError(
-      f"micro_rows={c.micro_rows} makes a loop, of which the compiler counts "
-      f"one turn; set --config.micro_rows=0 --rows={c.micro_rows}"
-    )
-  rows = c[run.kind].batch_size if rows is None else rows
-  if rows < 1 or rows % sharding.row_multiple(mesh):
-    parts = sharding.row_multiple(mesh)
-    raise ValueError(
-      f"{rows} rows do not divide over {parts} devices (data x fsdp); type "
-      f"--rows={max(-(-rows // parts), 1) * parts}"
-    )
-  batch = pipeline.empty(
-    c.trials_at_once or 1,
-    rows,
-    width=c.max_length,
-    examples=examples,
-    classes=max(classes for _, classes in model.heads),
-  )
+  trials, rows, width = batch["tokens"].shape
   lowered = memory.lower(
-    model,
-    _STEPS,
-    batch,
-    trials=c.trials_at_once or 1,
-    settings=c[run.kind],
-    config=c,
-    mesh=mesh,
+    model, _STEPS, batch, trials=trials, settings=settings, mesh=mesh
   )
   start = time.monotonic()
   try:
@@ -289,21 +193,22 @@ def cost(
     ) from error
   taken = time.monotonic() - start
   counted, text = compiled.cost_analysis(), compiled.as_text()
-  chip = CHIPS.get(it.devices[0].device_kind)
+  kind = mesh.devices.flat[0].device_kind
+  chip = CHIPS.get(kind)
   moved, spent = collectives(text), cycles(text)
   around = sum(
-    each["bytes"] * (2 if kind == "all-reduce" else 1)
-    for kind, each in moved.items()
+    each["bytes"] * (2 if what == "all-reduce" else 1)
+    for what, each in moved.items()
   )
   optimal = counted.get("optimal_seconds", 0)
   return Cost(
     topology=topology,
-    kind=it.devices[0].device_kind,
-    devices=len(it.devices),
+    kind=kind,
+    devices=mesh.devices.size,
     mesh=dict(mesh.shape),
     rows=rows,
-    width=c.max_length,
-    dtype=c.dtype,
+    width=width,
+    dtype=settings.config.dtype,
     bytes=memory.held(compiled),
     temporary=compiled.memory_analysis().temp_size_in_bytes,
     hbm=chip.hbm if chip else None,

@@ -1,10 +1,13 @@
 """What is held out stays out; what was looked at is not read twice."""
 
+import functools
+
 import numpy as np
 import pytest
 
 from bam_jax.data import corpus
 from bam_jax.data.features import load_tokenizer
+from bam_jax.data.sources import glue
 from bam_jax.data.sources import glue as sources
 from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import get_tasks
@@ -34,7 +37,8 @@ def make(tmp_path_factory, tokenizer):
       holdout=0.0,
       progress=lambda what, done, total: None,
     )
-    texts = corpus.Texts(glue_dir=str(root / "glue"), synthetic_seed=0)
+    read = functools.partial(glue.load, glue_dir=str(root / "glue"), seed=0)
+    texts = corpus.Texts(read)
     return corpus.Corpus(root, tokenizer, texts, **(settings | changes))
 
   return make

@@ -317,10 +317,10 @@ def test_code_that_a_directory_names_is_never_looked_at(
 ):
   from bam_jax.stages import recipe
 
-  def train(self, *, teaching):
+  def train(here, *, teaching):
     raise ValueError("nothing was wrong")
 
-  monkeypatch.setattr(recipe.Recipe, "train", train)
+  monkeypatch.setattr(recipe, "train", train)
   code = {"AutoModel": "evil.Model", "AutoTokenizer": ["evil.T", None]}
   evil = "from pathlib import Path\nPath(__file__).with_name('ran').touch()\n"
   fine = Case(

@@ -11,7 +11,7 @@ from bam_jax.data import builders
 from bam_jax.hf import directory as hf
 from bam_jax.hf import weights
 from bam_jax.models import bert
-from bam_jax.stages.lessons import Lessons
+from bam_jax.stages import session
 from bam_jax.study.workdir import Workdir
 from tests import small
 
@@ -69,12 +69,14 @@ def test_its_teachers_logits_are_those_of_the_same_examples(
   small_run, roberta, tmp_path
 ):
   config = taught(small_run, roberta, small_run.workdir)
-  student = Lessons(config, Workdir(tmp_path / "W"))
-  own = Lessons(small_run.config, Workdir(small_run.workdir))
-  for run in student.runs:
+  student = session.opened(config, Workdir(tmp_path / "W"))
+  own = session.opened(small_run.config, Workdir(small_run.workdir))
+  for run in student.experiment.runs:
     assert run.teachers == ((run.tasks[0], ""),)  # nothing is trained to teach
-    (task,) = [t for t in student.tasks if t.name == run.tasks[0]]
-    ours, theirs = student.corpus.train(task), own.corpus.train(task)
+    (task,) = student.experiment.tasks_of(run)
+    ours, theirs = (
+      each.materials.corpus.train(task) for each in (student, own)
+    )
     assert ours.index.tolist() == theirs.index.tolist()
     assert ours.tokens.tolist() != theirs.tokens.tolist()
     path = Workdir(small_run.workdir).teacher(
@@ -82,7 +84,7 @@ def test_its_teachers_logits_are_those_of_the_same_examples(
     )
     index, logits = builders.read_logits(path, expected={})
     want = dict(zip(index.tolist(), logits.tolist(), strict=True))
-    found = student.teacher(run, task, (0,))
+    found = student.teachers.targets(run, task, (0,))
     assert found.tolist() == [want[i] for i in ours.index.tolist()]
     assert len(np.unique(found)) > 9
 
@@ -95,7 +97,7 @@ def test_it_is_trained_with_every_other_layer(small_run, roberta, tmp_path):
   scores = json.loads((workdir / "results.json").read_text())["methods"]
   assert list(scores) == ["single->single"]
   assert set(scores["single->single"]) == {"cola"}
-  found = Lessons(config, Workdir(workdir)).trial_params(
+  found = session.opened(config, Workdir(workdir)).finished(
     "single-to-single.cola", [0]
   )
   assert "layer_0" in found["bert"] and "layer_1" not in found["bert"]

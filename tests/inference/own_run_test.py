@@ -9,8 +9,8 @@ import pytest
 
 from bam_jax.report import tables
 from bam_jax.runtime.sealed import IntegrityError
-from bam_jax.stages import recipe
-from bam_jax.study.experiment import Experiment
+from bam_jax.stages import session
+from bam_jax.study import experiment
 from bam_jax.study.plan import OUTSIDE
 from bam_jax.study.workdir import Workdir
 from tests import small
@@ -60,10 +60,10 @@ def run(small_run, tmp_path_factory):
   return root
 
 
-def opened(root, config=None) -> recipe.Recipe:
+def opened(root, config=None) -> session.Session:
   place = Workdir(root / "W")
   config = config or ConfigDict(json.loads(place.file.read_text())["config"])
-  return recipe.Recipe(config, place, lambda: False)
+  return session.opened(config, place)
 
 
 def test_it_is_trained_with_glue_and_nothing_only_teaches_it(run):
@@ -83,13 +83,13 @@ def test_it_is_trained_with_glue_and_nothing_only_teaches_it(run):
 
 def test_its_soft_labels_teach_their_rows_and_the_swapped_ones(run):
   it = opened(run)
-  student = next(r for r in it.runs if r.name == STUDENT)
+  student = it.experiment.run(STUDENT)
   assert dict(student.teachers) == {"cola": "single.cola", "pets": OUTSIDE}
-  task = it.table["pets"]
-  logits = it.teacher(student, task, (0,))
+  task = it.experiment.table["pets"]
+  logits = it.teachers.targets(student, task, (0,))
   lines = (run / "data" / "pets.csv").read_text().splitlines()[1:]
   soft = np.array([line.split(",")[3:] for line in lines], float)
-  rows = it.corpus.train(task)
+  rows = it.materials.corpus.train(task)
   assert len(rows) == 2 * ROWS
   np.testing.assert_allclose(np.exp(logits), soft[rows.index % ROWS], atol=1e-4)
 
@@ -98,14 +98,14 @@ def test_a_held_out_part_has_the_soft_labels_of_what_is_left(run, small_run):
   config = settings(
     small_run, run / "data" / "my_tasks.toml", data__holdout=0.2
   )
-  it = recipe.Recipe(config, Workdir(run / "held"), lambda: False)
-  student = next(r for r in it.runs if r.name == STUDENT)
-  task = it.table["pets"]
-  whole = it.texts.look(task, "train").soft
-  rows = it.corpus.train(task)
+  it = session.opened(config, Workdir(run / "held"))
+  student = it.experiment.run(STUDENT)
+  task = it.experiment.table["pets"]
+  whole = it.materials.texts.look(task, "train").soft
+  rows = it.materials.corpus.train(task)
   assert len(rows) == 2 * (ROWS - 6)
   np.testing.assert_array_equal(
-    it.teacher(student, task, (0,)), whole[rows.index % ROWS]
+    it.teachers.targets(student, task, (0,)), whole[rows.index % ROWS]
   )
 
 
@@ -113,12 +113,12 @@ def test_a_workdir_knows_its_tasks_without_the_file(run, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   made = json.loads(Workdir(run / "W").file.read_text())["config"]
   made["tasks_file"] = "gone/my_tasks.toml"
-  found = Experiment(ConfigDict(made), Workdir(run / "W"))
+  found = experiment.read(ConfigDict(made))
   assert found.table["pets"].labels == ("no", "yes", "maybe")
   assert [task.name for task in found.tasks] == ["cola", "pets"]
   # Another experiment of this process knows nothing of them.
   made |= {"tasks": "cola", "tasks_file": "", "own_tasks": {}}
-  assert "pets" not in Experiment(ConfigDict(made), Workdir(tmp_path)).table
+  assert "pets" not in experiment.read(ConfigDict(made)).table
 
 
 def test_the_same_task_from_another_place_goes_on(run, small_run, tmp_path):
@@ -154,7 +154,7 @@ def test_a_changed_row_is_refused(run, small_run, tmp_path, old, new):
     rows.write_text(text.replace(old, new, 1))
   it = opened(run, settings(small_run, file))
   with pytest.raises(IntegrityError, match=r"was not made from what .*pets"):
-    it.corpus.train(it.table["pets"])
+    it.materials.corpus.train(it.experiment.table["pets"])
 
 
 def test_a_tasks_file_of_which_nothing_is_asked_is_refused(
@@ -174,9 +174,9 @@ def test_teacher_files_come_before_soft_columns(run, small_run, tmp_path):
   config = settings(
     small_run, run / "data" / "my_tasks.toml", teacher__files=f"pets={soft}"
   )
-  it = recipe.Recipe(config, Workdir(run / "files"), lambda: False)
-  student = next(r for r in it.runs if r.name == STUDENT)
-  logits = it.teacher(student, it.table["pets"], (0,))
+  it = session.opened(config, Workdir(run / "files"))
+  student = it.experiment.run(STUDENT)
+  logits = it.teachers.targets(student, it.experiment.table["pets"], (0,))
   np.testing.assert_allclose(
     np.exp(logits), [[0.5, 0.25, 0.25]] * (2 * ROWS), rtol=1e-5
   )

@@ -9,9 +9,8 @@ import pytest
 
 from bam_jax.models import attention, bert
 from bam_jax.models.multitask import init_params
-from bam_jax.stages import checks
+from bam_jax.stages import checks, materials
 from bam_jax.study import experiment
-from bam_jax.study.workdir import Workdir
 from configs import quickstart
 from tests import tiny
 
@@ -139,13 +138,13 @@ def test_every_layer_attends_by_the_kernel_that_its_config_names(
 def settings(**changes):
   c = quickstart.get_config("paraphrase,similarity")
   c.update_from_flattened_dict(changes)
-  return experiment.Experiment(c, Workdir(Path("nowhere")))
+  return experiment.read(c)
 
 
 def with_shape(it, **changes):
   shape = dataclasses.replace(tiny.ENCODER, **changes)
-  it.__dict__["encoder_files"] = (shape, {}, None, None)
-  return it
+  known = materials.Encoder(shape, {}, None, None)
+  return materials.Materials(it, Path("nowhere"), load=lambda *args: known)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +176,6 @@ def test_splash_is_refused_where_it_would_leave_something_out():
 )
 def test_the_rate_is_the_encoders_own_unless_it_is_set(asked, rate):
   it = with_shape(settings(attention_dropout=asked), attention_dropout=0.2)
-  made = it.model(it.runs[-1]).config
+  made = it.model(it.experiment.runs[-1]).config
   assert made.attention_dropout == rate
   assert made.hidden_dropout == tiny.ENCODER.hidden_dropout

@@ -11,8 +11,7 @@ import pytest
 
 from bam_jax.runtime import tracing
 from bam_jax.stages.checks import settings
-from bam_jax.study.experiment import Experiment
-from bam_jax.study.workdir import Workdir
+from bam_jax.study import experiment
 from tests import small
 
 
@@ -29,7 +28,7 @@ def batch(rows):
 def test_a_wrong_span_is_one_sentence(small_run, tmp_path, text):
   config = small.settings(small_run.glue, small_run.encoder, profile=text)
   with pytest.raises(ValueError, match="it is START:STOP") as error:
-    settings(Experiment(config, Workdir(tmp_path)))
+    settings(experiment.read(config))
   assert "\n" not in str(error.value)
 
 

@@ -6,8 +6,7 @@ import shutil
 import pytest
 
 from bam_jax.stages import checks
-from bam_jax.study.experiment import Experiment
-from bam_jax.study.workdir import Workdir
+from bam_jax.study import experiment
 from tests import small
 
 
@@ -120,7 +119,7 @@ def test_a_tokenizer_that_does_not_fit_the_vocabulary(inputs, tmp_path):
 def on_devices(monkeypatch, rows, inputs, **changes):
   monkeypatch.setattr(checks.sharding, "row_multiple", lambda mesh: rows)
   config = small.settings(*inputs, **changes)
-  checks.batches(Experiment(config, Workdir(Path("unused"))))
+  checks.batches(experiment.read(config), None)
 
 
 def test_padded_batches_must_divide_over_devices(monkeypatch, inputs):

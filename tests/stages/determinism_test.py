@@ -6,8 +6,8 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.stages import recipe
 from bam_jax.study.workdir import Workdir
+from bam_jax.training import loop
 from bam_jax.training.checkpoint import load_params
 from tests import small
 
@@ -86,7 +86,7 @@ def test_a_trial_that_was_stopped_is_bit_for_bit_the_same(
     small_run.glue, small_run.encoder, methods="multi", seed=3
   )
   asked = iter(range(100))
-  with pytest.raises(recipe.train.Stopped):
+  with pytest.raises(loop.Stopped):
     small.execute(config, tmp_path / "W", stop=lambda: next(asked) == 3)
   small.execute(config, tmp_path / "W")
   jax.tree.map(

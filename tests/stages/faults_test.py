@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from bam_jax.runtime.sealed import IntegrityError
-from bam_jax.study.experiment import Experiment
+from bam_jax.stages import session
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params, save_params
 from benchmarks import faults, flips, fuse, job, study, tables
@@ -205,13 +205,13 @@ def test_fuse_blows_before_the_nth_change(tmp_path):
 def test_a_changed_letter_of_the_trained_tokenizer_is_refused(tmp_path):
   config = quickstart.get_config("similarity")
   config.scratch.vocab_size = 300
-  Experiment(config, Workdir(tmp_path)).encoder  # noqa: B018
+  assert session.opened(config, Workdir(tmp_path)).materials.encoder
   file = tmp_path / "data" / "tokenizer" / "tokenizer.json"
   text = file.read_text()
   assert '"##t"' in text
   file.write_text(text.replace('"##t"', '"##T"'))
   with pytest.raises(IntegrityError, match=r"tokenizer\.json is damaged.*dele"):
-    Experiment(config, Workdir(tmp_path)).encoder  # noqa: B018
+    assert session.opened(config, Workdir(tmp_path)).materials.encoder
 
 
 def test_keys_are_compared_as_the_words_that_they_are():

@@ -9,7 +9,7 @@ import pytest
 
 from bam_jax import main
 from bam_jax.models import flops
-from bam_jax.stages import forecast, recipe, speed
+from bam_jax.stages import forecast, lessons, session, speed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from tests import small
@@ -31,7 +31,8 @@ def asked(run, **changes):
 
 
 def costs_of(config, workdir) -> dict:
-  found = forecast.Forecast(config, Workdir(workdir)).costs()
+  it = session.opened(config, Workdir(workdir))
+  found = forecast.costs(it, forecast.samples_of(it))
   return {cost.run.name: cost for cost in found}
 
 
@@ -43,8 +44,8 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
   config.single.epochs, config.single.batch_size = 3.0, 10
   found = costs_of(config, tmp_path)
   assert not list(tmp_path.iterdir())
-  it = recipe.Recipe(config, Workdir(tmp_path / "W"), lambda: False)
-  for run in it.runs:
+  it = session.opened(config, Workdir(tmp_path / "W"))
+  for run in it.experiment.runs:
     batches = it.batches(run, [0], taught=False)
     assert found[run.name].steps == len(batches)
     useful, half = 0, len(batches) // 2
@@ -52,7 +53,9 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
     for k, batch in enumerate(batches):
       if k == half:
         # What a trial that ended there is said to have cost.
-        assert it.useful(run, batches, 0, half) == useful > 0
+        shape = it.materials.encoder.shape
+        cost = lessons.useful(shape, tasks, batches, 0, half)
+        assert cost == useful > 0
       for number, task in enumerate(tasks):
         for row, at in zip(
           *(batch["task"][0] == number).nonzero(), strict=True
@@ -141,9 +144,9 @@ def test_nothing_known_and_nothing_left_is_said(
 
 def test_the_measured_speed_is_that_of_real_steps(small_run, tmp_path):
   config = asked(small_run, trials=2, trials_at_once=2)
-  it = forecast.Forecast(config, Workdir(tmp_path))
-  run = it.runs[-1]
-  rate, steps, trials = speed.measured(it, run, it.samples, at_most=2)
+  it = session.opened(config, Workdir(tmp_path))
+  run, samples = it.experiment.runs[-1], forecast.samples_of(it)
+  rate, steps, trials = speed.measured(it, run, samples, at_most=2)
   assert rate > 0
   assert (steps, trials) == (speed.STEPS, 2)
   assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Methods from text to table: stages, teachers, starts, and doing it again."""
 
+import dataclasses
 import json
 import shutil
 
@@ -11,7 +12,8 @@ import scipy.special
 from bam_jax.data import builders, corpus
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import directory as hf
-from bam_jax.stages import recipe
+from bam_jax.stages import lessons, predict, session
+from bam_jax.stages.teachers import Teachers
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import loop as train
@@ -30,8 +32,8 @@ def lines_of(path) -> list[str]:
   return path.read_text().splitlines()
 
 
-def opened(config, workdir) -> recipe.Recipe:
-  return recipe.Recipe(config, Workdir(workdir), lambda: False)
+def opened(config, workdir) -> session.Session:
+  return session.opened(config, Workdir(workdir))
 
 
 def changed(run, **changes):
@@ -64,10 +66,15 @@ def test_results_have_the_keys_that_others_read(small_run):
   assert found["encoder"] == str(small_run.encoder)
   assert {"commit", "tests", "settings", "seconds"} <= set(found)
   it = opened(small_run.config, small_run.workdir)
-  for run in it.runs:
+  for run in it.experiment.runs:
     # As many as the steps that were trained: the whole run.
-    batches = it.batches(run, [0])
-    cost = it.useful(run, batches, 0, found["steps"][run.name][0])
+    cost = lessons.useful(
+      it.materials.encoder.shape,
+      it.experiment.tasks_of(run),
+      it.batches(run, [0]),
+      0,
+      found["steps"][run.name][0],
+    )
     assert found["flops"][run.name] == [cost] != [0]
     assert found["joules"][run.name] == []  # a CPU does not tell
   assert (small_run.workdir / "report" / "report.md").is_file()
@@ -141,7 +148,7 @@ def test_finetuning_waits_for_a_student_that_waits(
 
 
 def test_trials_see_their_examples_in_orders_of_their_own(two_trials):
-  batch = two_trials.batches(two_trials.runs[0], [0, 1])[0]
+  batch = two_trials.batches(two_trials.experiment.runs[0], [0, 1])[0]
   assert batch["index"].shape[0] == 2
   assert not np.array_equal(*batch["index"])
 
@@ -150,8 +157,8 @@ def test_a_task_that_the_server_does_not_know_is_left_out_of_predict(
   small_run, capsys
 ):
   it = opened(small_run.config, small_run.workdir)
-  it.tasks = get_tasks(["sentiment"])
-  it.predict()
+  other = dataclasses.replace(it.experiment, tasks=get_tasks(["sentiment"]))
+  predict.predict(dataclasses.replace(it, experiment=other))
   assert "sentiment is left out" in capsys.readouterr().out
   assert not (small_run.workdir / "submission").exists()
 
@@ -256,8 +263,8 @@ def two_trials(small_run):
   return opened(config, workdir)
 
 
-def test_which_trials_teach(two_trials):
-  student = two_trials.runs[-1]
+def test_which_trials_teach(two_trials, monkeypatch):
+  student = two_trials.experiment.runs[-1]
   place = two_trials.workdir
   each = [
     builders.read_logits(place.teacher("single.cola", "cola", s), expected={})[
@@ -270,9 +277,9 @@ def test_which_trials_teach(two_trials):
   def taught(which):
     config = two_trials.config.copy_and_resolve_references()
     config.teacher.trials = which
-    it = recipe.Recipe(config, place, lambda: False)
     # Made under the other setting: only who teaches whom is asked here.
-    it.metadata = lambda name, task, seed: {}
+    monkeypatch.setattr(Teachers, "expected", lambda *args: {})
+    it = opened(config, place.path)
     pools = it.batches(student, [0, 1])._pools
     return [pool.teacher for pool in pools]
 
@@ -305,7 +312,7 @@ def test_soft_labels_from_a_file_teach_without_a_teacher(small_run, tmp_path):
     "single-to-multi.cola"
   ]
   it = opened(config, tmp_path / "W")
-  (pool,) = it.batches(it.runs[-1], [0])._pools
+  (pool,) = it.batches(it.experiment.runs[-1], [0])._pools
   found = scipy.special.softmax(pool.teacher, -1)[:, 0]
   np.testing.assert_allclose(found, np.arange(rows) / rows, atol=1e-6)
   assert pool.has_teacher.all()
@@ -316,8 +323,7 @@ def test_held_out_rows_are_scored_and_never_trained_on(small_run, tmp_path):
     small_run, methods="multi", data__holdout=0.2, max_steps=0, seed=9
   )
   it = opened(config, tmp_path)
-  run = it.runs[-1]
-  batches = it.batches(run, it.seeds)
+  batches = it.batches(it.experiment.runs[-1], it.experiment.seeds)
   seen = {0: set(), 1: set()}
   for k in range(len(batches)):
     batch = batches[k]
@@ -328,7 +334,8 @@ def test_held_out_rows_are_scored_and_never_trained_on(small_run, tmp_path):
     out = set(np.flatnonzero(corpus.held(task, rows, 0.2)).tolist())
     trained = {index % rows for index in seen[number]}
     assert trained == set(range(rows)) - out
-    assert set(it.corpus.scored(task)["holdout"].index.tolist()) == out
+    held = it.materials.corpus.scored(task)["holdout"]
+    assert set(held.index.tolist()) == out
 
 
 def test_finetuning_starts_from_the_multi_task_model(small_run, tmp_path):

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.stages import recipe
+from bam_jax.stages import evaluate, session, train
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import checkpoint, evaluate
-from bam_jax.training import loop as train
+from bam_jax.training import checkpoint, loop
+from bam_jax.training import evaluate as forward_pass
 from bam_jax.training.checkpoint import load_params
 from tests import small
 
@@ -70,10 +70,10 @@ def kill(monkeypatch, module, name, *, at):
   ("module", "name", "at"),
   [
     (checkpoint, "_items", 2),  # at the second save of the state
-    (recipe, "save_params", 1),
-    (recipe, "save_params", 2),  # one of two trials is kept already
-    (recipe.Recipe, "score", 1),
-    (recipe.Recipe, "score", 2),
+    (train, "save_params", 1),
+    (train, "save_params", 2),  # one of two trials is kept already
+    (evaluate, "score", 1),
+    (evaluate, "score", 2),
   ],
 )
 def test_a_run_cut_anywhere_ends_in_the_same_bits(
@@ -117,16 +117,20 @@ def test_a_group_too_large_by_now_is_trained_in_smaller_ones(
   workdir = tmp_path / "W"
   shutil.copytree(whole / "data", workdir / "data")
   with monkeypatch.context() as patch:
-    kill(patch, recipe, "save_params", at=2)
+    kill(patch, train, "save_params", at=2)
     with pytest.raises(Killed):
       small.execute(config, workdir)
-  made = recipe.Recipe(config, Workdir(workdir), lambda: False)
-  run = made.runs[0]
-  assert [list(group) for group in made.groups(run)] == [[0, 1]]
-  made.config.trials_at_once = 1
-  assert [list(group) for group in made.groups(run)] == [[1]]
-  made.config.trials, made.config.trials_at_once = 5, 3
-  assert [list(group) for group in made.groups(run)] == [[0, 1], [2, 3, 4]]
+
+  def grouped(**changes):
+    config.update(changes)
+    made = session.opened(config, Workdir(workdir))
+    groups = train.groups(made, made.experiment.runs[0])
+    return [list(group) for group in groups]
+
+  config = config.copy_and_resolve_references()
+  assert grouped() == [[0, 1]]
+  assert grouped(trials_at_once=1) == [[1]]
+  assert grouped(trials=5, trials_at_once=3) == [[0, 1], [2, 3, 4]]
 
 
 def test_a_task_that_is_never_drawn_is_refused(small_run, tmp_path):
@@ -144,13 +148,13 @@ def test_answers_that_are_all_alike_are_told(
   small_run, tmp_path, monkeypatch, capsys
 ):
   workdir = shutil.copytree(small_run.workdir, tmp_path / "W")
-  real = evaluate.evaluate
+  real = forward_pass.evaluate
 
   def alike(*args, **kwargs):
     found = real(*args, **kwargs)
     return {key: np.zeros_like(logits) for key, logits in found.items()}
 
-  monkeypatch.setattr(evaluate, "evaluate", alike)
+  monkeypatch.setattr(forward_pass, "evaluate", alike)
   config = small.settings(
     small_run.glue, small_run.encoder, stage="evaluate", methods="single"
   )
@@ -165,12 +169,11 @@ def test_a_nan_is_stopped_before_and_can_be_looked_at(
   small_run, tmp_path, monkeypatch, capsys
 ):
   from bam_jax import replay
-  from bam_jax.stages import lessons
 
   config = small.settings(
     small_run.glue, small_run.encoder, methods="single", tasks="stsb"
   )
-  real = lessons.Lessons.batches
+  real = session.Session.batches
 
   def poisoned(self, run, seeds):
     made = real(self, run, seeds)
@@ -178,8 +181,8 @@ def test_a_nan_is_stopped_before_and_can_be_looked_at(
     made._pools[0].features.labels[number] = np.nan
     return made
 
-  monkeypatch.setattr(lessons.Lessons, "batches", poisoned)
-  with pytest.raises(train.NotFinite) as raised:
+  monkeypatch.setattr(session.Session, "batches", poisoned)
+  with pytest.raises(loop.NotFinite) as raised:
     small.execute(config, tmp_path)
   said = str(raised.value)
   assert "not finite at step" in said
@@ -214,7 +217,7 @@ def test_what_replay_shows_is_what_the_step_saw(small_run, tmp_path):
   )
   config.log_every, config.checkpoint_every = 1, 2
   asked = iter(range(100))
-  with pytest.raises(train.Stopped):
+  with pytest.raises(loop.Stopped):
     small.execute(config, tmp_path, lambda: next(asked) >= 4)
   run = tmp_path / "runs" / "single.cola"
   lines = (run / "metrics.jsonl").read_text().splitlines()

@@ -9,9 +9,8 @@ import pytest
 
 from bam_jax.data import builders
 from bam_jax.runtime.files import read_json
-from bam_jax.stages import recipe, reuse
+from bam_jax.stages import reuse, session, teach
 from bam_jax.study import predictions
-from bam_jax.study.lineage import Lineage
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
 from bam_jax.training.checkpoint import load_params
@@ -35,9 +34,9 @@ def trained(monkeypatch) -> list[set[str]]:
   """Returns what is filled with the tasks of every run that is trained."""
   found, real = [], train.train
 
-  def noted(model, *args, **kwargs):
-    found.append({name for name, _ in model.heads})
-    return real(model, *args, **kwargs)
+  def noted(job, *args, **kwargs):
+    found.append(set(job.tasks))
+    return real(job, *args, **kwargs)
 
   monkeypatch.setattr(train, "train", noted)
   return found
@@ -48,10 +47,6 @@ def results_of(workdir) -> dict:
   del found["seconds"], found["joules"]
   found["settings"].pop("reuse")
   return found
-
-
-def lineage(config, workdir) -> Lineage:
-  return Lineage(config, Workdir(workdir))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +63,7 @@ def test_a_second_study_trains_only_its_students(
 ):
   found, taught = trained(monkeypatch), []
   monkeypatch.setattr(
-    recipe.teach, "teach", lambda *args, **kwargs: taught.append(args)
+    teach.training, "teach", lambda *args, **kwargs: taught.append(args)
   )
   # Other methods, the same teachers.
   config = asked(small_run, reuse=str(teachers), methods="single,single->multi")
@@ -105,9 +100,8 @@ def test_a_second_study_trains_only_its_students(
 
 
 def content(config, workdir, name="single.cola") -> str:
-  found = lineage(config, workdir)
-  (run,) = [run for run in found.runs if run.name == name]
-  return found.content(run, 0)
+  it = session.opened(config, Workdir(workdir))
+  return it.lineage.content(it.experiment.run(name), 0)
 
 
 @pytest.mark.parametrize(
@@ -190,8 +184,8 @@ def test_a_trial_of_another_rate_is_trained_and_the_difference_is_named(
   small_run, tmp_path, monkeypatch
 ):
   config = asked(small_run, tasks="cola", methods="single", single__rate=2e-2)
-  it = recipe.Recipe(config, Workdir(tmp_path / "W"), lambda: False)
-  (run,) = it.runs
+  it = session.opened(config, Workdir(tmp_path / "W"))
+  (run,) = it.experiment.runs
   assert reuse.find(it, run, 0) is None
   said = reuse.unlike(it, run, 0)
   assert "kind.rate is 0.01 there and 0.02 here" in said
@@ -322,8 +316,11 @@ def test_a_directory_that_is_none_is_refused(small_run, tmp_path):
   assert not (tmp_path / "W").exists()
 
 
-def test_a_group_in_training_goes_on_as_it_was(small_run, teachers, tmp_path):
+def test_a_group_in_training_goes_on_as_it_was(
+  small_run, teachers, tmp_path, monkeypatch
+):
   config = asked(small_run, reuse=str(teachers), tasks="cola", methods="single")
-  it = recipe.Recipe(config, Workdir(tmp_path / "W"), lambda: False)
+  it = session.opened(config, Workdir(tmp_path / "W"))
   it.workdir.training("single.cola", [0]).mkdir(parents=True)
-  reuse.take(it, it.runs[0], lambda *args, **kwargs: pytest.fail("taken"))
+  monkeypatch.setattr(reuse, "take_trial", lambda *a: pytest.fail("taken"))
+  reuse.take(it, it.experiment.runs[0])

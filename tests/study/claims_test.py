@@ -14,7 +14,7 @@ import time
 
 import pytest
 
-from bam_jax.stages import checks, recipe
+from bam_jax.stages import checks, session
 from bam_jax.study import claims
 from bam_jax.study.claims import Claims
 from bam_jax.study.workdir import Workdir
@@ -153,7 +153,7 @@ def test_what_cannot_be_shared_is_refused(monkeypatch, key, value, alone, said):
 
 def test_a_waiting_command_can_be_stopped(tmp_path):
   config = small.settings("glue", "encoder", share=True)
-  made = recipe.Recipe(config, Workdir(tmp_path), lambda: True)
+  made = session.opened(config, Workdir(tmp_path), lambda: True)
   with pytest.raises(train.Stopped, match="waited for other commands"):
     made.ask()
 

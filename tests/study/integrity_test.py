@@ -8,8 +8,8 @@ from ml_collections import ConfigDict
 import pytest
 
 from bam_jax.runtime.findings import Level
+from bam_jax.study import experiment as experiments
 from bam_jax.study import integrity, records
-from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
 from tests.found import copied, said
 
@@ -138,7 +138,7 @@ def test_teacher_logits_of_other_settings_are_refused_here_too(
   made = json.loads((path / "config.json").read_text())
   made["config"]["single"]["rate"] = 0.5
   place = Workdir(path)
-  experiment = Experiment(ConfigDict(made["config"]), place)
+  experiment = experiments.read(ConfigDict(made["config"]))
   problems = said(list(integrity.data(place, experiment)), Level.PROBLEM)
   assert len(problems) == 3
   assert "other settings: kind.rate is 0.01 there and 0.5 here" in problems[0]

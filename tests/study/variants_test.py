@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
-from bam_jax.stages import recipe
+from bam_jax.stages import session
 from bam_jax.study import variants
 from bam_jax.study.plan import parse, plan, scored
 from bam_jax.study.workdir import Workdir
@@ -34,8 +34,8 @@ def study(run, methods=METHODS, changes=CHANGES, **more):
   return config
 
 
-def opened(config, workdir) -> recipe.Recipe:
-  return recipe.Recipe(config, Workdir(workdir), lambda: False)
+def opened(config, workdir) -> session.Session:
+  return session.opened(config, Workdir(workdir))
 
 
 def params_of(workdir, run, seed=0):
@@ -142,10 +142,12 @@ def test_the_config_of_a_run_has_its_changes_and_no_others(small_run, tmp_path):
   found = {
     run.variant: {
       key: value
-      for key, value in variants.flatten(it.settings(run).to_dict()).items()
+      for key, value in variants.flatten(
+        it.experiment.settings(run).config.to_dict()
+      ).items()
       if value != variants.flatten(config.to_dict())[key]
     }
-    for run in it.runs
+    for run in it.experiment.runs
   }
   assert found == {
     "": {},
@@ -178,7 +180,7 @@ def test_what_is_not_varied_has_the_bits_of_a_study_without_variants(
     ]
     assert metrics[0] == metrics[1]
   hashes = [
-    {run.name: it.content(run, 0) for run in it.runs}
+    {run.name: it.lineage.content(run, 0) for run in it.experiment.runs}
     for it in (
       opened(study(small_run), workdir),
       opened(small_run.config, small_run.workdir),

@@ -3,6 +3,7 @@
 import functools
 import json
 import threading
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -78,19 +79,19 @@ class Recorder:
       best = states.Best(np.float32([-np.inf]), zero, zero, number)
     state = states.TrainState(number, number, None, None, number * 0, best)
     given = iter(scores)
-    return train.loop(
-      self.step,
-      state,
-      batches,
+    job = SimpleNamespace(
+      batches=batches,
       put=put or (lambda k: batches[k]["norm"]),
       tasks=tiny.TASKS,
-      start=start,
-      config=tiny.config(**EVERY, **changes),
+      settings=tiny.settings(**EVERY, **changes),
+    )
+    watch = train.Watch(
       checkpoints=self,
       writer=self,
       stop=stop,
       evaluate=lambda params: [{"rte": next(given)}],
     )
+    return train.loop(self.step, state, job, watch, start=start)
 
 
 @pytest.fixture
@@ -263,24 +264,23 @@ class Run:
   def train(self, *, stop=lambda: False, batches=None, given=None):
     """Trains, goes on, or stops; returns the parameters."""
     checkpoints = Checkpoints(self.path / "checkpoints")
-    c = tiny.config(**EVERY)
+    job = train.Job(
+      model=tiny.model(),
+      batches=batches or tiny.batches(),
+      seeds=self.seeds,
+      settings=tiny.settings(**EVERY),
+      mesh=sharding.make_mesh(1, 1, 1),
+    )
+    file = self.path / "metrics.jsonl"
+    watch = train.Watch(
+      checkpoints=checkpoints,
+      writer=Writer(file, "multi", tiny.TASKS, self.seeds),
+      stop=stop,
+      evaluate=None,
+    )
     try:
-      return train.train(
-        tiny.model(),
-        batches or tiny.batches(),
-        seeds=self.seeds,
-        given=given or {},
-        settings=c.multi,
-        config=c,
-        mesh=sharding.make_mesh(1, 1, 1),
-        checkpoints=checkpoints,
-        writer=Writer(
-          self.path / "metrics.jsonl", "multi", tiny.TASKS, self.seeds
-        ),
-        stop=stop,
-        evaluate=None,
-        profile=self.path / "profile",
-      )[0]
+      profile = self.path / "profile"
+      return train.train(job, given or {}, watch, profile=profile)[0]
     finally:
       checkpoints.close()
 

@@ -6,7 +6,7 @@ import types
 import jax
 import pytest
 
-from bam_jax.stages import recipe
+from bam_jax.stages import session, train
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import memory
 from tests import small
@@ -56,7 +56,7 @@ def opened(small_run, tmp_path):
   config = small.settings(
     small_run.glue, small_run.encoder, trials=5, trials_at_once=0
   )
-  return recipe.Recipe(config, Workdir(small_run.workdir), lambda: False)
+  return session.opened(config, Workdir(small_run.workdir))
 
 
 def test_bytes_are_those_of_the_compiled_step(opened, monkeypatch):
@@ -69,10 +69,13 @@ def test_bytes_are_those_of_the_compiled_step(opened, monkeypatch):
     return found
 
   monkeypatch.setattr(jax.stages.Compiled, "memory_analysis", spied)
-  run = next(r for r in it.runs if r.name.startswith("single-to-multi"))
-  need = functools.cache(functools.partial(memory.needed, it, run))
+  run = it.experiment.runs[-1]
+  assert run.name.startswith("single-to-multi")
+  need = functools.cache(
+    lambda trials: memory.held(train.lowered(it, run, trials).compile())
+  )
   parameters = sum(
-    x.nbytes for x in jax.tree.leaves(it.trial_params(run.name, [0]))
+    x.nbytes for x in jax.tree.leaves(it.finished(run.name, [0]))
   )
   # Parameters and two moments, donated: they are not there twice.
   state = 2 * 3 * parameters
@@ -84,23 +87,29 @@ def test_bytes_are_those_of_the_compiled_step(opened, monkeypatch):
 
 
 def test_on_a_cpu_one_is_trained_and_it_is_said(opened, capsys):
-  groups = opened.groups(opened.runs[0])
+  run = opened.experiment.runs[0]
+  groups = train.groups(opened, run)
   assert [list(group) for group in groups] == [[1], [2], [3], [4]]
   said = capsys.readouterr().out
   assert said == (
-    f"{opened.runs[0].name}: 1 trial at once on cpu: more gain nothing there\n"
+    f"{run.name}: 1 trial at once on cpu: more gain nothing there\n"
   )
 
 
 def test_on_a_device_that_tells_its_memory_as_many_as_fit(
   opened, monkeypatch, capsys
 ):
-  run = opened.runs[0]
+  run = opened.experiment.runs[0]
   monkeypatch.setattr(memory, "free_bytes", lambda mesh: 100e9)
-  monkeypatch.setattr(
-    memory, "needed", lambda lessons, run, trials: int(trials * 40e9)
-  )
-  groups = opened.groups(run)
+  monkeypatch.setattr(memory, "held", lambda trials: int(trials * 40e9))
+  compiled = types.SimpleNamespace(compile=lambda: None)
+
+  def lowered(session, run, trials):
+    compiled.compile = lambda: trials
+    return compiled
+
+  monkeypatch.setattr(train, "lowered", lowered)
+  groups = train.groups(opened, run)
   assert [list(group) for group in groups] == [[1, 2], [3, 4]]
   assert f"{run.name}: 2 trials at once: a step needs 80.00 GB" in (
     capsys.readouterr().out

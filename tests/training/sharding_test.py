@@ -160,12 +160,12 @@ def two_steps(step, state, put):
 
 
 net = tiny.model()
-c = tiny.config(**{"optim.b1": 0.0, "optim.clip": 0.0})
+c = tiny.settings(**{"optim.b1": 0.0, "optim.clip": 0.0})
 for meshes, trials in json.loads(sys.argv[1]):
   batches = tiny.batches(trials=trials, multiple=8)
   init, step = (
     states.over_trials(fn, trials)
-    for fn in states.make_run(net, steps=tiny.STEPS, settings=c.multi, config=c)
+    for fn in states.make_run(net, steps=tiny.STEPS, settings=c)
   )
   first = tiny.start(jax.jit(init), range(trials))
   want, _ = two_steps(jax.jit(step), first, batches.__getitem__)
@@ -179,7 +179,7 @@ for meshes, trials in json.loads(sys.argv[1]):
     _, sharded = (
       states.over_trials(fn, trials)
       for fn in states.make_run(
-        held, steps=tiny.STEPS, settings=c.multi, config=c
+        held, steps=tiny.STEPS, settings=c
       )
     )
     jitted = jax.jit(sharded, donate_argnums=0, out_shardings=(place, None))

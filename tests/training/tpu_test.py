@@ -3,9 +3,9 @@
 import importlib.metadata
 import json
 
-import jax
 import pytest
 
+from bam_jax.stages import slice
 from bam_jax.training import loop as train
 from bam_jax.training import tpu as aot
 from benchmarks import scaling
@@ -76,7 +76,7 @@ def compiled():
   except ValueError as error:
     pytest.skip(str(error))
   c = config("--config.mesh.data=2", "--config.mesh.tensor=2")
-  return aot.cost(c, "v5e:2x2", rows=24, examples=5, whole=False)
+  return slice.cost(c, "v5e:2x2", rows=24, examples=5, whole=False)
 
 
 def test_the_true_step_compiles_for_a_slice(compiled):
@@ -104,7 +104,7 @@ def test_the_step_is_the_one_that_a_run_trains_with(compiler, monkeypatch):
   monkeypatch.setattr(train, "make_step", make_step)
   c = config("--config.methods=single", "--config.dtype=bfloat16")
   with pytest.raises(StopIteration):
-    aot.cost(c, "v5e:2x2", rows=None, examples=4, whole=False)
+    slice.cost(c, "v5e:2x2", rows=None, examples=4, whole=False)
   model, mesh = asked[0]
   assert model.heads == (("similarity", 1),)
   assert str(model.dtype) == "bfloat16" and model.config.width == 32
@@ -133,7 +133,7 @@ def test_what_cannot_be_is_refused_with_what_to_type(
   compiler, topology, flags, rows, complaint
 ):
   with pytest.raises(ValueError, match=complaint):
-    aot.cost(config(*flags), topology, rows=rows, examples=4, whole=False)
+    slice.cost(config(*flags), topology, rows=rows, examples=4, whole=False)
 
 
 def test_without_its_compiler_it_says_what_to_install(monkeypatch):
@@ -155,9 +155,8 @@ def test_without_its_compiler_it_says_what_to_install(monkeypatch):
 
 def test_a_directory_gives_the_shape_and_layers_are_left_out(minilm):
   c = config(f"--config.encoder={minilm}", "--config.encoder_every=2")
-  it = aot.Abroad(c, None, jax.devices())
-  known = aot.SHAPES["sentence-transformers/all-MiniLM-L6-v2"]
-  assert it.encoder[0] == known.keep([0, 2, 4])
+  known = slice.SHAPES["sentence-transformers/all-MiniLM-L6-v2"]
+  assert slice.shape_alone(c, None).shape == known.keep([0, 2, 4])
 
 
 def test_the_command_prints_one_object(compiled, monkeypatch, capsys):
@@ -167,7 +166,7 @@ def test_the_command_prints_one_object(compiled, monkeypatch, capsys):
     asked.append((args, kwargs))
     return compiled
 
-  monkeypatch.setattr(aot, "cost", cost)
+  monkeypatch.setattr(slice, "cost", cost)
   flags = [*scaling.TINY, "--topology=v5e:2x2", "--rows=24", "--examples=5"]
   aot_compile.main([*flags, "--json"])
   assert json.loads(capsys.readouterr().out)["bytes"] == compiled.bytes

@@ -1,0 +1,152 @@
+"""Scores trials on what they are held against."""
+
+from collections.abc import Callable, Mapping, Sequence
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from bam_jax.data.features import Features, width_of
+from bam_jax.runtime.console import bar
+from bam_jax.stages.session import Session
+from bam_jax.study.plan import Run
+from bam_jax.study.predictions import Predictions
+from bam_jax.tasks import coverage
+from bam_jax.tasks.table import Task
+from bam_jax.training import evaluate as forward_pass
+from bam_jax.training.checkpoint import load_params
+
+Datasets = Sequence[tuple[Task, str, Features]]
+
+
+def evaluate(session: Session, *, again: bool) -> None:
+  """Scores every finished trial that has no scores, or all `again`."""
+  workdir = session.workdir
+  for run in session.experiment.runs:
+    left = functools.partial(unscored, session, run, again=again)
+    for (seed,) in session.claims.each(workdir.run(run.name), left):
+      params, meta = load_params(workdir.params(run.name, seed))
+      whole = jax.tree.map(lambda x: x[None], params)
+      score(session, run, seed, whole, meta)
+
+
+def unscored(session: Session, run: Run, *, again: bool) -> list[Sequence[int]]:
+  """Returns the finished trials, each by itself, that lack scores, or all.
+
+  Args:
+    session: the session.
+    run: the run.
+    again: those that have scores too.
+  """
+  known = session.workdir.scores(run.name)
+  return [
+    (seed,)
+    for seed in session.experiment.seeds
+    if session.workdir.finished(run.name, seed)
+    and (again or str(seed) not in known)
+  ]
+
+
+def score(
+  session: Session, run: Run, seed: int, params: Any, meta: Mapping[str, Any]
+) -> None:
+  """Scores one trial of a run on dev and records it.
+
+  One at a time, so that the numbers do not depend on which trials were
+  trained, or were left unscored, together.
+
+  Args:
+    session: the session.
+    run: the run.
+    seed: of the trial.
+    params: its parameters, [1, ...].
+    meta: what was noted when they were saved.
+  """
+  datasets = scored(session, run)
+  said = forward(session, run, params, datasets, "evaluates")
+  kept = {
+    (task.name, split): Predictions(
+      rows.index, said[task.name, split][0], rows.labels
+    )
+    for task, split, rows in datasets
+  }
+  session.scorebook.keep(
+    run,
+    seed,
+    kept,
+    table=session.experiment.table,
+    meta=meta,
+    coverage=covered(session, run),
+  )
+
+
+def covered(session: Session, run: Run) -> dict[str, Any]:
+  """Returns task -> split -> how much of its text the encoder reads."""
+  return {
+    task.name: coverage.record(session.materials.corpus.coverage(task))
+    for task in session.experiment.tasks_of(run)
+  }
+
+
+def scored(session: Session, run: Run) -> Datasets:
+  """Returns (task, split, rows) of all that a run is scored on."""
+  return [
+    (task, split, rows)
+    for task in session.experiment.tasks_of(run)
+    for split, rows in session.materials.corpus.scored(task).items()
+  ]
+
+
+def headlines(session: Session, run: Run, params: Any) -> list[dict]:
+  """Returns {task: headline score} of each trial, while it trains."""
+  # Reversed, so that of a task's splits the one that tables show stays.
+  datasets = {
+    task.name: (task, s, r) for task, s, r in scored(session, run)[::-1]
+  }
+  shown = [datasets[name] for name in run.tasks]
+  said = logits(session, run, params, shown, progress=lambda n: None)
+  return [
+    {
+      task.name: forward_pass.scores(
+        task, said[task.name, split][trial], rows.labels
+      )[task.headline]
+      for task, split, rows in shown
+    }
+    for trial in range(len(jax.tree.leaves(params)[0]))
+  ]
+
+
+def forward(
+  session: Session, run: Run, params: Any, datasets: Datasets, text: str
+) -> dict[tuple[str, str], np.ndarray]:
+  """Returns the logits f32[R, N, C] of every (task, split), with a bar."""
+  total = sum(len(rows) for _, _, rows in datasets)
+  with bar(run.name, total, text=text) as progress:
+    return logits(
+      session, run, params, datasets, progress=session.asking(progress)
+    )
+
+
+def logits(
+  session: Session,
+  run: Run,
+  params: Any,
+  datasets: Datasets,
+  *,
+  progress: Callable[[int], None],
+) -> dict[tuple[str, str], np.ndarray]:
+  """Returns the logits f32[R, N, C] of every (task, split)."""
+  config = session.config
+  return forward_pass.evaluate(
+    session.materials.model(run),
+    params,
+    datasets,
+    width=width_of(
+      (rows for _, _, rows in datasets), at_most=config.max_length
+    ),
+    batch_size=config.eval_batch_size,
+    packing=config.data.packing,
+    mesh=session.materials.mesh,
+    progress=progress,
+  )

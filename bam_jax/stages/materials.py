@@ -1,0 +1,219 @@
+"""What the runs of an experiment are made from: devices, encoder, text, rows.
+
+Everything is made when first asked for, so that a finished study is reported
+without its data.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import functools
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+import numpy as np
+
+from bam_jax.data import corpus, vocabulary
+from bam_jax.data.features import Tokenizer, load_tokenizer, width_of
+from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources.examples import Examples
+from bam_jax.hf import directory as hf
+from bam_jax.models.bert import BertConfig
+from bam_jax.models.multitask import MultiTask
+from bam_jax.runtime import distributed, sealed
+from bam_jax.runtime.console import Bars
+from bam_jax.runtime.files import flatten
+from bam_jax.stages import initial
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.lineage import Facts
+from bam_jax.study.plan import Run
+from bam_jax.tasks.table import Task
+from bam_jax.training import sharding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Encoder:
+  """The encoder that runs start from.
+
+  Attributes:
+    shape: its configuration.
+    params: its parameters; {} = none, they are drawn.
+    tokenizer: reads text for it; None where nothing is read.
+    folder: of the tokenizer's files.
+  """
+
+  shape: BertConfig
+  params: Mapping[str, Any]
+  tokenizer: Tokenizer | None
+  folder: Path | None
+
+
+@dataclasses.dataclass(eq=False)
+class Materials:
+  """What the runs of an experiment are made from.
+
+  Attributes:
+    experiment: the experiment.
+    data: the folder of its data, W/data.
+    devices: those that are not here, to compile for; None = all that are.
+    load: (config, data) -> the encoder.
+    read: (task, split) -> its text; None = from where the config says.
+  """
+
+  experiment: Experiment
+  data: Path
+  devices: Sequence[jax.Device] | None = None
+  load: Callable[[ConfigDict, Path], Encoder] | None = None
+  read: Callable[[Task, str], Examples] | None = None
+
+  @functools.cached_property
+  def mesh(self) -> jax.sharding.Mesh:
+    """The mesh of all devices."""
+    axes = self.experiment.config.mesh.to_dict()
+    return sharding.make_mesh(**axes, devices=self.devices)
+
+  @functools.cached_property
+  def encoder(self) -> Encoder:
+    """The encoder with its tokenizer."""
+    return (self.load or load_encoder)(self.experiment.config, self.data)
+
+  @functools.cached_property
+  def texts(self) -> corpus.Texts:
+    """The text of every task."""
+    data = self.experiment.config.data
+    read = functools.partial(
+      sources.load, glue_dir=data.glue_dir, seed=data.synthetic_seed
+    )
+    return corpus.Texts(self.read or read)
+
+  @functools.cached_property
+  def corpus(self) -> corpus.Corpus:
+    """The tokenised rows of every task."""
+    config = self.experiment.config
+    return corpus.Corpus(
+      self.data,
+      self.encoder.tokenizer,
+      self.texts,
+      max_length=config.max_length,
+      double_unordered=config.data.double_unordered,
+      holdout=config.data.holdout,
+      progress=Bars(),
+    )
+
+  @functools.cached_property
+  def initial(self) -> Any:
+    """The parameters that init_from means; {} = none."""
+    return initial.read(self.experiment)
+
+  def model(self, run: Run) -> MultiTask:
+    """Returns the model of a run: its tasks are its heads."""
+    c, shape = self.experiment.settings(run).config, self.encoder.shape
+    own = c.attention_dropout == -1
+    shape = dataclasses.replace(
+      shape,
+      attention=c.attention,
+      attention_dropout=(shape if own else c).attention_dropout,
+    )
+    tasks = self.experiment.tasks_of(run)
+    return MultiTask(
+      shape,
+      tuple((task.name, task.classes) for task in tasks),
+      head_dropout=c.head_dropout,
+      regression_output=c.loss.regression_output,
+      dtype=jnp.dtype(c.dtype),
+      remat=c.remat,
+      place=sharding.by_rows(self.mesh),
+    )
+
+  def width(self, run: Run) -> int:
+    """Returns the width of the rows that a run trains on."""
+    return width_of(
+      map(self.corpus.train, self.experiment.tasks_of(run)),
+      at_most=self.experiment.config.max_length,
+    )
+
+  def facts(self) -> Facts:
+    """Returns what of the files a trial's lineage depends on."""
+    return Facts(
+      shape=lambda: dataclasses.asdict(self.encoder.shape),
+      weights=functools.cache(lambda: digest(self.encoder.params)),
+      tokenizer=lambda: self.encoder.tokenizer.digest,
+      text=lambda task, split: self.texts.fingerprint(task, split),
+      initial=functools.cache(lambda: digest(self.initial)),
+    )
+
+
+def load_encoder(config: ConfigDict, data: Path) -> Encoder:
+  """Reads the encoder that a config names, or makes the one from scratch.
+
+  Args:
+    config: the whole config.
+    data: W/data, where the tokenizer of an encoder from scratch is kept.
+
+  Raises:
+    ValueError: the directory holds no such encoder, or max_length is longer
+      than it reads.
+  """
+  if config.encoder == "scratch":
+    folder = data / "tokenizer"
+    with distributed.leader_first("tokenizer"):
+      if not folder.exists():
+        with sealed.beside(folder) as made:
+          vocabulary.train_tokenizer(
+            made,
+            seed=config.data.synthetic_seed,
+            vocab_size=config.scratch.vocab_size,
+          )
+      # One letter changed in it would quietly change every number.
+      sealed.verify(folder)
+    tokenizer = load_tokenizer(folder, vocab_size=None)
+    shape = scratch(config, tokenizer.vocab_size, tokenizer.pad)
+    return Encoder(shape, {}, tokenizer, folder)
+  shape, params, folder = hf.load_encoder(
+    config.encoder,
+    layers=config.encoder_layers or None,
+    every=config.encoder_every,
+  )
+  check_length(config, shape)
+  tokenizer = load_tokenizer(folder, vocab_size=shape.vocab_size)
+  return Encoder(shape, params, tokenizer, folder)
+
+
+def check_length(config: ConfigDict, shape: BertConfig) -> None:
+  """Refuses examples that are longer than an encoder has positions."""
+  if config.max_length > shape.positions:
+    raise ValueError(
+      f"max_length is {config.max_length}, but {config.encoder} has "
+      f"{shape.positions} positions; try --config.max_length={shape.positions}"
+    )
+
+
+def scratch(config: ConfigDict, vocab_size: int, pad_id: int) -> BertConfig:
+  """Returns the shape of the encoder that starts from random weights."""
+  c = config.scratch
+  return BertConfig(
+    vocab_size=vocab_size,
+    width=c.width,
+    layers=c.layers,
+    heads=c.heads,
+    mlp=c.mlp,
+    positions=config.max_length,
+    types=2,
+    layer_norm_eps=1e-12,
+    hidden_dropout=c.dropout,
+    attention_dropout=c.dropout,
+    init_std=c.init_std,
+    pad_id=pad_id,
+  )
+
+
+def digest(tree: Mapping) -> str:
+  """Returns the digest of a tree of arrays; "" of an empty one's nothing."""
+  found = hashlib.sha256()
+  for name, array in sorted(flatten(tree).items()):
+    found.update(f"{name} {array.shape} {array.dtype}".encode())
+    found.update(np.ascontiguousarray(array))
+  return found.hexdigest()

@@ -1,0 +1,138 @@
+"""What the stages of one command work with."""
+
+from collections.abc import Callable
+import dataclasses
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from bam_jax.data import pipeline
+from bam_jax.stages import initial, lessons
+from bam_jax.stages.materials import Materials
+from bam_jax.stages.scoring import Scorebook
+from bam_jax.stages.teachers import Teachers
+from bam_jax.study import experiment as experiments
+from bam_jax.study.claims import Claims
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.lineage import Lineage
+from bam_jax.study.plan import Run
+from bam_jax.study.workdir import Workdir
+from bam_jax.training import loop, sharding
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Session:
+  """A working directory with what a command needs to work in it.
+
+  Attributes:
+    experiment: what there is to do.
+    workdir: where it is done.
+    materials: what it is made from.
+    lineage: what made each trial.
+    teachers: who teaches which run.
+    scorebook: where scores are kept.
+    claims: what of the work is this command's.
+    stop: asked now and then; True ends the work after saving.
+  """
+
+  experiment: Experiment
+  workdir: Workdir
+  materials: Materials
+  lineage: Lineage
+  teachers: Teachers
+  scorebook: Scorebook
+  claims: Claims
+  stop: Callable[[], bool]
+
+  @property
+  def config(self) -> ConfigDict:
+    """The whole config."""
+    return self.experiment.config
+
+  def batches(
+    self, run: Run, seeds, *, taught: bool = True
+  ) -> pipeline.TrialBatches:
+    """Plans the steps of some trials of a run.
+
+    Args:
+      run: the run.
+      seeds: of the trials.
+      taught: False leaves the teachers out, who may not be trained yet: the
+        shapes are the same.
+    """
+
+    def targets(task, teachers):
+      return self.teachers.targets(run, task, teachers)
+
+    tasks = self.experiment.tasks_of(run)
+    return lessons.batches(
+      self.experiment,
+      run,
+      seeds,
+      rows={task.name: self.materials.corpus.train(task) for task in tasks},
+      targets=targets if taught else None,
+      width=self.materials.width(run),
+      multiple=sharding.row_multiple(self.materials.mesh),
+    )
+
+  def given(self, run: Run, seeds) -> Any:
+    """Returns the parameters that trials of a run start from, [R, ...]."""
+    return initial.given(
+      run,
+      seeds,
+      finished=self.finished,
+      imported=initial.taken(self.materials.initial, self.config.init_part),
+      pretrained=self.materials.encoder.params,
+    )
+
+  def finished(self, name: str, seeds) -> Any:
+    """Returns the parameters of finished trials of a run, [R, ...]."""
+    return initial.finished(self.workdir, name, seeds)
+
+  def asking(self, progress: Callable[[int], None]) -> Callable[[int], None]:
+    """Returns `progress` that also asks whether to stop."""
+
+    def advance(n: int) -> None:
+      progress(n)
+      if self.stop():
+        raise loop.Stopped("stopped between two batches")
+
+    return advance
+
+  def ask(self) -> None:
+    """Raises Stopped if the command is to stop while it waits for others."""
+    if self.stop():
+      raise loop.Stopped("stopped while it waited for other commands")
+
+
+def opened(
+  config: ConfigDict,
+  workdir: Workdir,
+  stop: Callable[[], bool] = lambda: False,
+  **parts: Any,
+) -> Session:
+  """Returns a session; nothing is written, and no text is read yet.
+
+  Args:
+    config: the whole config.
+    workdir: where everything goes.
+    stop: see `Session`.
+    **parts: of `Materials`, in place of its own.
+
+  Raises:
+    ValueError: the config names what there is not.
+  """
+  found = experiments.read(config)
+  materials = Materials(found, workdir.data, **parts)
+  lineage = Lineage(found, materials.facts())
+  claims = Claims(workdir.path, share=config.share)
+  return Session(
+    experiment=found,
+    workdir=workdir,
+    materials=materials,
+    lineage=lineage,
+    teachers=Teachers(found, materials, lineage, workdir),
+    scorebook=Scorebook(workdir, claims),
+    claims=claims,
+    stop=stop,
+  )

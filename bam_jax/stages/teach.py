@@ -1,0 +1,61 @@
+"""Makes the logits by which finished trials teach others."""
+
+from collections.abc import Sequence
+
+from bam_jax.data.features import width_of
+from bam_jax.runtime.console import bar, say
+from bam_jax.stages.session import Session
+from bam_jax.study.plan import Run
+from bam_jax.training import teach as training
+
+
+def teach(session: Session) -> None:
+  """Makes all teacher logits whose teachers are trained."""
+  waiting = {
+    teacher.name
+    for run in session.experiment.runs
+    for teacher in teach_for(session, run, session.experiment.seeds)
+  }
+  for name in sorted(waiting):
+    say(f"{name} cannot teach yet: --config.stage=train")
+
+
+def teach_for(session: Session, run: Run, seeds: Sequence[int]) -> list[Run]:
+  """Makes the teacher logits that trials of a run lack.
+
+  Returns:
+    The teachers that are not trained.
+  """
+  workdir, untrained = session.workdir, []
+  for teacher, name, seed in session.teachers.missing(run, seeds):
+    if not workdir.finished(teacher.name, seed):
+      untrained.append(teacher)
+      continue
+    folder = workdir.run(teacher.name)
+    with session.claims.hold(folder, f"logits-{name}-{seed}") as mine:
+      # Another command may have made them while this one looked.
+      if mine and not workdir.teacher(teacher.name, name, seed).exists():
+        teach_task(session, teacher, name, seed)
+  return untrained
+
+
+def teach_task(session: Session, teacher: Run, name: str, seed: int) -> None:
+  """Makes the logits of a task by one trial of its teacher."""
+  config, materials = session.config, session.materials
+  task = session.experiment.table[name]
+  rows = materials.corpus.taught(task)
+  with bar(teacher.name, len(rows), text=f"teaches {name}") as progress:
+    training.teach(
+      materials.model(teacher),
+      session.finished(teacher.name, [seed]),
+      task,
+      rows,
+      paths=[session.workdir.teacher(teacher.name, name, seed)],
+      metadata=session.teachers.expected(teacher.name, task, seed),
+      # Held-out rows are taught too, and may be longer than those trained on.
+      width=width_of([rows], at_most=config.max_length),
+      batch_size=config.eval_batch_size,
+      packing=config.data.packing,
+      mesh=materials.mesh,
+      progress=session.asking(progress),
+    )

@@ -1,0 +1,96 @@
+"""Who teaches a run, what of it is there, and what it says."""
+
+from collections.abc import Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from bam_jax.stages.materials import Materials
+from bam_jax.study.experiment import Experiment
+from bam_jax.study.lineage import Lineage
+from bam_jax.study.plan import OUTSIDE, Run
+from bam_jax.study.workdir import Workdir
+from bam_jax.tasks.table import Task
+from bam_jax.training import teach
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Teachers:
+  """The teachers of an experiment's runs.
+
+  Attributes:
+    experiment: the experiment.
+    materials: what it is made from.
+    lineage: of its trials.
+    workdir: where the logits are.
+  """
+
+  experiment: Experiment
+  materials: Materials
+  lineage: Lineage
+  workdir: Workdir
+
+  def missing(
+    self, run: Run, seeds: Sequence[int]
+  ) -> list[tuple[Run, str, int]]:
+    """Returns (teacher, task, seed) for all logits that a run lacks."""
+    wanted = {t for seed in seeds for t in self.experiment.teacher_seeds(seed)}
+    return [
+      (self.experiment.run(name), task, seed)
+      for task, name in run.teachers
+      for seed in sorted(wanted)
+      if name != OUTSIDE and not self.workdir.teacher(name, task, seed).exists()
+    ]
+
+  def expected(self, name: str, task: Task, seed: int) -> dict[str, Any]:
+    """Returns what a teacher's logits of a task must have been made with."""
+    return teach.metadata(
+      self.materials.corpus.taught(task),
+      teacher=self.lineage.content(self.experiment.run(name), seed),
+      tokenizer=self.materials.encoder.tokenizer.digest,
+      shared=self.shared(task),
+    )
+
+  def shared(self, task: Task) -> dict[str, Any]:
+    """Returns what teacher and student share in any two directories."""
+    return {
+      "labels": list(task.labels),
+      "text": self.materials.texts.fingerprint(task, task.train),
+      "holdout": self.experiment.config.data.holdout,
+    }
+
+  def targets(
+    self, run: Run, task: Task, seeds: Sequence[int]
+  ) -> np.ndarray | None:
+    """Returns the logits f32[N, C] that teach a run one task, or None.
+
+    Args:
+      run: the student.
+      task: one of its tasks; the N rows are its training rows.
+      seeds: of the teacher's trials.
+    """
+    corpus = self.materials.corpus
+    rows = corpus.train(task)
+    name = dict(run.teachers).get(task.name)
+    if name is None:
+      return None
+    if name != OUTSIDE:
+      made = {
+        self.workdir.teacher(name, task.name, seed): self.expected(
+          name, task, seed
+        )
+        for seed in seeds
+      }
+      return teach.read(task, rows, made=made)
+    if paths := self.experiment.soft_paths(task.name, seeds):
+      return teach.read_elsewhere(
+        task,
+        rows,
+        paths=paths,
+        rows=corpus.rows(task),
+        shared=self.shared(task),
+      )
+    soft = self.materials.texts.take(task, task.train).soft
+    # A swapped copy is taught what its original is.
+    return soft[rows.index % len(soft)]

@@ -1,0 +1,30 @@
+"""What the config says of one run."""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Settings:
+  """The settings of a run.
+
+  Attributes:
+    config: the whole config, as it holds for the run.
+    epochs: over the pool of its examples.
+    batch_size: examples in a step.
+    rate: peak learning rate.
+    layer_decay: alpha: the rate of depth d is rate * layer_decay^d.
+  """
+
+  config: ConfigDict
+  epochs: float
+  batch_size: int
+  rate: float
+  layer_decay: float
+
+  @classmethod
+  def of(cls, config: ConfigDict, kind: str) -> "Settings":
+    """Returns the settings of a kind of run: single, multi or finetune."""
+    own = config[kind]
+    return cls(config, own.epochs, own.batch_size, own.rate, own.layer_decay)
