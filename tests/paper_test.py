@@ -12,6 +12,8 @@ from bam_jax.stages import checks
 from bam_jax.stats import compare as stats
 from bam_jax.stats import search as tuning
 from bam_jax.study import experiment as experiments
+from bam_jax.study import lineage
+from bam_jax.study.workdir import Workdir
 from configs import common, glue_bam, minilm, paper, quickstart
 from tests import small
 
@@ -56,14 +58,14 @@ def test_what_methods_share_is_planned_once(arg, runs):
   assert len(planned(arg).runs) == runs
 
 
-def test_tables_in_one_directory_share_their_runs():
+def test_tables_in_one_directory_share_their_runs(tmp_path):
   hashes = {}
   for part in ("table1", "table3", "table4"):
     it = planned(f"{part},{THREE}")
     for run in it.runs:
-      shaped = it.shaped(run)
+      shaped = lineage.shaped(it, run)
       assert hashes.setdefault(run.name, shaped) == shaped
-    it.workdir.open(it.config)
+    Workdir(tmp_path).open(it.config)
   # Table 3 adds its fine-tuning to table 1, table 4 its four variants.
   assert len(hashes) == 13 + 6 + 4
 
@@ -102,7 +104,7 @@ def test_each_ablation_takes_away_its_part_alone():
     run.variant: {
       key: value
       for key, value in flatten(
-        it.settings(run).to_dict() | {"variants": {}}
+        it.settings(run).config.to_dict() | {"variants": {}}
       ).items()
       if value != whole[key] and key != "methods"
     }
@@ -188,7 +190,7 @@ def test_tune_gives_every_method_as_many_cells_and_never_sees_dev():
   cells = {}
   for method, runs in it.methods.items():
     base = method.partition("@")[0]
-    c = it.settings(runs[-1])[runs[-1].kind]
+    c = it.settings(runs[-1])
     cell = c.rate, c.layer_decay, c.epochs
     cells.setdefault(base, set()).add(cell)
   assert {base: len(found) for base, found in cells.items()} == {

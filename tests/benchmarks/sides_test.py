@@ -93,8 +93,8 @@ def test_grouped_batches_are_full_and_of_one_task_and_stand_for_all(both):
 
 def test_gradients_are_the_peers(both, inputs):
   mixed, examples = both
-  lessons, run = mixed.lessons, mixed.run
-  model = lessons.model(run)
+  materials, run = mixed.session.materials, mixed.run
+  model, encoder = materials.model(run), materials.encoder
   # Plain descent at rate 1 shows the gradient of the true step.
   step = states.make_train_step(
     model,
@@ -105,7 +105,7 @@ def test_gradients_are_the_peers(both, inputs):
     micro_rows=0,
   )
   init = states.make_init(model, optax.sgd(1.0), selecting=False)
-  before = init(jax.numpy.uint32(0), lessons.encoder[1])
+  before = init(jax.numpy.uint32(0), encoder.params)
   k = mixed.measured(3)[0]
   batch = {name: each[0] for name, each in mixed.batches()[k].items()}
   after, sums = jax.jit(step)(before, batch)
@@ -123,7 +123,7 @@ def test_gradients_are_the_peers(both, inputs):
   loss.backward()
   np.testing.assert_allclose(loss.item(), sums["loss"].sum(), rtol=1e-5)
   parts = {name: ours[name] for name in ("bert", "pooler")}
-  for name, gradient in hf.tensors(lessons.encoder[0], parts).items():
+  for name, gradient in hf.tensors(encoder.shape, parts).items():
     found = theirs.encoder.get_parameter(name).grad
     np.testing.assert_allclose(gradient, found, atol=1e-5, err_msg=name)
   for head, name in zip(theirs.heads, run.tasks, strict=True):

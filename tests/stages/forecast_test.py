@@ -61,9 +61,9 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
           *(batch["task"][0] == number).nonzero(), strict=True
         ):
           length = (batch["segments"][0, row] == at + 1).sum()
-          useful += flops.train(it.encoder[0], [length], classes=task.classes)[
-            0
-          ]
+          useful += flops.train(
+            it.materials.encoder.shape, [length], classes=task.classes
+          )[0]
     assert it.useful(run, batches, 0, len(batches)) == useful
     exact = len(run.tasks) == 1
     assert found[run.name].trial == pytest.approx(
@@ -71,9 +71,11 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
     )
     # Each teacher reads its training rows once more.
     teaching = found[run.name].whole - found[run.name].trial
-    rows = [it.corpus.taught(task) for task in tasks]
+    rows = [it.materials.corpus.taught(task) for task in tasks]
     once = sum(
-      flops.forward(it.encoder[0], r.lengths, classes=t.classes).sum()
+      flops.forward(
+        it.materials.encoder.shape, r.lengths, classes=t.classes
+      ).sum()
       for r, t in zip(rows, tasks, strict=True)
     )
     wanted = once if run.name.startswith("single.") else 0

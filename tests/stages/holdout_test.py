@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bam_jax.stages import recipe
+from bam_jax.stages import session
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import TASKS
 from tests import small
@@ -36,18 +36,19 @@ def test_a_held_out_row_may_be_longer_than_all_that_are_trained_on(
   )
 
   def opened(where):
-    return recipe.Recipe(config, Workdir(tmp_path / where), lambda: False)
+    return session.opened(config, Workdir(tmp_path / where))
 
-  out = opened("before").corpus.scored(STSB)["holdout"].index
+  out = opened("before").materials.corpus.scored(STSB)["holdout"].index
   write_long(glue, int(out[0]))
   small.execute(config, tmp_path / "W")
   it = opened("W")
-  teacher, student = it.runs
+  teacher, student = it.experiment.runs
+  corpus, width = it.materials.corpus, it.materials.width
   # Every row is taught, at the width of the longest, which no run trains on.
-  assert it.width(teacher) == it.width(student) == 32
-  rows = it.corpus.taught(STSB)
+  assert width(teacher) == width(student) == 32
+  rows = corpus.taught(STSB)
   assert rows.lengths.max() > 32
-  assert out[0] in it.corpus.scored(STSB)["holdout"].index
-  logits = it.teacher(student, STSB, [0])
-  assert len(logits) == len(it.corpus.train(STSB))
+  assert out[0] in corpus.scored(STSB)["holdout"].index
+  logits = it.teachers.targets(student, STSB, [0])
+  assert len(logits) == len(corpus.train(STSB))
   assert np.isfinite(logits).all()
