@@ -363,11 +363,3 @@ def test_a_run_answers_without_its_encoder(small_run, tmp_path):
   vocabulary.write_text(vocabulary.read_text().replace("dog", "dig"))
   with pytest.raises(ValueError, match=r"vocab\.txt"):
     bam_jax.load(workdir / "runs" / MULTI)
-
-
-def test_a_run_of_an_older_version_answers_by_its_encoder(small_run, tmp_path):
-  workdir = Path(shutil.copytree(small_run.workdir, tmp_path / "W"))
-  shutil.rmtree(workdir / "runs" / MULTI / "model")
-  model = bam_jax.load(workdir / "runs" / MULTI)
-  ours = bam_jax.load(small_run.workdir / "runs" / MULTI)
-  assert model("stsb", *TEXTS) == ours("stsb", *TEXTS)

@@ -191,7 +191,10 @@ def test_wnli_may_be_answered_by_its_majority(small_run, tmp_path, capsys):
   folder = workdir / "submission"
   lines = (folder / "WNLI.tsv").read_text().splitlines()
   assert len(lines) == 147 and {line[-1] for line in lines[1:]} == {"0"}
-  said = " ".join(capsys.readouterr().out.split())
+  out = capsys.readouterr().out
+  said = " ".join(out.split())
+  assert "WNLI.tsv: majority" in said
+  said = said.partition("would refuse it")[2]
   assert "lacks RTE.tsv; predict with rte in --config.tasks" in said
   assert "CoLA.tsv has 7 rows; the server's test set has 1063" in said
   assert "WNLI.tsv" not in said.replace(str(folder), "")
