@@ -7,9 +7,11 @@ row of the softmax is never empty and never NaN.
 import jax
 import jax.numpy as jnp
 
-from bam_jax.models.dropout import drop
+from bam_jax.models.dropout import Draws, drop
 
 Array = jax.Array
+# Tokens of an example, at most: it numbers pairs of them.
+_LONGEST = 1 << 15
 # The splash kernel works in blocks of so many tokens; the sides of all of them.
 _BLOCK = 128
 _SIDES = ("q", "kv", "kv_compute", "q_dkv", "kv_dkv", "kv_dkv_compute")
@@ -27,7 +29,7 @@ def einsum(
   *,
   reach: int,
   dropout: float,
-  dropout_rng: Array | None,
+  dropout_rng: Draws | None,
 ) -> Array:
   """Attends within segments by two products and a softmax between them.
 
@@ -39,7 +41,7 @@ def einsum(
     positions: i32[B, S], from 0 in every example.
     reach: tokens of the same segment seen to either side; 0 = all of them.
     dropout: rate on the probabilities.
-    dropout_rng: key for it, None to leave it out.
+    dropout_rng: of each token's example, [B, S]; None to leave it out.
 
   Returns:
     dtype[B, S, H, K].
@@ -54,7 +56,15 @@ def einsum(
   logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
   if dropout_rng is not None and dropout > 0:
-    weights = drop(weights, dropout, dropout_rng)
+    # Heads share a hash: unlike keys, they are as many wherever it lies.
+    weights = drop(
+      weights,
+      dropout,
+      dropout_rng.key,
+      dropout_rng.words[:, None, :, None],
+      _LONGEST * positions[:, None, :, None] + positions[:, None, None, :],
+      axis=1,
+    )
   return jnp.einsum("bhqs,bshk->bqhk", weights, value)
 
 
@@ -67,7 +77,7 @@ def splash(
   *,
   reach: int,
   dropout: float,
-  dropout_rng: Array | None,
+  dropout_rng: Draws | None,
 ) -> Array:
   """Does what `einsum` does by jax's Pallas kernel for TPUs, without dropout.
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models.attention import KERNELS
-from bam_jax.models.dropout import Dropout
+from bam_jax.models.dropout import Dropout, draws
 
 Array = jax.Array
 
@@ -186,7 +186,7 @@ class _Embeddings(nn.Module):
   dtype: Any
 
   @nn.compact
-  def __call__(self, tokens, types, positions, *, train: bool):
+  def __call__(self, tokens, types, positions, examples, *, train: bool):
     c = self.config
 
     def rows(name, size, ids):
@@ -209,7 +209,7 @@ class _Embeddings(nn.Module):
       # A table of one row is added everywhere, whatever the types say.
       x = x + rows("type", c.types, types)
     x = _norm(c, "norm")(x).astype(self.dtype)
-    x = Dropout(c.hidden_dropout)(x, train=train)
+    x = Dropout(c.hidden_dropout)(x, examples, positions, train=train)
     if c.embedding_width not in (0, c.width):
       project = nn.Dense(
         c.width, dtype=self.dtype, kernel_init=c.init, name="project"
@@ -226,7 +226,7 @@ class _Layer(nn.Module):
   number: int
 
   @nn.compact
-  def __call__(self, x, segments, positions, train: bool):
+  def __call__(self, x, segments, positions, examples, train: bool):
     c = self.config
     theta = c.thetas[self.number] if c.thetas else 0
     reach = c.reaches[self.number] if c.reaches else 0
@@ -252,7 +252,9 @@ class _Layer(nn.Module):
       query, key, value = heads("query"), heads("key"), heads("value")
       if theta:
         query, key = (rotary(x, positions, theta) for x in (query, key))
-      drop = train and c.attention_dropout > 0
+      drawn = None
+      if train and c.attention_dropout:
+        drawn = draws(self.make_rng("dropout"), examples)
       context = KERNELS[c.attention](
         query,
         key,
@@ -261,7 +263,7 @@ class _Layer(nn.Module):
         positions,
         reach=reach,
         dropout=c.attention_dropout,
-        dropout_rng=self.make_rng("dropout") if drop else None,
+        dropout_rng=drawn,
       )
       return dense("out", c.width, context.reshape(x.shape), c.attention_bias)
 
@@ -275,7 +277,9 @@ class _Layer(nn.Module):
     def add(name, x, block, normed=False):
       before = c.pre_norm and not normed
       change = block(norm(name, x) if before else x)
-      x = x + Dropout(c.hidden_dropout)(change, train=train)
+      x = x + Dropout(c.hidden_dropout)(
+        change, examples, positions, train=train
+      )
       return x if c.pre_norm else norm(name, x)
 
     # The embeddings have just been normed.
@@ -308,6 +312,7 @@ class Bert(nn.Module):
     segments: Array,
     *,
     train: bool,
+    examples: Array | None = None,
   ) -> Array:
     """Encodes rows of packed examples, none of which sees another.
 
@@ -316,7 +321,9 @@ class Bert(nn.Module):
       types: i32[B, S], sentence A (0) or B (1).
       positions: i32[B, S], from 0 in every example.
       segments: i32[B, S], 1 and up by example, 0 for padding.
-      train: apply dropout; needs the rng "dropout" then.
+      train: apply dropout; needs the rng "dropout" and `examples` then.
+      examples: i32[B, S, 2], task and index of the example of each token; what
+        is dropped from it is drawn from them and its position.
 
     Returns:
       dtype[B, S, D]; finite but meaningless where segments is 0.
@@ -330,13 +337,13 @@ class Bert(nn.Module):
       return jax.lax.with_sharding_constraint(x, place) if place else x
 
     x = _Embeddings(c, self.dtype, name="embeddings")(
-      tokens, types, positions, train=train
+      tokens, types, positions, examples, train=train
     )
-    # `train` is a Python bool, not traced: argument 4 counting self.
-    layer = nn.remat(_Layer, static_argnums=(4,)) if self.remat else _Layer
+    # `train` is a Python bool, not traced: argument 5 counting self.
+    layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
     for i in range(c.layers):
       x = layer(c, self.dtype, i, name=f"layer_{i}")(
-        hold(x), segments, positions, train
+        hold(x), segments, positions, examples, train
       )
     x = hold(x)
     return _norm(c, "norm")(x).astype(self.dtype) if c.pre_norm else x

@@ -1,47 +1,98 @@
-"""Dropout from 16 random bits an element, where jax.random.bernoulli takes 64.
+"""Dropout that an example takes along, wherever in a batch it lies.
 
-Random bits were a sixth of a training step on a CPU, and of one that a TPU's
+What is dropped is drawn from the key, the task and index of the example and the
+position in it, never from a place in a row or the shape of an array. So neither
+packing nor micro-batches, hosts, devices or the trials beside it change it. An
+example that is drawn twice in one step has the same dropout both times.
+
+A hash of 64 bits serves four elements, where jax.random.bernoulli takes two:
+random bits were a sixth of a training step on a CPU, and of one that a TPU's
 compiler estimates (docs/performance.md, docs/tpu.md).
 """
 
 import flax.linen as nn
+import flax.struct
 import jax
+from jax.extend.random import threefry2x32_p
 import jax.numpy as jnp
 
 # What a rate is rounded to: 0.1 becomes 6554 / 65536.
 _PARTS = 1 << 16
+_fold = jnp.vectorize(jax.random.fold_in)
 
 
-def drop(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
+@flax.struct.dataclass
+class Draws:
+  """What is hashed to draw for examples; see `draws`.
+
+  Attributes:
+    key: u32[2] of the hash, the same for all examples.
+    words: u32[..., 2] where each example begins to count.
+  """
+
+  key: jax.Array
+  words: jax.Array
+
+
+def draws(key: jax.Array, examples: jax.Array) -> Draws:
+  """Returns what is hashed to draw for examples.
+
+  Args:
+    key: one key, of a step and of what is drawn.
+    examples: i32[..., 2], task and index of each.
+  """
+  own = _fold(_fold(key, examples[..., 0]), examples[..., 1])
+  return Draws(jax.random.bits(key, (2,)), jax.random.key_data(own)[..., :2])
+
+
+def drop(
+  x: jax.Array,
+  rate: float,
+  key: jax.Array,
+  words: jax.Array,
+  places: jax.Array | int = 0,
+  *,
+  axis: int = -1,
+) -> jax.Array:
   """Returns x with a share of its elements 0 and the others scaled up.
 
   The mean stays: the scale is that of the rounded rate.
 
   Args:
-    x: dtype[..., N].
+    x: dtype[...].
     rate: in [0, 1), rounded to a multiple of 2^-16.
-    key: of this call alone.
+    key: u32[2] of the hash.
+    words: u32[..., 2]; without the last axis they broadcast to x and have side
+      1 along `axis`.
+    places: i32[...] likewise, counted from a pair of words on; equal words and
+      places drop the same elements.
+    axis: along which four elements share a hash.
   """
   dropped = round(rate * _PARTS)
   if not dropped:
     return x
-  *outer, size = x.shape
-  # A split gives every word of the hash, of which jax.random.bits makes one.
-  keys = jax.random.split(key, (*outer, -(-size // 4)))
-  words = jnp.moveaxis(jax.random.key_data(keys), -1, 0)
+  size = x.shape[axis]
+  hashes = -(-size // 4)
+  sides = [1] * x.ndim
+  sides[axis] = hashes
+  count = jnp.arange(hashes, dtype=jnp.uint32).reshape(sides)
+  count += jnp.asarray(places, jnp.uint32) * jnp.uint32(hashes)
+  low = words[..., 1] + count
+  high = jnp.broadcast_to(words[..., 0], low.shape)
   # Compared before they are joined: what the backward pass needs again is then
   # a byte an element, not a word.
   kept = [
     half >= dropped
-    for word in words
+    for word in threefry2x32_p.bind(key[0], key[1], high, low)
     for half in (word & (_PARTS - 1), word >> 16)
   ]
-  keep = jnp.concatenate(kept, axis=-1)[..., :size]
+  keep = jnp.concatenate(kept, axis=axis)
+  keep = jax.lax.slice_in_dim(keep, 0, size, axis=axis)
   return jnp.where(keep, x / (1 - dropped / _PARTS), 0).astype(x.dtype)
 
 
 class Dropout(nn.Module):
-  """Drops elements in training; needs the rng "dropout" then.
+  """Drops elements of vectors in training; needs the rng "dropout" then.
 
   Attributes:
     rate: share that is dropped, in [0, 1).
@@ -50,8 +101,25 @@ class Dropout(nn.Module):
   rate: float
 
   @nn.compact
-  def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-    """Returns x, dropped from in training and as it is elsewhere."""
+  def __call__(
+    self,
+    x: jax.Array,
+    examples: jax.Array | None,
+    places: jax.Array | int = 0,
+    *,
+    train: bool,
+  ) -> jax.Array:
+    """Returns x, dropped from in training and as it is elsewhere.
+
+    Args:
+      x: dtype[..., D].
+      examples: i32[..., 2], task and index of the example of each vector; None
+        where there is no training.
+      places: i32[...], which of its example's vectors it is.
+      train: whether anything is dropped.
+    """
     if not train or not self.rate:
       return x
-    return drop(x, self.rate, self.make_rng("dropout"))
+    own = draws(self.make_rng("dropout"), examples)
+    places = jnp.asarray(places)[..., None]
+    return drop(x, self.rate, own.key, own.words[..., None, :], places)

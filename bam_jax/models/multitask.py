@@ -69,20 +69,27 @@ class MultiTask(nn.Module):
 
     Args:
       batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
-        `task` i32[B, E].
+        `task` i32[B, E]; for training also `index` i32[B, E].
       train: whether dropout acts; needs the rng "dropout".
     """
+    examples = tokens_of = None
+    if train:
+      examples = jnp.stack([batch["task"], batch["index"]], axis=-1)
+      # Segment n is slot n - 1; what padding draws is of no account.
+      slot = jnp.maximum(batch["segments"] - 1, 0)
+      tokens_of = jnp.take_along_axis(examples, slot[..., None], axis=1)
     encoder = Bert(self.config, self.dtype, self.remat, self.place, name="bert")
     hidden = encoder(
       batch["tokens"],
       batch["types"],
       batch["positions"],
       batch["segments"],
+      examples=tokens_of,
       train=train,
     )
     first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
     pooled = Pooler(self.config, self.dtype, name="pooler")(first)
-    pooled = Dropout(self.head_dropout)(pooled, train=train)
+    pooled = Dropout(self.head_dropout)(pooled, examples, train=train)
     heads = Heads(self.heads, self.regression_output, name="heads")
     return heads(pooled, batch["task"])
 

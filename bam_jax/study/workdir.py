@@ -24,14 +24,15 @@ from bam_jax.runtime import distributed
 from bam_jax.runtime.files import flatten, read_json, write_json
 
 # Keys that may differ between two commands in one directory: they change how
-# much is done, or how fast, but no number by more than rounding. (Not so
-# micro_rows: every micro-batch has a dropout key of its own.)
+# much is done, or how fast, but no number by more than rounding.
 FREE = (
   "checkpoint_every",
   "eval_batch_size",
   "log_every",
   "mesh",
   "methods",
+  # What is drawn for an example does not ask in which micro-batch it lies.
+  "micro_rows",
   "profile",
   "remat",
   "reuse",

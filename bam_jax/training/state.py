@@ -143,9 +143,9 @@ def make_train_step(
     if count == 1:
       return gradient(params, batch, key, share)
 
-    def micro(total, item):
-      part, number = item
-      grads = gradient(params, part, jax.random.fold_in(key, number), share)
+    def micro(total, part):
+      # One key for all: examples draw from it by what they are.
+      grads = gradient(params, part, key, share)
       return jax.tree.map(jnp.add, total, grads), None
 
     # Strided, so that every device keeps the rows it has.
@@ -155,7 +155,7 @@ def make_train_step(
     )
     shapes = jax.eval_shape(gradient, params, batch, key, share)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    total, _ = jax.lax.scan(micro, zeros, (parts, jnp.arange(count)))
+    total, _ = jax.lax.scan(micro, zeros, parts)
     return total
 
   def step(state: TrainState, batch: Mapping):

@@ -12,6 +12,7 @@ import transformers
 
 from bam_jax.hf import directory as hf
 from bam_jax.models import attention, bert
+from bam_jax.models.dropout import draws
 
 F32 = jnp.float32
 CONFIG = bert.BertConfig(
@@ -54,10 +55,11 @@ def random_params(config, seed=0):
 
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def apply(params, inputs, config=CONFIG, dtype=F32, remat=False, key=None):
-  """Encodes; with a key as in training."""
+  """Encodes; with a key as in training, each segment an example."""
   return bert.Bert(config, dtype, remat).apply(
     {"params": params},
     *inputs,
+    examples=jnp.stack([0 * inputs[3], inputs[3]], axis=-1),
     train=key is not None,
     rngs=None if key is None else {"dropout": key},
   )
@@ -264,10 +266,14 @@ def test_attention_dropout_keeps_the_mean():
   key, dropped = jax.random.split(jax.random.key(0))
   query, keys, value = jax.random.normal(key, (3, *shape))
   rows = jnp.ones(shape[:2], jnp.int32)
+  places = jnp.arange(shape[1])[None].repeat(shape[0], 0)
 
   def attend(rng):
+    own = None
+    if rng is not None:
+      own = draws(rng, jnp.stack([rows, jnp.arange(2)[:, None] + rows], -1))
     return attention.einsum(
-      query, keys, value, rows, rows, reach=0, dropout=0.4, dropout_rng=rng
+      query, keys, value, rows, places, reach=0, dropout=0.4, dropout_rng=own
     )
 
   many = jax.jit(jax.vmap(attend))(jax.random.split(dropped, 16000))

@@ -63,17 +63,9 @@ def test_more_trials_methods_and_speed_are_no_other_settings(tmp_path):
   config = common.base()
   Workdir(tmp_path).open(config)
   config.trials, config.methods, config.log_every = 7, "multi", 3
-  config.stage, config.mesh.data = "report", 4
+  config.stage, config.mesh.data, config.micro_rows = "report", 4, 2
   Workdir(tmp_path).open(config)
   assert Workdir(tmp_path).made()["config"]["trials"] == 7
-
-
-def test_micro_batches_have_dropout_of_their_own_so_they_are_settings(tmp_path):
-  config = common.base()
-  Workdir(tmp_path).open(config)
-  config.micro_rows = 2
-  with pytest.raises(ValueError, match="micro_rows: 0 there, 2 asked"):
-    Workdir(tmp_path).open(config)
 
 
 def test_another_trial_in_an_ensemble_makes_other_students(tmp_path):

@@ -94,21 +94,33 @@ def test_micro_batches_add_up_to_the_whole_batch(state):
   np.testing.assert_allclose(parts["grad_norm"], sums["grad_norm"], rtol=1e-6)
 
 
-def test_every_micro_batch_has_dropout_of_its_own(state):
-  batch = tiny.batches(taught=False)[0]
-  # Row by row twice: each of the two micro-batches is the whole batch.
-  twice = {name: np.repeat(x, 2, axis=1) for name, x in batch.items()}
-  rows = batch["tokens"].shape[1]
-  _, step = tiny.functions(tiny.model(), tiny.config(micro_rows=rows))
-  _, sums = step(state, twice)
-  # Micro-batch n of step 0 has the dropout that step n of this key has.
-  own = state.replace(key=jax.random.fold_in(state.key[0], 0)[None])
-  halves = [
-    np.asarray(STEP(own.replace(step=jnp.array([n])), batch)[1]["loss"])
-    for n in range(2)
-  ]
-  assert tiny.difference(*halves) > 1e-3
-  np.testing.assert_allclose(sums["loss"], sum(halves), rtol=1e-5)
+def test_dropout_goes_with_the_example_wherever_it_lies(state):
+  packed = tiny.batches(multiple=4)[0]
+  padded = tiny.batches(packing=False)[0]
+  wider, empty = {}, {"task": -1, "index": -1}
+  for name, x in packed.items():
+    slots = [(0, 0)] * x.ndim
+    slots[2] = (0, 3 if x.shape[2] == packed["task"].shape[2] else 0)
+    wider[name] = np.pad(x, slots, constant_values=empty.get(name, 0))
+  assert wider["task"].shape[2] == 3 + packed["task"].shape[2]
+  turned = {name: x[:, ::-1] for name, x in packed.items()}
+  half = packed["tokens"].shape[1] // 2
+  _, halves = tiny.functions(tiny.model(), tiny.config(micro_rows=half))
+  want = STEP(state, packed)
+  for step, batch in (
+    (STEP, padded),
+    (STEP, wider),
+    (STEP, turned),
+    (halves, turned),
+  ):
+    after, sums = step(state, batch)
+    assert tiny.difference(after.params, want[0].params) < 2e-6
+    for name, value in sums.items():
+      np.testing.assert_allclose(value, want[1][name], rtol=1e-5, err_msg=name)
+  # An example that moved on by one in number is another, and drops otherwise.
+  other = packed | {"index": packed["index"] + (packed["index"] >= 0)}
+  _, sums = STEP(state, other)
+  assert (np.abs(sums["loss"] - want[1]["loss"]) > 1e-4).all()
 
 
 def test_remat_changes_nothing(state):
@@ -245,8 +257,8 @@ def test_the_first_steps_are_as_ever(state):
     state, sums = STEP(state, tiny.batches()[k])
     found.append([*sums["loss"][0], *sums["grad_norm"], *sums["rate"]])
   want = [
-    [6.777837, 0.2781283, 1.393284, 14.27254, 1e-3],
-    [5.433404, 0.07615428, 2.014400, 11.13277, 8e-4],
+    [6.780979, 0.2629249, 1.378383, 15.18572, 1e-3],
+    [5.506856, 0.06422736, 2.011666, 11.08191, 8e-4],
   ]
   np.testing.assert_allclose(
     found,
