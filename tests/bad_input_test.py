@@ -324,7 +324,7 @@ CASES = [
       ("inf", soft(logits=[0.5, float("inf")]), "[0.5, inf], not finite"),
       ("huge", soft(logits=[0.5, 10**400]), "not finite numbers"),
       ("beyond-f32", soft(logits=[0.5, 1e39]), "1e+39], not finite"),
-      ("sum", soft(probs=[0.5, 0.6]), "not negative and sum to 1"),
+      ("sum", soft(probs=[0.5, 0.6]), "sum to 1.1; probabilities are not"),
       ("names", soft(probs={"yes": 1, "no\n": 0}), r"names ['yes', 'no\n']"),
       ("nested", soft(probs=[[[0.5]], 1]), "not finite numbers"),
     )

@@ -10,9 +10,10 @@ import numpy as np
 
 from bam_jax.data import builders
 from bam_jax.data.features import Features, Tokenizer
+from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import glue as sources
 from bam_jax.runtime import distributed
-from bam_jax.tasks.coverage import Coverage
+from bam_jax.tasks.coverage import FIRST, Coverage
 from bam_jax.tasks.table import Task
 
 
@@ -85,6 +86,7 @@ class Corpus:
     self._texts = texts
     self._double, self._holdout = double_unordered, holdout
     self._features = functools.cache(self._load)
+    self._repeats = functools.cache(self._compare)
 
   def _load(self, task: Task, splits: tuple[str, ...]) -> dict[str, Features]:
     with distributed.leader_first(f"{task.name} {', '.join(splits)}"):
@@ -128,21 +130,36 @@ class Corpus:
   def coverage(self, task: Task) -> dict[str, Coverage]:
     """Returns how much is read of the splits trained and scored on."""
     splits = self._features(task, ("train",))
-    found = {task.train: splits["train"]}
+    found = {task.train: (splits["train"], np.zeros(0, np.int64))}
     if not self._holdout:
-      found |= self._features(task, task.dev)
+      for split, rows in self._features(task, task.dev).items():
+        found[split] = rows, self._repeats(task, split)
     return {
-      split: _read(rows, self._tokenizer, len(task.text))
-      for split, rows in found.items()
+      split: _read(rows, self._tokenizer, len(task.text), again)
+      for split, (rows, again) in found.items()
     }
+
+  def _compare(self, task: Task, split: str) -> np.ndarray:
+    """The rows of a scored split that are trained on too."""
+    rows = self._features(task, task.dev)[split]
+    return repeats(rows, self._features(task, ("train",)).values())
 
   def test(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} to predict."""
     return self._features(task, task.test)
 
 
-def _read(rows: Features, tokenizer: Tokenizer, texts: int) -> Coverage:
-  """Returns how much is read of some rows of one or two texts."""
+def _read(
+  rows: Features, tokenizer: Tokenizer, texts: int, again: np.ndarray
+) -> Coverage:
+  """Returns how much is read of some rows of one or two texts.
+
+  Args:
+    rows: the rows.
+    tokenizer: of the encoder.
+    texts: in each of them.
+    again: numbers of those that are training rows too.
+  """
   form = tokenizer.pair if texts > 1 else tokenizer.single
   words = len(rows.tokens) - len(rows) * sum(map(len, form))
   known = tokenizer.unknown is None
@@ -151,6 +168,8 @@ def _read(rows: Features, tokenizer: Tokenizer, texts: int) -> Coverage:
     rows=len(rows),
     unknown=float(unknown / max(words, 1)),
     cut=None if rows.cut is None else rows.cut / max(len(rows), 1),
+    repeated=len(again),
+    first=tuple(again[:FIRST].tolist()),
   )
 
 

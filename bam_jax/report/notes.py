@@ -42,8 +42,8 @@ COSTS = (
 )
 COVERAGE = (
   "Share of the text's tokens that are the vocabulary's word for what it does"
-  " not know, and share of the rows whose end is cut because they are longer"
-  " than max_length."
+  " not know, share of the rows whose end is cut because they are longer than"
+  " max_length, and how many of the rows are read like a row of train."
 )
 PUBLISHED = (
   "Clark et al. (2019), Table 1: BERT-Large, all eight tasks of GLUE and"

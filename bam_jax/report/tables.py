@@ -269,12 +269,13 @@ def costs(results: Mapping) -> Rows:
 
 
 def coverage_of(results: Mapping) -> Rows:
-  """Returns a line for every task and split: rows, unknown words, rows cut."""
-  out = [["Task", "Split", "Rows", "Unknown words", "Rows cut"]]
+  """Returns a line for every task and split: rows, unknown, cut, repeated."""
+  out = [["Task", "Split", "Rows", "Unknown words", "Rows cut", "In train"]]
   for task, splits in results.get("coverage", {}).items():
     for split, each in coverage.parse(splits).items():
       cut = NONE if each.cut is None else f"{each.cut:.1%}"
       cells = [split, f"{each.rows:,}", f"{each.unknown:.1%}", cut]
+      cells.append(f"{each.repeated:,}")
       out.append([column_name(task), *cells])
   return out
 

@@ -1,6 +1,6 @@
-"""How much of a task's text an encoder reads: unknown words, rows cut short.
+"""What an encoder reads of a task: unknown words, rows cut short, rows again.
 
-Both are said before training and stand in results.json; what is high is a
+All are said before training and stand in results.json; what is high is a
 warning, because a model that reads little of its text still trains.
 """
 
@@ -15,6 +15,8 @@ UNKNOWN = 0.05
 # GLUE's longest tasks lose the end of 1 to 5 rows in a hundred at BERT's 128
 # tokens, and the published scores are of such rows.
 CUT = 0.1
+# Repeated rows that are named.
+FIRST = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +27,15 @@ class Coverage:
     rows: how many there are.
     unknown: share of the text's tokens that are the unknown word.
     cut: share of the rows that max_length cuts; None = not known.
+    repeated: how many of the rows read like a training row.
+    first: the example numbers of the first of these.
   """
 
   rows: int
   unknown: float
   cut: float | None
+  repeated: int = 0
+  first: tuple[int, ...] = ()
 
 
 def record(found: Mapping[str, Coverage]) -> dict[str, Any]:
@@ -39,7 +45,10 @@ def record(found: Mapping[str, Coverage]) -> dict[str, Any]:
 
 def parse(found: Mapping[str, Any]) -> dict[str, Coverage]:
   """Returns what `record` has written."""
-  return {split: Coverage(**each) for split, each in found.items()}
+  return {
+    split: Coverage(**{**each, "first": tuple(each.get("first", ()))})
+    for split, each in found.items()
+  }
 
 
 def sentence(task: str, found: Mapping[str, Coverage]) -> str:
@@ -74,4 +83,12 @@ def warnings(
       yield (
         f"{each.cut:.0%} of {task}'s {split} rows are cut at {max_length} "
         "tokens; raise --config.max_length, if the encoder has the positions"
+      )
+    if each.repeated:
+      more = ", ..." if each.repeated > len(each.first) else ""
+      yield (
+        f"{each.repeated} of {task}'s {each.rows} {split} rows "
+        f"({each.repeated / each.rows:.1%}) are read like a row of train: "
+        f"{', '.join(map(str, each.first))}{more}, counted from 0; "
+        "they are scored by what was learned by heart"
       )

@@ -149,3 +149,29 @@ def test_unknown_words_and_cut_rows_are_counted_and_kept_on_disk(
     }
   assert of(8)["train"] == Coverage(rows=4, unknown=1 / 12, cut=0.0)
   assert list(of(7, holdout=0.25)) == ["train"]
+
+
+def test_rows_of_dev_that_are_in_train_are_counted_swapped_ones_too(
+  tmp_path, tokenizer
+):
+  head = "index\tsentence1\tsentence2\tscore\n"
+  for split, pairs in {
+    "train": ["a dog\ta cat", "the bird\tno bird"],
+    "dev": ["a dog\tthe cat", "A cat \ta dog", "the bird\tno bird"],
+  }.items():
+    path = tmp_path / f"glue/STS-B/{split}.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{i}\t{pair}\t{i}" for i, pair in enumerate(pairs)]
+    path.write_text(head + "\n".join(rows) + "\n")
+  found = corpus.Corpus(
+    tmp_path / "data",
+    tokenizer,
+    corpus.Texts(glue_dir=str(tmp_path / "glue"), synthetic_seed=0),
+    max_length=16,
+    double_unordered=False,
+    holdout=0.0,
+    progress=lambda what, done, total: None,
+  ).coverage(STSB)
+  assert found["train"].repeated == 0
+  assert found["validation"].repeated == 2
+  assert found["validation"].first == (1, 2)

@@ -1,5 +1,8 @@
 """Files from outside: right ones are read, wrong ones named to the line."""
 
+import contextlib
+import dataclasses
+from decimal import Decimal
 import json
 
 import numpy as np
@@ -84,7 +87,10 @@ _GOOD = {"index": 1, "probs": [0.5, 0.5]}
     ({"index": 0, "logits": [float("nan"), 0]}, "not finite numbers"),
     ({"index": 0, "logits": [float("inf"), 0]}, "not finite numbers"),
     ({"index": 0, "probs": [1.2, -0.2]}, "probabilities are not negative"),
-    ({"index": 0, "probs": [0.5, 0.498]}, "sum to 1"),
+    ({"index": 0, "probs": [0.5, 0.489]}, "sum to 0.989; probabilities are"),
+    ({"index": 0, "probs": [97, 3]}, "sum to 100; .*divide percentages by 1"),
+    ({"index": 0, "probs": [0.3, 0.4]}, "give them with more decimals, or"),
+    ({"index": 0, "probs": [1.5, -0.5]}, 'what may be negative is "logits"'),
     (
       {"index": 0, "probs": {"entailment": 1, "not": 0}},
       r"probs names \[.entailm",
@@ -100,10 +106,38 @@ def test_wrong_row_is_named_with_file_and_line(tmp_path, row, words):
   assert str(caught.value).startswith(f"{path} line 3")
 
 
-def test_probabilities_may_be_rounded_but_no_more(tmp_path):
-  rows = [_GOOD, {"index": 0, "probs": [0.5, 0.4991]}]
-  path = _write(tmp_path / "soft.jsonl", rows)
-  soft_labels.read_soft_labels(path, task=_RTE, rows=2, shared={})
+@pytest.mark.parametrize(
+  ("task", "probs"),
+  [
+    (_RTE, [0.5, 0.49]),
+    (_MNLI, [0.33, 0.33, 0.33]),
+    (_MNLI, [0.67, 0.17, 0.17]),
+    (_MNLI, [Decimal("0.33")] * 3),
+  ],
+)
+def test_probabilities_rounded_to_two_decimals_count_by_proportion(
+  tmp_path, task, probs
+):
+  path = tmp_path / "soft.parquet"
+  parquet.write_table(pa.table({"index": [0], "probs": [probs]}), path)
+  _, logits = soft_labels.read_soft_labels(path, task=task, rows=1, shared={})
+  want = np.array([probs], float) / float(sum(probs))
+  np.testing.assert_allclose(_softmax(logits), want, rtol=1e-6)
+
+
+def test_many_rounded_labels_are_off_by_no_more_than_a_twentieth(tmp_path):
+  labels = tuple(f"l{i}" for i in range(77))
+  task = dataclasses.replace(_RTE, labels=labels)
+  for share, fine in ((0.9501 / 77, True), (0.949 / 77, False)):
+    path = _write(
+      tmp_path / "soft.jsonl", [{"index": 0, "probs": [share] * 77}]
+    )
+    with (
+      contextlib.nullcontext()
+      if fine
+      else pytest.raises(ValueError, match="sum")
+    ):
+      soft_labels.read_soft_labels(path, task=task, rows=1, shared={})
 
 
 def test_wrong_parquet_row_is_named(tmp_path):

@@ -1,5 +1,7 @@
 """What an encoder hardly reads is said, and warned of where it is much."""
 
+import json
+
 import pytest
 
 from bam_jax.tasks import coverage
@@ -34,3 +36,16 @@ def test_what_is_high_is_a_warning(unknown, cut, said):
   got = list(coverage.warnings("rte", found, 32))
   assert len(got) == len(said)
   assert all(map(str.startswith, got, said))
+
+
+def test_rows_of_train_are_counted_and_the_first_named():
+  found = {
+    "dev": Coverage(rows=8, unknown=0.0, cut=0.0, repeated=6, first=(0, 7))
+  }
+  (text,) = coverage.warnings("rte", found, 32)
+  assert text.startswith(
+    "6 of rte's 8 dev rows (75.0%) are read like a row of tr"
+  )
+  assert "0, 7, ..., counted from 0" in text
+  again = json.loads(json.dumps(coverage.record(found)))
+  assert coverage.parse(again) == found

@@ -1,6 +1,7 @@
 """Reads the files of soft labels: what another model says of each row."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 import math
 from pathlib import Path
 import reprlib
@@ -13,6 +14,8 @@ from bam_jax.tasks.table import Task
 
 # Far below the probability of any label that a teacher has not ruled out.
 _FLOOR = 1e-12
+# What two decimals of a probability are off by at most, and all of them.
+_ROUNDED, _MOST = 0.005, 0.05
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -103,6 +106,7 @@ def soft_label(
       f"{where}: {kind} is {reprlib.repr(values)}; {task.name} needs "
       f"{task.classes} numbers, for {', '.join(task.labels)}"
     )
+  values = [float(v) if type(v) is Decimal else v for v in values]
   # NaN fails this too.
   if not all(type(v) in (int, float) and abs(v) <= _LARGEST for v in values):
     raise ValueError(
@@ -118,9 +122,25 @@ def soft_label(
         f"{high:g}"
       )
     return [(values[0] - low) / (high - low)]
-  if min(values) < 0 or abs(sum(values) - 1) > 1e-3:
-    raise ValueError(
-      f"{where}: probs is {reprlib.repr(values)}; probabilities are not "
-      "negative and sum to 1"
-    )
+  _check_sum(values, where)
+  # Rounded ones are used in their proportions: whoever reads logits divides by
+  # their sum.
   return [math.log(max(value, _FLOOR)) for value in values]
+
+
+def _check_sum(values: list[float], where: str) -> None:
+  """Refuses what are no probabilities, not even rounded to two decimals."""
+  total, allowed = sum(values), min(_ROUNDED * len(values), _MOST) + 1e-6
+  if min(values) >= 0 and abs(total - 1) <= allowed:
+    return
+  if min(values) < 0:
+    cure = 'what may be negative is "logits"'
+  elif abs(total - 100) <= 100 * allowed:
+    cure = "divide percentages by 100"
+  else:
+    cure = "give them with more decimals, or divide each by their sum"
+  raise ValueError(
+    f"{where}: probs is {reprlib.repr(values)}, which sum to {total:.6g};"
+    " probabilities are not negative and sum to 1, or as far from it as"
+    f" {_ROUNDED} a label, at most {_MOST}, where they are rounded; {cure}"
+  )
