@@ -98,7 +98,9 @@ def base() -> ConfigDict:
   # Row counts that a run may compile for; each costs one compilation.
   c.data.row_shapes = 3
   # Share of the training rows held out and scored in place of the dev set:
-  # settings are chosen on it, never on dev. 0 = train on all, score on dev.
+  # settings are chosen on it, never on dev. What goes together stays together:
+  # equal and swapped rows, phrases of a sentence. 0 = train on all, score on
+  # dev.
   c.data.holdout = 0.0
 
   # Of the synthetic suite (tasks acceptability, sentiment, ...).

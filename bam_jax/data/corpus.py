@@ -4,12 +4,12 @@ from collections.abc import Callable
 import functools
 import hashlib
 from pathlib import Path
-import zlib
 
 import numpy as np
 
 from bam_jax.data import builders
 from bam_jax.data.features import Features, Tokenizer
+from bam_jax.data.holdout import Holdout, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import glue as sources
 from bam_jax.runtime import distributed
@@ -29,6 +29,7 @@ class Texts:
     self._read = read
     self._seen: dict[tuple[str, str], sources.Examples] = {}
     self._fingerprints: dict[tuple[str, str], str] = {}
+    self._holdouts: dict[tuple[str, float], Holdout] = {}
 
   def look(self, task: Task, split: str) -> sources.Examples:
     """Reads a split ahead, so that what is wrong with it shows early.
@@ -49,6 +50,19 @@ class Texts:
     if (task.name, split) not in self._fingerprints:
       self.look(task, split)
     return self._fingerprints[task.name, split]
+
+  def holdout(self, task: Task, share: float) -> Holdout:
+    """Returns which training rows are held out, of the text itself.
+
+    Raises:
+      ValueError: none would be left on one side.
+    """
+    key = task.name, share
+    if key not in self._holdouts:
+      seen = self._seen.get((task.name, task.train))
+      examples = seen or self._load(task, task.train)
+      self._holdouts[key] = hold_out(task, examples.texts, share)
+    return self._holdouts[key]
 
   def _load(self, task: Task, split: str) -> sources.Examples:
     examples = self._read(task, split)
@@ -114,15 +128,17 @@ class Corpus:
   def train(self, task: Task) -> Features:
     """Returns the rows trained on, swapped copies last."""
     features, rows = self.taught(task), self.rows(task)
+    if not self._holdout:
+      return features
     # A held-out row's copy would give its label away.
-    mask = held(task, rows, self._holdout)
+    mask = self._texts.holdout(task, self._holdout).mask
     return features.take(~mask[features.index % rows])
 
   def scored(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} that scores are made of; the first is shown."""
     if self._holdout:
       features = self._features(task, ("train",))["train"]
-      mask = held(task, len(features), self._holdout)
+      mask = self._texts.holdout(task, self._holdout).mask
       # Nothing is scored by a teacher's word.
       return {"holdout": features.take(mask & ~np.isnan(features.labels))}
     return self._features(task, task.dev)
@@ -171,31 +187,6 @@ def _read(
     repeated=len(again),
     first=tuple(again[:FIRST].tolist()),
   )
-
-
-def held(task: Task, rows: int, share: float) -> np.ndarray:
-  """Tells which training rows are held out, bool[N]; no seed moves them.
-
-  Args:
-    task: whose rows.
-    rows: of its train split.
-    share: of them to hold out; 0 = none.
-
-  Raises:
-    ValueError: none would be left on one side.
-  """
-  count = round(share * rows)
-  if share and not 0 < count < rows:
-    raise ValueError(
-      f"data.holdout={share} holds out {count} of the {rows} training rows of "
-      f"{task.name}; leave some on both sides: --config.data.holdout=0.1"
-    )
-  order = np.random.Generator(
-    np.random.Philox(key=zlib.crc32(task.name.encode()))
-  ).permutation(rows)
-  mask = np.zeros(rows, bool)
-  mask[order[:count]] = True
-  return mask
 
 
 def fingerprint(features: Features) -> str:

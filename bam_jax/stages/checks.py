@@ -11,7 +11,7 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax.data import corpus, sampling, soft_labels
+from bam_jax.data import sampling, soft_labels
 from bam_jax.models.attention import KERNELS
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
@@ -344,7 +344,8 @@ def text(session: Session) -> None:
   for task in experiment.trained_tasks:
     rows = len(texts.look(task, task.train))
     sizes[task.name] = rows
-    corpus.held(task, rows, c.data.holdout)
+    if c.data.holdout:
+      texts.holdout(task, c.data.holdout)
     if task.name in soft:
       seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
       for path in experiment.soft_paths(task.name, sorted(seeds)):

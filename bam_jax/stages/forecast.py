@@ -79,8 +79,10 @@ def rows_of(session: Session, task: Task, *, held: bool) -> int:
     held: whether those that are held out count.
   """
   data = session.config.data
-  rows = len(session.materials.texts.look(task, task.train))
-  rows -= 0 if held else round(data.holdout * rows)
+  texts = session.materials.texts
+  rows = len(texts.look(task, task.train))
+  if data.holdout and not held:
+    rows -= int(texts.holdout(task, data.holdout).mask.sum())
   return rows * (2 if task.symmetric and data.double_unordered else 1)
 
 

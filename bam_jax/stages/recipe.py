@@ -25,8 +25,11 @@ from bam_jax.tasks import coverage
 
 
 def tell(here: Session) -> None:
-  """Says how much of every task's text the encoder reads."""
+  """Says how much of every task's text is read, and held out."""
+  share = here.config.data.holdout
   for task in here.experiment.trained_tasks:
+    if share:
+      say(here.materials.texts.holdout(task, share).sentence)
     found = here.materials.corpus.coverage(task)
     say(coverage.sentence(task.name, found))
     for text in coverage.warnings(task.name, found, here.config.max_length):

@@ -113,6 +113,10 @@ class Lineage:
         for task in tasks
         if task.symmetric and config.data.double_unordered
       ],
+      # What is held out follows from them and the share.
+      "groups": {
+        task.name: task.group for task in tasks if config.data.holdout
+      },
       "start": start,
       "teachers": {
         task: self._taught(task, name, seed) for task, name in run.teachers

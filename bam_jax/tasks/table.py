@@ -67,6 +67,8 @@ class Task:
     folder: the task's folder in what the GLUE download script writes.
     submission: test split -> file name that the GLUE server wants.
     head: the task whose head predicts this one.
+    group: what goes together where rows are held out: texts (equal rows,
+      swapped or not) or phrases (with those that they stand in).
     own: where the rows are, of a task from the user's tasks file.
   """
 
@@ -91,6 +93,7 @@ class Task:
   folder: str
   submission: Mapping[str, str] = dataclasses.field(hash=False)
   head: str
+  group: str = "texts"
   own: Own | None = None
 
   @property
@@ -167,6 +170,8 @@ _ROWS = (
     ("negative", "positive"),
     ("accuracy",),
     file_labels=_BINARY,
+    # Its train set is every phrase of some sentences' trees.
+    group="phrases",
   ),
   _glue(
     "mrpc",

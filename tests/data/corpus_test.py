@@ -2,7 +2,6 @@
 
 import functools
 
-import numpy as np
 import pytest
 
 from bam_jax.data import corpus
@@ -68,19 +67,6 @@ def test_dev_is_scored_where_nothing_is_held_out(make):
   assert {k: len(v) for k, v in scored.items()} == {
     "validation": small.ROWS["dev"]
   }
-
-
-def test_the_same_rows_are_held_out_for_ever():
-  mask = corpus.held(RTE, 20, 0.25)
-  assert np.flatnonzero(mask).tolist() == [1, 5, 11, 12, 16]
-  assert not np.array_equal(mask, corpus.held(STSB, 20, 0.25))
-  assert not corpus.held(RTE, 20, 0.0).any()
-
-
-@pytest.mark.parametrize("share", [0.001, 0.999])
-def test_a_holdout_that_leaves_one_side_empty_is_refused(share):
-  with pytest.raises(ValueError, match=r"rte; leave some on both sides"):
-    corpus.held(RTE, 20, share)
 
 
 def test_test_rows_have_no_labels(make):

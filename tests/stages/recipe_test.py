@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax.data import builders, corpus
+from bam_jax.data import builders
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import directory as hf
 from bam_jax.stages import lessons, predict, session
@@ -331,7 +331,10 @@ def test_held_out_rows_are_scored_and_never_trained_on(small_run, tmp_path):
       seen[task] |= set(batch["index"][batch["task"] == task].tolist())
   rows = small.ROWS["train"]
   for number, task in enumerate((COLA, STSB)):
-    out = set(np.flatnonzero(corpus.held(task, rows, 0.2)).tolist())
+    mask = it.materials.texts.holdout(task, 0.2).mask
+    assert len(mask) == rows
+    assert mask.sum() == 0.2 * rows
+    out = set(np.flatnonzero(mask).tolist())
     trained = {index % rows for index in seen[number]}
     assert trained == set(range(rows)) - out
     held = it.materials.corpus.scored(task)["holdout"]

@@ -1,0 +1,149 @@
+"""Which training rows are held out, so that no kept row gives one away.
+
+Rows go together that are one text twice, or a pair and its mirror; and where a
+task's rows are phrases of one another, a phrase with every longer one that it
+stands in. All chained together would be one group of nearly all phrases: "bad"
+stands in half of them. So it is the longest phrases that are drawn, and a
+phrase is held out if all of the longest that it stands in are.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import zlib
+
+import numpy as np
+
+from bam_jax.tasks.table import Task
+
+Texts = Sequence[Sequence[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Grouping:
+  """A way to say what goes together.
+
+  Attributes:
+    find: one or two columns of N texts -> i64[2, M], pairs of a row and a
+      thing that is drawn, which are numbered by their first row. A row is held
+      out with the last of its things.
+    none: what no held-out row does.
+  """
+
+  find: Callable[[Texts], np.ndarray]
+  none: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Holdout:
+  """The rows of a task that are held out, and what kept ones tell of them.
+
+  Attributes:
+    mask: bool[N], True where held out.
+    sentence: how many there are and how much they share with kept rows.
+  """
+
+  mask: np.ndarray
+  sentence: str
+
+
+def hold_out(task: Task, texts: Texts, share: float) -> Holdout:
+  """Divides the training rows of a task; no seed and no tokenizer moves them.
+
+  Args:
+    task: whose rows; its `group` is a name in `GROUPINGS`.
+    texts: one or two columns of N texts.
+    share: of the rows to hold out, above 0; what goes together may make more.
+
+  Raises:
+    ValueError: none would be left on one side.
+  """
+  rows, grouping = len(texts[0]), GROUPINGS[task.group]
+  row, thing = grouping.find(texts)
+  order = np.random.Generator(
+    np.random.Philox(key=zlib.crc32(task.name.encode()))
+  ).permutation(1 + int(thing.max(initial=-1)))
+  # Where each thing comes in the draw, and where the last of a row's does.
+  place = np.argsort(order)
+  last = np.zeros(rows, np.int64)
+  np.maximum.at(last, row, place[thing])
+  count = round(share * rows)
+  end = np.sort(last)[count - 1] if count else -1
+  mask = last <= end
+  if not 0 < mask.sum() < rows:
+    raise ValueError(
+      f"data.holdout={share} holds out {mask.sum()} of the {rows} training "
+      f"rows of {task.name}; leave some on both sides: "
+      "--config.data.holdout=0.1"
+    )
+  inside = np.unique(row[(place[thing] <= end) & ~mask[row]])
+  return Holdout(
+    mask,
+    f"{task.name}: {mask.sum()} of {rows} training rows are held out, none of "
+    f"which {grouping.none}; {_common(texts, mask)} of them have a text that a "
+    f"kept row has too, and {len(inside)} kept rows are a part of one",
+  )
+
+
+def _common(texts: Texts, mask: np.ndarray) -> int:
+  """Counts the held-out rows that share one of their texts with a kept one."""
+  columns = [[_plain(text) for text in column] for column in texts]
+  kept = {
+    text
+    for column in columns
+    for text, held in zip(column, mask, strict=True)
+    if not held
+  }
+  pairs = zip(*columns, strict=True)
+  return sum(
+    not kept.isdisjoint(pair)
+    for pair, held in zip(pairs, mask, strict=True)
+    if held
+  )
+
+
+def _plain(text: str) -> str:
+  """Returns a text as it is compared: in small letters, by single spaces."""
+  return " ".join(text.lower().split())
+
+
+def _numbered(keys: Sequence) -> np.ndarray:
+  """Numbers equal keys alike, by their first place: i64[N]."""
+  numbers: dict = {}
+  return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
+
+
+def _by_texts(texts: Texts) -> np.ndarray:
+  columns = [map(_plain, column) for column in texts]
+  keys = [tuple(sorted(pair)) for pair in zip(*columns, strict=True)]
+  return np.stack([np.arange(len(keys)), _numbered(keys)])
+
+
+def _by_phrases(texts: Texts) -> np.ndarray:
+  phrases = [tuple(_plain(text).split()) for text in texts[0]]
+  # Whatever stands in a phrase stands in all that it stands in: only those that
+  # are in no longer one need to be searched, and longer ones come first.
+  longest: dict[tuple, list[tuple]] = {phrase: [] for phrase in phrases}
+  for phrase in sorted(longest, key=len, reverse=True):
+    if longest[phrase]:
+      continue
+    size = len(phrase)
+    parts = {
+      phrase[i:j] for i in range(size) for j in range(i + 1, size + 1)
+    } | {phrase}
+    for part in filter(longest.__contains__, parts):
+      longest[part].append(phrase)
+  found = [
+    (row, whole)
+    for row, phrase in enumerate(phrases)
+    for whole in longest[phrase]
+  ]
+  whole = {phrase: row for row, phrase in reversed([*enumerate(phrases)])}
+  first = np.array([whole[each] for _, each in found])
+  _, thing = np.unique(first, return_inverse=True)
+  return np.stack([np.array([row for row, _ in found]), thing])
+
+
+GROUPINGS: Mapping[str, Grouping] = {
+  "texts": Grouping(_by_texts, "equals a kept row, swapped or not"),
+  "phrases": Grouping(_by_phrases, "equals a kept row or stands in one"),
+}

@@ -1,0 +1,116 @@
+"""What is held out is of no use to who has learnt the kept rows by heart."""
+
+import dataclasses
+import time
+import zlib
+
+import numpy as np
+import pytest
+
+from bam_jax.data.holdout import GROUPINGS, hold_out
+from bam_jax.data.sources import glue
+from bam_jax.tasks.table import TASKS
+
+RTE, SST2, STSB = (TASKS[name] for name in ("rte", "sst2", "stsb"))
+
+
+def rows(number: int, columns: int = 2) -> list[list[str]]:
+  return [[f"text {c} of {i}" for i in range(number)] for c in range(columns)]
+
+
+def test_the_same_rows_are_held_out_for_ever():
+  mask = hold_out(RTE, rows(20), 0.25).mask
+  assert np.flatnonzero(mask).tolist() == [1, 5, 11, 12, 16]
+  assert not np.array_equal(mask, hold_out(STSB, rows(20), 0.25).mask)
+
+
+@pytest.mark.parametrize("share", [0.001, 0.999])
+def test_a_holdout_that_leaves_one_side_empty_is_refused(share):
+  with pytest.raises(ValueError, match=r"rte; leave some on both sides"):
+    hold_out(RTE, rows(20), share)
+
+
+def test_one_group_of_all_rows_cannot_be_divided():
+  with pytest.raises(ValueError, match="holds out 7 of the 7 training rows"):
+    hold_out(RTE, [["a"] * 7, ["b"] * 7], 0.2)
+
+
+def test_every_grouping_of_a_task_is_known():
+  assert {task.group for task in TASKS.values()} <= GROUPINGS.keys()
+
+
+def test_a_pair_goes_with_its_double_and_its_mirror():
+  first, second = rows(12)
+  # Row 12 + i is row i again, in capitals; row 24 + i is its mirror.
+  texts = [
+    [*first, *(f" {t.upper()}  " for t in first), *second],
+    [*second, *second, *first],
+  ]
+  mask = hold_out(RTE, texts, 0.3).mask.reshape(3, 12)
+  assert 10 <= mask.sum() <= 13
+  np.testing.assert_array_equal(mask, np.broadcast_to(mask[0], mask.shape))
+
+
+def test_a_text_that_both_sides_share_is_counted():
+  texts = [["the premise"] * 9, [f"hypothesis {i}" for i in range(9)]]
+  found = hold_out(RTE, texts, 0.34)
+  assert found.mask.sum() == 3
+  assert "3 of 9 training rows are held out" in found.sentence
+  assert "3 of them have a text that a kept row has too" in found.sentence
+
+
+def phrases(seed: int) -> list[str]:
+  """Returns sentences and phrases of them, of words that all share."""
+  rng = np.random.default_rng(seed)
+  found = []
+  for _ in range(30):
+    words = rng.choice([*"abcdefghij"], 8)
+    found.append(" ".join(words))
+    for _ in range(5):
+      first = rng.integers(0, 7)
+      last = rng.integers(first + 1, 9)
+      found.append(" ".join(words[first:last]))
+  return [found[i] for i in rng.permutation(len(found))]
+
+
+def stands_in(phrase: str, others: list[str]) -> bool:
+  return any(f" {phrase} " in f" {other} " for other in others)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_held_out_phrase_stands_in_a_kept_one(seed):
+  texts = phrases(seed)
+  found = hold_out(SST2, [texts], 0.2)
+  kept = [t for t, m in zip(texts, found.mask, strict=True) if not m]
+  held = [t for t, m in zip(texts, found.mask, strict=True) if m]
+  assert 0.2 * len(texts) <= len(held) < 0.3 * len(texts)
+  assert not any(stands_in(phrase, kept) for phrase in held)
+  parts = sum(stands_in(phrase, held) for phrase in kept)
+  assert f"{parts} kept rows are a part of one" in found.sentence
+  # By rows alone most would.
+  by_rows = dataclasses.replace(SST2, group="texts")
+  mask = hold_out(by_rows, [texts], 0.2).mask
+  kept = [t for t, m in zip(texts, mask, strict=True) if not m]
+  inside = [stands_in(t, kept) for t, m in zip(texts, mask, strict=True) if m]
+  assert np.mean(inside) > 0.5
+
+
+def test_of_the_real_sst2_no_held_out_phrase_stands_in_a_kept_one(glue_dir):
+  (texts,) = glue.load(SST2, "train", glue_dir=str(glue_dir), seed=0).texts
+  began = time.process_time()
+  found = hold_out(SST2, [texts], 0.1)
+  print(f"{time.process_time() - began:.1f} s: {found.sentence}")
+  old = np.zeros(len(texts), bool)
+  order = np.random.Generator(np.random.Philox(key=zlib.crc32(b"sst2")))
+  old[order.permutation(len(texts))[: round(0.1 * len(texts))]] = True
+  shares = []
+  for mask in (old, found.mask):
+    kept = "\n".join(
+      f" {t.strip()} " for t, m in zip(texts, mask, strict=True) if not m
+    )
+    sample = np.random.default_rng(0).choice(np.flatnonzero(mask), 200)
+    inside = [f" {texts[i].strip()} " in kept for i in sample]
+    shares.append(np.mean(inside))
+  assert shares[0] > 0.8
+  assert shares[1] == 0
+  assert 0.1 <= found.mask.mean() < 0.102
