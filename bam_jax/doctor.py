@@ -155,7 +155,7 @@ def load(name: str, level: Level) -> Iterator[Finding]:
     name: a directory or a hub name; "" = none.
     level: of an encoder that does not.
   """
-  from bam_jax.data.features import load_tokenizer
+  from bam_jax.data.tokenizer import load_tokenizer
   from bam_jax.hf import directory as hf
 
   if not name:

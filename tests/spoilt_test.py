@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import builders, features
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.hf import families, weights
 from bam_jax.runtime import sealed
@@ -86,10 +87,10 @@ def test_a_tokenizer_reads_or_is_one_sentence(place, encoder, name, edits):
   content = (encoder / "vocab.txt").read_bytes()
   (folder / "vocab.txt").write_bytes(content)
   if name == "tokenizer.json":
-    whole = features.load_tokenizer(folder, vocab_size=15)
+    whole = load_tokenizer(folder, vocab_size=15)
     content = whole.backend.to_str().encode()
   (folder / name).write_bytes(spoil(content, edits))
-  found = read(lambda: features.load_tokenizer(folder, vocab_size=15), folder)
+  found = read(lambda: load_tokenizer(folder, vocab_size=15), folder)
   if found is not None:
     texts = (["the dog \ue000", "", "[SEP] \0"], ["a", "b", "c"])
     rows = features.featurise(found, texts, None, max_length=9)

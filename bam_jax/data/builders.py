@@ -14,9 +14,10 @@ import tensorflow_datasets as tfds
 
 from bam_jax.data import features as features_lib
 from bam_jax.data import shards
-from bam_jax.data.features import Features, Tokenizer
+from bam_jax.data.features import Features
 from bam_jax.data.sources import examples
 from bam_jax.data.sources.glue import Examples
+from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from bam_jax.data import builders
-from bam_jax.data.features import Features, Tokenizer
+from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import glue as sources
+from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.runtime import distributed
 from bam_jax.tasks.coverage import FIRST, Coverage
 from bam_jax.tasks.table import Task

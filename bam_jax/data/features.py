@@ -8,49 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 import dataclasses
-import hashlib
 import itertools
-import json
-import operator
-from pathlib import Path
 
 import numpy as np
-import tokenizers
 
-from bam_jax.data.tokenizer import read_backend
+from bam_jax.data.tokenizer import Tokenizer
 
 # Enough for every core to stay busy, few enough that the library's own records
 # of a chunk (about 1 kB a sentence) stay small.
 _CHUNK = 16_384
-# A letter for private use, in no vocabulary.
-_UNKNOWN = "\ue000"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Form:
-  """How a family marks sentences, where its tokenizer does not say.
-
-  Attributes:
-    cls: the word in front.
-    sep: the word after each sentence.
-    pad: the word that fills a row.
-    between: how many `sep` stand between two sentences.
-    second: the type of the second sentence.
-  """
-
-  cls: str
-  sep: str
-  pad: str
-  between: int
-  second: int
-
-  @property
-  def words(self) -> tuple[str, ...]:
-    return self.cls, self.sep, self.pad
-
-
-_BERT = _Form("[CLS]", "[SEP]", "[PAD]", between=1, second=1)
-_ROBERTA = _Form("<s>", "</s>", "<pad>", between=2, second=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,104 +100,6 @@ def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
   return np.arange(before[-1]) + np.repeat(starts - before[:-1], lengths)
 
 
-@dataclasses.dataclass(frozen=True)
-class Tokenizer:
-  """A tokenizer with what an encoder's input needs to know of it.
-
-  Attributes:
-    backend: the tokenizer itself, without truncation and padding.
-    single: ids before and after one sentence: ([CLS],), ([SEP],).
-    pair: ids before, between and after two: ([CLS],), ([SEP],), ([SEP],).
-    second: type of the second sentence and of what follows it.
-    pad: id of [PAD].
-    digest: sha256 hex of the tokenizer's JSON; names it in caches.
-    vocab_size: one more than its largest id.
-    unknown: id of the word that stands for what is in no vocabulary; None
-      where all text can be written.
-  """
-
-  backend: tokenizers.Tokenizer
-  single: tuple[tuple[int, ...], ...]
-  pair: tuple[tuple[int, ...], ...]
-  second: int
-  pad: int
-  digest: str
-  vocab_size: int
-  unknown: int | None
-
-
-def load_tokenizer(
-  directory: str | Path, *, vocab_size: int | None
-) -> Tokenizer:
-  """Reads a tokenizer from a Hugging Face directory.
-
-  Special tokens stand where the tokenizer's own post-processor puts them; where
-  it has none, as in BERT or, with RoBERTa's words for them, as in RoBERTa.
-
-  Args:
-    directory: where the files are.
-    vocab_size: rows of the model's embedding; None skips the check.
-
-  Raises:
-    ValueError: no tokenizer (see `read_backend`), a special token is missing,
-      or ids the model has no embedding for.
-  """
-  directory = Path(directory)
-  backend = read_backend(directory)
-  backend.no_truncation()
-  backend.no_padding()
-  forms = (_BERT, _ROBERTA)
-  known = [f for f in forms if None not in map(backend.token_to_id, f.words)]
-  if not known:
-    lacking = [w for w in _BERT.words if backend.token_to_id(w) is None]
-    raise ValueError(
-      f"the tokenizer in {directory} has no {', '.join(lacking)}; a vocabulary "
-      f"needs {', '.join(_BERT.words)}, or {', '.join(_ROBERTA.words)}"
-    )
-  try:
-    # What it cannot do with a word that nobody knows it tells only when asked.
-    backend.encode(_UNKNOWN, add_special_tokens=False)
-  except Exception as error:  # The library raises nothing narrower.
-    raise ValueError(
-      f"the tokenizer in {directory} cannot read a sentence ({error}); take "
-      "the tokenizer that belongs to the model"
-    ) from error
-  form = known[0]
-  cls, sep, pad = map(backend.token_to_id, form.words)
-  # Any text will do to see what the post-processor adds.
-  one, two = backend.encode(form.pad), backend.encode(form.pad, form.pad)
-  single, pair, second = _added(one), _added(two), max(two.type_ids)
-  if (len(single), len(pair)) != (2, 3):
-    between, second = (sep,) * form.between, form.second
-    single, pair = ((cls,), (sep,)), ((cls,), between, (sep,))
-  numbers = backend.get_vocab(with_added_tokens=True).values()
-  # A post-processor may add numbers of its own.
-  size = 1 + max(*numbers, *itertools.chain(*single, *pair))
-  if vocab_size is not None and size > vocab_size:
-    raise ValueError(
-      f"the tokenizer in {directory} has ids up to {size - 1}, the model's "
-      f"embedding only {vocab_size} rows; take the tokenizer that belongs to "
-      "the model"
-    )
-  text = backend.to_str()
-  digest = hashlib.sha256(text.encode()).hexdigest()
-  model = json.loads(text)["model"]
-  unknown = model.get("unk_id")
-  if model.get("unk_token") is not None:
-    unknown = backend.token_to_id(model["unk_token"])
-  return Tokenizer(backend, single, pair, second, pad, digest, size, unknown)
-
-
-def _added(found: tokenizers.Encoding) -> tuple[tuple[int, ...], ...]:
-  """Returns the runs of ids that belong to no sentence."""
-  owned = zip(found.sequence_ids, found.ids, strict=True)
-  return tuple(
-    tuple(number for _, number in run)
-    for owner, run in itertools.groupby(owned, key=operator.itemgetter(0))
-    if owner is None
-  )
-
-
 def truncate_pair(
   a: np.ndarray, b: np.ndarray, budget: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -265,7 +133,7 @@ def featurise(
   The special tokens are the tokenizer's: RoBERTa's say `<s> a </s></s> b </s>`.
 
   Args:
-    tokenizer: see `load_tokenizer`.
+    tokenizer: see `tokenizer.load_tokenizer`.
     texts: one or two columns of N sentences each.
     labels: f32[N], or None.
     max_length: most tokens of an example, special ones counted.

@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 from bam_jax.data import sampling, soft_labels
 from bam_jax.models.attention import KERNELS
 from bam_jax.runtime import distributed, tracing
+from bam_jax.runtime.console import say
 from bam_jax.runtime.spelling import hint
 from bam_jax.stages import initial, lessons
 from bam_jax.stages.materials import Materials, scratch
@@ -299,7 +300,8 @@ def encoder(found: Materials) -> None:
     # Its tokenizer is not made yet.
     scratch(config, config.scratch.vocab_size, 0)
   else:
-    assert found.encoder
+    for text in found.encoder.tokenizer.remarks:
+      say(f"warning: {config.encoder}: {text}")
   kernel(found)
   if found.initial and config.encoder != "scratch":
     for run in found.experiment.runs:

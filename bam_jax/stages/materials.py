@@ -17,9 +17,10 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import corpus, vocabulary
-from bam_jax.data.features import Tokenizer, load_tokenizer, width_of
+from bam_jax.data.features import width_of
 from bam_jax.data.sources import glue as sources
 from bam_jax.data.sources.examples import Examples
+from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import builders
-from bam_jax.data.features import load_tokenizer
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.report import load
 from bam_jax.runtime import sealed
 from bam_jax.runtime.console import bar

@@ -14,6 +14,7 @@ import tensorflow_datasets as tfds
 from bam_jax.data import builders, features, shards
 from bam_jax.data.sources import examples
 from bam_jax.data.sources import glue as sources
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.runtime import sealed
 from bam_jax.tasks import table as tasks
 
@@ -31,7 +32,7 @@ _TEACHER = {
 @pytest.fixture
 def tokenizer(tmp_path):
   (tmp_path / "vocab.txt").write_text("\n".join(_WORDS))
-  return features.load_tokenizer(tmp_path, vocab_size=None)
+  return load_tokenizer(tmp_path, vocab_size=None)
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def test_tokenizer_and_max_length_have_folders_of_their_own(
   tokenizer, data_dir, tmp_path
 ):
   (tmp_path / "vocab.txt").write_text("\n".join([*_WORDS, "d"]))
-  other = features.load_tokenizer(tmp_path, vocab_size=None)
+  other = load_tokenizer(tmp_path, vocab_size=None)
   for each, max_length in (tokenizer, 8), (tokenizer, 9), (other, 8):
     _load(
       each,
@@ -347,6 +348,7 @@ import sys
 import numpy as np
 from bam_jax.tasks import table as tasks
 from bam_jax.data import builders, features
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.sources import glue as sources
 folder = {str(tmp_path)!r}
 examples = sources.Examples("cola", "train", (["a", "b"],), None, "")
@@ -354,7 +356,7 @@ examples = sources.Examples("cola", "train", (["a", "b"],), None, "")
 builders.load_features(
   cola,
   ["train"],
-  tokenizer=features.load_tokenizer(folder, vocab_size=None),
+  tokenizer=load_tokenizer(folder, vocab_size=None),
   max_length=8,
   data_dir=folder,
   load=lambda split: examples,

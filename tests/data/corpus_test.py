@@ -5,9 +5,9 @@ import functools
 import pytest
 
 from bam_jax.data import corpus
-from bam_jax.data.features import load_tokenizer
 from bam_jax.data.sources import glue
 from bam_jax.data.sources import glue as sources
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import get_tasks
 from tests import small

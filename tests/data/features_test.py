@@ -11,6 +11,7 @@ import pytest
 
 from bam_jax.data import features
 from bam_jax.data.sources import glue as sources
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.tasks import table as tasks
 
 _WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "B", "##b"]
@@ -49,7 +50,7 @@ def test_truncation_is_berts_for_every_pair_of_lengths(budget):
 
 
 def test_pair_has_two_separators_and_two_types(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   found = features.featurise(
     tokenizer, (["a b", ""], ["a", "bb b"]), None, max_length=16
   )
@@ -64,7 +65,7 @@ def test_pair_has_two_separators_and_two_types(vocabulary):
 
 
 def test_single_sentence_is_cut_at_two_less_than_max_length(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   found = features.featurise(
     tokenizer, (["a a a", "a a a b b"],), np.array([1, 0]), max_length=5
   )
@@ -73,14 +74,14 @@ def test_single_sentence_is_cut_at_two_less_than_max_length(vocabulary):
 
 
 def test_odd_token_of_a_cut_pair_is_the_first_sentences(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   texts = (["a a a a"], ["b b b b b"])
   found = features.featurise(tokenizer, texts, None, max_length=8)
   assert _rows(found) == [([2, 5, 5, 5, 3, 6, 6, 3], [0] * 5 + [1] * 3)]
 
 
 def test_swapped_copy_has_its_own_numbers_and_is_cut_by_itself(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   texts = (["a a a a", "a"], ["b b b b b", "b"])
   swapped = features.featurise(tokenizer, texts, None, max_length=8, swap=True)
   want = features.featurise(tokenizer, texts[::-1], None, max_length=8)
@@ -89,7 +90,7 @@ def test_swapped_copy_has_its_own_numbers_and_is_cut_by_itself(vocabulary):
 
 
 def test_chunks_join_as_if_there_were_one(vocabulary, monkeypatch):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   texts = (["a", "b b", "a b a", "b", "a a"], ["b", "a", "", "a", "b"])
   want = _rows(features.featurise(tokenizer, texts, None, max_length=6))
   monkeypatch.setattr(features, "_CHUNK", 2)
@@ -100,7 +101,7 @@ def test_chunks_join_as_if_there_were_one(vocabulary, monkeypatch):
 
 
 def test_take_and_join_keep_rows_whole(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   texts = (["a", "b b", "a b a"],)
   every = features.featurise(
     tokenizer, texts, np.array([3, 1, 2]), max_length=9
@@ -118,7 +119,7 @@ def test_take_and_join_keep_rows_whole(vocabulary):
 
 
 def test_max_length_without_room_for_both_sentences_is_refused(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   with pytest.raises(ValueError, match=r"max_length is 4.*at least 5"):
     features.featurise(tokenizer, (["a"], ["b"]), None, max_length=4)
 
@@ -127,47 +128,47 @@ def test_max_length_without_room_for_both_sentences_is_refused(vocabulary):
 @pytest.mark.parametrize("file", ["vocab.txt", "tokenizer.json"])
 def test_do_lower_case_is_honoured(vocabulary, lower, want, file):
   if file == "tokenizer.json":
-    tokenizer = features.load_tokenizer(vocabulary, vocab_size=None)
+    tokenizer = load_tokenizer(vocabulary, vocab_size=None)
     (vocabulary / file).write_text(tokenizer.backend.to_str())
     (vocabulary / "vocab.txt").unlink()
   settings = vocabulary / "tokenizer_config.json"
   settings.write_text(json.dumps({"do_lower_case": lower}))
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=9)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=9)
   found = features.featurise(tokenizer, (["B"],), None, max_length=8)
   assert found.tokens.tolist() == [2, want, 3]
 
 
 def test_padding_and_cutting_of_the_file_itself_are_switched_off(vocabulary):
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=None)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=None)
   tokenizer.backend.enable_padding(length=7)
   tokenizer.backend.enable_truncation(2)
   (vocabulary / "tokenizer.json").write_text(tokenizer.backend.to_str())
-  tokenizer = features.load_tokenizer(vocabulary, vocab_size=None)
+  tokenizer = load_tokenizer(vocabulary, vocab_size=None)
   found = features.featurise(tokenizer, (["a a a"],), None, max_length=9)
   assert found.tokens.tolist() == [2, 5, 5, 5, 3]
 
 
 def test_tokenizer_that_does_not_fit_is_refused(vocabulary, tmp_path):
-  features.load_tokenizer(vocabulary, vocab_size=9)
+  load_tokenizer(vocabulary, vocab_size=9)
   with pytest.raises(ValueError, match=r"ids up to 8.*only 8 rows"):
-    features.load_tokenizer(vocabulary, vocab_size=8)
+    load_tokenizer(vocabulary, vocab_size=8)
   for lost in ("[CLS]", "[SEP]", "[PAD]", "[UNK]"):
     text = "\n".join(_WORDS).replace(lost, "other")
     (vocabulary / "vocab.txt").write_text(text)
     with pytest.raises(ValueError, match=rf"has no \{lost}"):
-      features.load_tokenizer(vocabulary, vocab_size=None)
+      load_tokenizer(vocabulary, vocab_size=None)
   with pytest.raises(ValueError, match=r"neither tokenizer.json nor vocab"):
-    features.load_tokenizer(tmp_path / "nothing", vocab_size=None)
+    load_tokenizer(tmp_path / "nothing", vocab_size=None)
   for text in ("{", "{}"):
     (vocabulary / "tokenizer.json").write_text(text)
     with pytest.raises(ValueError, match=r"tokenizer\.json is not"):
-      features.load_tokenizer(vocabulary, vocab_size=None)
+      load_tokenizer(vocabulary, vocab_size=None)
 
 
 def test_ids_are_those_of_transformers_on_real_pairs(glue_dir, minilm):
   from transformers import BertTokenizer
 
-  tokenizer = features.load_tokenizer(minilm, vocab_size=30522)
+  tokenizer = load_tokenizer(minilm, vocab_size=30522)
   theirs = BertTokenizer.from_pretrained(minilm)
   (mrpc,) = tasks.get_tasks(["mrpc"])
   examples = sources.load(mrpc, "train", glue_dir=str(glue_dir), seed=0)
@@ -187,7 +188,7 @@ def test_vocab_txt_gives_the_ids_of_tokenizer_json(minilm, tmp_path):
   texts = (["Hé said [SEP] ``foo'' ,bar!", "中国 unbelievably 1,000", ""],)
   one, other = (
     features.featurise(
-      features.load_tokenizer(folder, vocab_size=30522),
+      load_tokenizer(folder, vocab_size=30522),
       texts,
       None,
       max_length=64,
@@ -198,10 +199,10 @@ def test_vocab_txt_gives_the_ids_of_tokenizer_json(minilm, tmp_path):
 
 
 def test_digest_tells_tokenizers_apart(vocabulary):
-  first = features.load_tokenizer(vocabulary, vocab_size=None).digest
-  assert features.load_tokenizer(vocabulary, vocab_size=9).digest == first
+  first = load_tokenizer(vocabulary, vocab_size=None).digest
+  assert load_tokenizer(vocabulary, vocab_size=9).digest == first
   (vocabulary / "vocab.txt").write_text("\n".join([*_WORDS, "c"]))
-  assert features.load_tokenizer(vocabulary, vocab_size=None).digest != first
+  assert load_tokenizer(vocabulary, vocab_size=None).digest != first
 
 
 def test_features_import_neither_jax_nor_torch():

@@ -64,7 +64,7 @@ def as_modernbert(backend, folder):
 
 def assert_same(folder, theirs, texts, *, types=True):
   """Compares ids (and sentence types) of single sentences and of pairs."""
-  ours = features.load_tokenizer(folder, vocab_size=None)
+  ours = tokenizer.load_tokenizer(folder, vocab_size=None)
   for columns in (texts[:1], texts):
     found = features.featurise(ours, columns, None, max_length=512)
     want = theirs(*columns, return_token_type_ids=True)
@@ -102,7 +102,7 @@ def test_robertas_byte_pairs_on_real_pairs(pairs, tmp_path, saved):
     theirs.save_pretrained(folder)
     assert not (folder / "merges.txt").exists()
   assert_same(folder, theirs, pairs)
-  ours = features.load_tokenizer(folder, vocab_size=700)
+  ours = tokenizer.load_tokenizer(folder, vocab_size=700)
   assert (ours.single, ours.pair) == (((0,), (2,)), ((0,), (2, 2), (2,)))
   assert (ours.second, ours.pad) == (0, 1)
 
@@ -144,7 +144,7 @@ def test_the_post_processor_decides_where_special_tokens_stand(tmp_path):
   )
   (tmp_path / "b").mkdir()
   (tmp_path / "b/tokenizer.json").write_text(backend.to_str())
-  ours = features.load_tokenizer(tmp_path / "b", vocab_size=None)
+  ours = tokenizer.load_tokenizer(tmp_path / "b", vocab_size=None)
   assert ours.single == ((cls, cls), (sep,))
   assert ours.pair == ((cls,), (sep, cls), (sep,))
   found = features.featurise(ours, TEXTS, None, max_length=512)
@@ -156,7 +156,7 @@ def test_the_post_processor_decides_where_special_tokens_stand(tmp_path):
     )
   ]
   assert list(zip(found.tokens, found.types, strict=True)) == want
-  other = features.load_tokenizer(tmp_path / "a", vocab_size=None)
+  other = tokenizer.load_tokenizer(tmp_path / "a", vocab_size=None)
   assert other.digest != ours.digest  # their rows differ, so do their caches
 
 
@@ -169,16 +169,16 @@ def test_special_tokens_without_an_embedding_are_refused(tmp_path):
     special_tokens=[("[CLS]", cls), ("[END]", size + 4)],
   )
   (tmp_path / "tokenizer.json").write_text(backend.to_str())
-  features.load_tokenizer(tmp_path, vocab_size=size + 5)
+  tokenizer.load_tokenizer(tmp_path, vocab_size=size + 5)
   with pytest.raises(ValueError, match=f"has ids up to {size + 4}"):
-    features.load_tokenizer(tmp_path, vocab_size=size)
+    tokenizer.load_tokenizer(tmp_path, vocab_size=size)
 
 
 @pytest.mark.parametrize("words", [ROBERTA, MODERN])
 def test_without_a_post_processor_the_words_tell(tmp_path, words):
   backend = byte_pairs(TEXTS[0], words)
   (tmp_path / "tokenizer.json").write_text(backend.to_str())
-  ours = features.load_tokenizer(tmp_path, vocab_size=None)
+  ours = tokenizer.load_tokenizer(tmp_path, vocab_size=None)
   names = {v: k for k, v in backend.get_vocab().items()}
   found = [[names[i] for i in ids] for ids in ours.pair]
   cls, sep, between = (
@@ -190,7 +190,7 @@ def test_without_a_post_processor_the_words_tell(tmp_path, words):
 
 def test_the_longer_mark_between_sentences_counts_in_the_length(tmp_path):
   as_roberta(byte_pairs(TEXTS[0], ROBERTA), tmp_path / "a")
-  ours = features.load_tokenizer(tmp_path / "a", vocab_size=None)
+  ours = tokenizer.load_tokenizer(tmp_path / "a", vocab_size=None)
   texts = (["a dog barked on and on"], ["the dog"])
   found = features.featurise(ours, texts, None, max_length=9)
   assert found.lengths.tolist() == [9]
@@ -204,7 +204,7 @@ def test_files_that_are_no_tokenizer_are_refused(tmp_path):
   as_roberta(byte_pairs(TEXTS[0], ROBERTA), tmp_path / "a")
   (tmp_path / "a/merges.txt").write_text("a b c d\n")
   with pytest.raises(ValueError, match=r"merges\.txt are not a tokenizer"):
-    tokenizer.read_backend(tmp_path / "a")
+    tokenizer.load_tokenizer(tmp_path / "a", vocab_size=None)
   shutil.move(tmp_path / "a/merges.txt", tmp_path / "a/gone")
   with pytest.raises(ValueError, match=r"nor vocab\.json with merges\.txt"):
-    tokenizer.read_backend(tmp_path / "a")
+    tokenizer.load_tokenizer(tmp_path / "a", vocab_size=None)

@@ -227,6 +227,18 @@ CASES = [
       ("settings", SETTINGS, "{", "tokenizer_config.json is not JSON"),
       ("settings-list", SETTINGS, "[]", "config.json is not a JSON object"),
       (
+        "settings-class",
+        SETTINGS,
+        '{"tokenizer_class": "KoBertTokenizer"}',
+        "KoBertTokenizer, which cuts words by SentencePiece",
+      ),
+      (
+        "added",
+        "encoder/added_tokens.json",
+        '{"[E1]": 15, "[E2]": 17}',
+        "added word '[E2]' has id 17, but beside the vocabulary of 15 words",
+      ),
+      (
         "settings-case",
         SETTINGS,
         '{"do_lower_case": "yes"}',
@@ -329,7 +341,7 @@ def test_code_that_a_directory_names_is_never_looked_at(
     files={
       CONFIG: keys(auto_map=code, custom_pipelines={"x": {"impl": "evil.P"}}),
       SETTINGS: json.dumps(
-        {"auto_map": code, "tokenizer_class": "Evil", "do_lower_case": None}
+        {"auto_map": code, "tokenizer_class": None, "do_lower_case": None}
       ),
       "encoder/evil.py": evil,
       "encoder/__init__.py": evil,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from bam_jax.data import vocabulary
-from bam_jax.data.features import load_tokenizer
 from bam_jax.data.sources import grammar, synthetic
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.tasks.table import TASKS
 
 NAMES = tuple(synthetic.SIZES)
