@@ -51,6 +51,8 @@ _TEXTS = (
   "<s> </s> <pad> <mask> <unk> <bos> <eos> <cls> <sep>",
   "a <mask> b[MASK]c <e1>Bill</e1> [E2]Apple[/E2] @USER #tag",
   "",
+  # For private use, in no vocabulary.
+  "\ue000",
   "0123456789 0 00 000 12345678901234567890",
   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
   "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",

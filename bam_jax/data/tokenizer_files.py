@@ -4,7 +4,7 @@ What they say is followed or refused, never passed over: another reading of the
 same text trains just as well, on other words.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 import dataclasses
 import json
 from pathlib import Path
@@ -64,8 +64,8 @@ def read(directory: Path) -> Files:
     directory: where they are.
 
   Raises:
-    ValueError: there is none of them, one is not what its name says, or they
-      say what cannot be followed.
+    ValueError: there is none of them, one is not what its name says, they say
+      what cannot be followed, or a text is not always read alike.
   """
   # null says as much as a name that is not there.
   settings = {
@@ -76,8 +76,7 @@ def read(directory: Path) -> Files:
     if type(settings.get(name, True)) is not bool:
       raise ValueError(
         f"{directory / SETTINGS} says {name} {reprlib.repr(settings[name])}; "
-        f"it "
-        "is true or false"
+        "it is true or false"
       )
   config = _json(directory / "config.json")
   remarks = [tokenizer_classes.check(directory, settings, config)]
@@ -100,8 +99,15 @@ def read(directory: Path) -> Files:
     backend = _parts(directory, settings, words)
   remarks += finish(backend)
   _agree(backend, directory, settings)
+  ids = _probe(directory, backend)
   if whole.is_file():
-    remarks += _stale(directory, backend, settings, words, finish)
+
+    def beside() -> list[list[int]]:
+      other = _parts(directory, settings, words)
+      finish(other)
+      return _probe(directory, other)
+
+    remarks += _stale(directory, backend, ids, beside)
   remarks += probe.unreached(backend)
   if settings.get("truncation_side", "right") != "right":
     remarks.append(
@@ -266,7 +272,28 @@ def _agree(
     )
 
 
-def _stale(directory, backend, settings, words, finish) -> Iterator[str]:
+def _probe(directory: Path, backend: tokenizers.Tokenizer) -> list[list[int]]:
+  """Returns the ids of the built-in sentences, the same each time."""
+  try:
+    # What it cannot do with a word that nobody knows it tells only when asked.
+    found = probe.read(backend)
+    same = probe.read(backend) == found
+  except Exception as error:  # The library raises nothing narrower.
+    raise ValueError(
+      f"the tokenizer in {directory} cannot read a sentence ({error}); take "
+      "the tokenizer that belongs to the model"
+    ) from error
+  if not same:
+    raise ValueError(
+      f"the tokenizer in {directory} reads the same text otherwise each time; "
+      "switch off what it does at random"
+    )
+  return found
+
+
+def _stale(
+  directory: Path, backend: tokenizers.Tokenizer, ids: list, beside: Callable
+) -> Iterator[str]:
   """Yields where a vocabulary beside tokenizer.json says other ids."""
   model = type(backend.model).__name__
   there = {"WordPiece": "vocab.txt", "BPE": "vocab.json"}.get(model)
@@ -277,12 +304,11 @@ def _stale(directory, backend, settings, words, finish) -> Iterator[str]:
   ):
     return
   try:
-    other = _parts(directory, settings, words)
-    finish(other)
+    other = beside()
   except ValueError as error:
     yield f"tokenizer.json is followed, and not {there} beside it: {error}"
     return
-  if found := probe.difference(probe.read(backend), probe.read(other)):
+  if found := probe.difference(ids, other):
     yield (
       f"{found} have other ids by tokenizer.json than by {there} beside it; "
       "tokenizer.json is followed, as transformers does: delete the one that "
