@@ -4,6 +4,8 @@ from collections.abc import Callable
 import functools
 import hashlib
 from pathlib import Path
+import re
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +31,7 @@ class Texts:
     """
     self._read = read
     self._seen: dict[tuple[str, str], sources.Examples] = {}
-    self._fingerprints: dict[tuple[str, str], str] = {}
+    self._facts: dict[tuple[str, str], dict[str, Any]] = {}
     self._holdouts: dict[tuple[str, float], Holdout] = {}
 
   def look(self, task: Task, split: str) -> sources.Examples:
@@ -48,9 +50,17 @@ class Texts:
 
   def fingerprint(self, task: Task, split: str) -> str:
     """Returns the hash of a split's text and labels, whatever tokenises it."""
-    if (task.name, split) not in self._fingerprints:
+    return self.facts(task, split)["sha256"]
+
+  def facts(self, task: Task, split: str) -> dict[str, Any]:
+    """Returns what a split is: "from" where, its "rows", their "sha256".
+
+    Of files it has the names and not the folders, which are nobody's business
+    where a model is published.
+    """
+    if (task.name, split) not in self._facts:
       self.look(task, split)
-    return self._fingerprints[task.name, split]
+    return self._facts[task.name, split]
 
   def holdout(self, task: Task, share: float) -> Holdout:
     """Returns which training rows are held out, of the text itself.
@@ -67,8 +77,20 @@ class Texts:
 
   def _load(self, task: Task, split: str) -> sources.Examples:
     examples = self._read(task, split)
-    self._fingerprints[task.name, split] = examples.fingerprint
+    self._facts[task.name, split] = {
+      "from": _published(examples.origin),
+      "rows": len(examples),
+      "sha256": examples.fingerprint,
+    }
     return examples
+
+
+def _published(origin: str) -> str:
+  """Returns where rows came from without the folders of this machine."""
+  hub = re.search(r"/datasets--(.+?)--(.+?)/snapshots/(\w+)/(.+)", origin)
+  if hub:
+    return f"{hub[1]}/{hub[2]}, {hub[4]} at {hub[3][:12]}"
+  return origin.rpartition("/")[2]
 
 
 class Corpus:

@@ -251,7 +251,7 @@ def read_encoder(directory: Path) -> dict[str, Any]:
     new.removeprefix(prefix): old for old, new in layout.pooler.items()
   }
   flat = weights.read(
-    directory / hf.WEIGHTS,
+    hf.weights_of(directory, directory),
     config,
     kept=range(config.layers),
     aliases={new: old for new, old in aliases.items() if new != old},

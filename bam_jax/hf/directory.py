@@ -23,7 +23,7 @@ import safetensors.numpy
 
 from bam_jax.hf import families, foreign, weights
 from bam_jax.models import bert
-from bam_jax.runtime import files, hub
+from bam_jax.runtime import files, hub, signatures
 from bam_jax.runtime.console import say
 
 CONFIG, WEIGHTS = foreign.CONFIG, foreign.WEIGHTS
@@ -79,13 +79,27 @@ def load_encoder(
       f"to {len(there)}"
     )
   kept = there[:layers]
-  if not (directory / WEIGHTS).is_file():
-    raise ValueError(foreign.no_weights(name, directory))
-  flat = weights.read(directory / WEIGHTS, config, kept=kept, aliases={})
+  file = weights_of(name, directory)
+  flat = weights.read(file, config, kept=kept, aliases={})
   params = traverse_util.unflatten_dict(flat, sep="/")
   if "pooler" not in params:
     say(f"encoder {name} has no pooler: one is drawn anew")
   return config.keep(kept), params, directory
+
+
+def weights_of(name: str | Path, directory: Path) -> Path:
+  """Returns where a model's weights are.
+
+  Args:
+    name: as the user has it.
+    directory: where it is.
+
+  Raises:
+    ValueError: they are not there, and what is there instead.
+  """
+  if not (directory / WEIGHTS).is_file():
+    raise ValueError(foreign.no_weights(name, directory))
+  return directory / WEIGHTS
 
 
 def save_encoder(
@@ -220,7 +234,7 @@ def read_raw(path: Path) -> dict[str, Any]:
   """
   with files.reading():
     foreign.refuse(path.parent)
-    files.refuse_pointer(path)
+    signatures.refuse_pointer(path)
     text = path.read_bytes()
   try:
     raw = json.loads(text.decode("utf-8"))
@@ -321,8 +335,9 @@ def locate(name: str | Path) -> Path:
   """
   # Path's own expanduser raises where there is no such user.
   directory = Path(os.path.expanduser(name))
-  if str(name) and directory.is_dir():
-    return directory
+  with files.reading():
+    if str(name) and directory.is_dir():
+      return directory
   needs = (
     f"give a directory with {CONFIG}, {WEIGHTS} and tokenizer.json or "
     "vocab.txt, or a hub name such as google-bert/bert-base-uncased"
@@ -334,14 +349,14 @@ def locate(name: str | Path) -> Path:
   try:
     return Path(
       huggingface_hub.snapshot_download(
-        str(name), allow_patterns=[CONFIG, WEIGHTS, *TOKENIZER]
+        str(name), allow_patterns=[CONFIG, WEIGHTS, foreign.ADAPTER, *TOKENIZER]
       )
     )
   # The client raises its own, its HTTP library's and the system's errors; all
   # of them mean that this name could not be had.
   except Exception as error:
-    reason = hub.plain(str(error)) or type(error).__name__
+    why, cure = hub.cause(error, str(name), "main")
     raise ValueError(
       f"encoder {name} is no directory here and could not be fetched from the "
-      f"Hugging Face hub ({reason}); {needs}"
+      f"Hugging Face hub ({why}); {f'{cure}; else ' if cure else ''}{needs}"
     ) from error

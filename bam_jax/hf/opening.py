@@ -9,7 +9,7 @@ from typing import Any
 
 import safetensors
 
-from bam_jax.runtime import files
+from bam_jax.runtime import files, signatures
 
 # No header of the library is longer.
 _HEADER = 100_000_000
@@ -33,7 +33,7 @@ def opened(path: Path) -> Iterator[Any]:
   """
   with files.reading():
     # The library says of a file that it may not open that there is none.
-    files.refuse_pointer(path)
+    signatures.refuse_pointer(path)
   try:
     # The library bounds and checks the header before anything is trusted.
     with safetensors.safe_open(path, framework="np") as file:

@@ -44,8 +44,8 @@ def write(
 
   Args:
     description: of the heads that are in the directory.
-    about: `run`, `trial`, `scores`, `examples`, `commit`, `versions`,
-      `source`, `settings`.
+    about: `run`, `trial`, `scores`, `examples`, `data`, `commit`, `versions`,
+      `settings`.
     usage: how the directory is loaded.
   """
   config = about.get("settings", {})
@@ -71,6 +71,8 @@ def write(
     "tokens of the longer text were cut.",
     "## Answers",
     *(_head(head, description.regression_output) for head in description.heads),
+    "## Data",
+    _data(about),
     "## Scores",
     _scores(description.heads, about),
     "## How to use it",
@@ -94,6 +96,28 @@ def _head(head: Head, output: str) -> str:
   )
 
 
+def _data(about: Mapping[str, Any]) -> str:
+  """Returns a table of the rows that the run was trained on."""
+  rows = [
+    f"| {task} | {found['from']} | {found['rows']} | `{found['sha256']}` |"
+    for task, found in about.get("data", {}).items()
+  ]
+  if not rows:
+    tasks = about.get("settings", {}).get("tasks", "unknown")
+    return f"Trained on: {tasks}. Where the rows came from was not noted."
+  holdout = about.get("settings", {}).get("data", {}).get("holdout", 0)
+  less = f", less the share of {holdout:g} that was held out" if holdout else ""
+  return "\n".join(
+    [
+      f"Trained on{less}; the digest is of all texts and labels, in order:",
+      "",
+      "| task | from | rows | SHA-256 |",
+      "|---|---|--:|---|",
+      *rows,
+    ]
+  )
+
+
 def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:
   """Returns a table of this trial's scores on dev."""
   config = about.get("settings", {})
@@ -110,9 +134,7 @@ def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:
     return "This trial was not scored."
   return "\n".join(
     [
-      f"This trial alone, x100, on {split}. Trained on: "
-      f"{config.get('tasks', 'unknown')}; GLUE rows from "
-      f"{about.get('source')}.",
+      f"This trial alone, x100, on {split}.",
       "",
       "| task | rows | metric | score |",
       "|---|--:|---|--:|",

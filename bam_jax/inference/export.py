@@ -56,8 +56,6 @@ def about(found: Trained) -> dict[str, Any]:
   """Returns what is known of where a model comes from, fit to be published."""
   known = dict(found.about)
   if "settings" in known:
-    local = known["settings"]["data"]["glue_dir"]
-    known["source"] = "local files" if local else "the Hugging Face hub"
     known["settings"] = card.settings(known["settings"]) | {
       "encoder": card.encoder(known["settings"])
     }

@@ -19,7 +19,7 @@ from bam_jax.runtime import sealed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
-from bam_jax.training.checkpoint import load_params
+from bam_jax.training.checkpoint import load_params, trials
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Trained:
     params: {"bert": ..., "pooler": ..., "heads": {task: ...}}, f32 numpy.
     description: what the heads mean.
     tokenizer: the directory with its files.
-    about: where it comes from: `run`, `trial`, `scores`, `commit`, `settings`,
-      as far as it is known.
+    about: where it comes from: `run`, `trial`, `scores`, `data`, `commit`,
+      `settings`, as far as it is known.
   """
 
   config: BertConfig
@@ -101,15 +101,14 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
   made = workdir.made()
   folder = workdir.model(name)
   scores = workdir.scores(name)
-  there = (path / "checkpoints").glob("seed-*")
-  seeds = sorted(int(p.name[5:]) for p in there if p.name[5:].isdigit())
+  seeds = trials(path / "checkpoints")
   if not seeds:
     raise ValueError(
       f"{path} holds no finished trial; train it: --config.stage=train"
     )
   sealed.verify(folder)
   config = hf.read_config(folder / hf.CONFIG)
-  description, _ = heads_lib.load(folder / heads_lib.FILE)
+  description, raw = heads_lib.load(folder / heads_lib.FILE)
   _check_tasks(description, tasks)
   seed = _choose(path, seeds, scores, trial, tasks, description)
   params, meta = load_params(workdir.params(name, seed))
@@ -121,6 +120,7 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
     "step": meta.get("step"),
     "scores": entry.get("scores", {}),
     "examples": entry.get("examples", {}),
+    "data": raw.get("data", {}),
     "commit": made.get("commit"),
     "versions": made.get("versions", {}),
     "settings": made.get("config", {}),

@@ -12,8 +12,6 @@ from typing import Any
 
 # How the name ends of what is not whole yet.
 HALF = ".tmp"
-# How a file begins that Git LFS leaves in the place of one it has not fetched.
-_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def hidden(path: Path) -> Path:
@@ -97,6 +95,14 @@ def read_json(path: Path, *, cure: str) -> Any:
     raise ValueError(f"{path} is not JSON ({error}); {cure}") from error
 
 
+def unreadable(error: OSError) -> ValueError:
+  """Returns what to say of what the system lets nobody read, or not us."""
+  cure = ""
+  if isinstance(error, PermissionError):
+    cure = "; let this user read it, and enter every folder above it"
+  return ValueError(f"{error.filename} cannot be read ({error.strerror}){cure}")
+
+
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
   """Says of what cannot be read that, and why: not that it is broken.
@@ -109,32 +115,7 @@ def reading() -> Iterator[None]:
   except OSError as error:
     if not error.filename:
       raise
-    cure = ""
-    if isinstance(error, PermissionError):
-      cure = "; let this user read it, and enter every folder above it"
-    raise ValueError(
-      f"{error.filename} cannot be read ({error.strerror}){cure}"
-    ) from error
-
-
-def refuse_pointer(path: Path) -> None:
-  """Refuses what Git LFS leaves in the place of a file it has not fetched.
-
-  Args:
-    path: of a file that is there.
-
-  Raises:
-    ValueError: it is such a pointer.
-    OSError: it cannot be read.
-  """
-  with path.open("rb") as file:
-    start = file.read(len(_POINTER))
-  if start == _POINTER:
-    raise ValueError(
-      f"{path} is a Git LFS pointer, a few words in the place of a file that "
-      "was not fetched; type git lfs pull in its repository, or download the "
-      "file itself"
-    )
+    raise unreadable(error) from error
 
 
 def flatten(tree: Mapping, prefix: str = "") -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Files of the Hugging Face hub, and what its client says, fit to be shown."""
 
+import errno
 from pathlib import Path
 import re
 
@@ -7,6 +8,22 @@ from absl import logging
 
 # Tokens, and what stands before the @ of an address.
 _SECRET = re.compile(r"hf_\w+|(?<=://)[^/@\s]+(?=@)")
+
+
+# What the system says where the cache cannot be written.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
+# Statuses of HTTP, from and to.
+_STATUS = (
+  (401, 403, "the hub refuses this user: hf auth login"),
+  (429, 429, "too many have asked from here: wait, or: hf auth login"),
+  (500, 599, "the hub is out of order: try again later"),
+)
+# What several HTTP libraries raise where nobody answers.
+_NETWORK = (
+  *("ConnectError", "ConnectionError", "ConnectTimeout", "ReadTimeout"),
+  *("ProxyError", "ReadError", "RemoteProtocolError", "SSLError", "gaierror"),
+  *("ConnectionRefusedError", "ConnectionResetError", "TimeoutException"),
+)
 
 
 def plain(text: str) -> str:
@@ -95,16 +112,53 @@ def _refusal(
 ) -> ConnectionError:
   """Returns the sentence: what, from where, why, and what helps against it."""
   import huggingface_hub
-  from huggingface_hub import errors
 
-  constants = huggingface_hub.constants
-  place = f"https://huggingface.co/datasets/{repository}"
-  cures = (
+  endpoint = plain(huggingface_hub.constants.ENDPOINT)
+  why, mine = cause(error, f"datasets/{repository}", revision)
+  what = f"{repository} {name}" if name else f"the files of {repository}"
+  return ConnectionError(
+    "; ".join(
+      filter(
+        None,
+        (
+          f"cannot get {what} from {endpoint} ({why})",
+          mine,
+          cure,
+        ),
+      )
+    )
+  )
+
+
+def cause(
+  error: BaseException, repository: str, revision: str
+) -> tuple[str, str]:
+  """Returns why nothing came from the hub, and what helps against that.
+
+  Args:
+    error: what its client raised; what has caused it counts too.
+    repository: "owner/name" of a model, "datasets/owner/name" of a data set.
+    revision: branch, tag or commit.
+
+  Returns:
+    What was seen, and the cure; "" = nobody knows one.
+  """
+  from huggingface_hub import constants, errors
+
+  if constants.HF_HUB_OFFLINE:
+    seen = "HF_HUB_OFFLINE is set and the cache has no copy"
+    return seen, "unset it, or fill the cache where there is a connection"
+  chain = [error]
+  while chain[-1].__cause__ and chain[-1].__cause__ not in chain:
+    chain.append(chain[-1].__cause__)
+  seen = f"{type(chain[-1]).__name__}: {plain(str(chain[-1]))}"
+  place = f"https://huggingface.co/{repository}"
+  kinds = (
     # The first of these kinds that the error is of.
     (errors.GatedRepoError, f"ask for access at {place}, then: hf auth login"),
     (
       errors.RepositoryNotFoundError,
-      f"there is no data set {place}, or it is private: hf auth login",
+      f"there is no {place}, or it is private: hf auth login",
     ),
     (errors.RevisionNotFoundError, f"{place}/tree/main has no such revision"),
     (
@@ -112,21 +166,16 @@ def _refusal(
       f"name a file that {place}/tree/{revision} shows",
     ),
   )
-  why = "HF_HUB_OFFLINE is set and the cache has no copy"
-  if not constants.HF_HUB_OFFLINE:
-    cause = error.__cause__ or error
-    why = f"{type(cause).__name__}: {plain(str(cause))}"
-  mine = next((said for kind, said in cures if isinstance(error, kind)), "")
-  what = f"{repository} {name}" if name else f"the files of {repository}"
-  return ConnectionError(
-    "; ".join(
-      filter(
-        None,
-        (
-          f"cannot get {what} from {plain(constants.ENDPOINT)} ({why})",
-          mine,
-          cure,
-        ),
-      )
-    )
-  )
+  for each in chain:
+    for kind, cure in kinds:
+      if isinstance(each, kind):
+        return seen, cure
+    status = getattr(getattr(each, "response", None), "status_code", 0) or 0
+    for low, high, cure in _STATUS:
+      if low <= status <= high:
+        return seen, cure
+    if isinstance(each, OSError) and each.errno in _DISK:
+      return seen, "the cache has no room, or is not yours: set HF_HOME"
+    if type(each).__name__ in _NETWORK:
+      return seen, "see whether this machine reaches it; HTTPS_PROXY may help"
+  return seen, ""

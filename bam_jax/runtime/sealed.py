@@ -9,7 +9,7 @@ from pathlib import Path
 import reprlib
 import shutil
 
-from bam_jax.runtime.files import hidden
+from bam_jax.runtime.files import hidden, unreadable
 
 # Of a sealed folder: size and sha256 of every file.
 DIGESTS = "integrity.json"
@@ -56,6 +56,8 @@ def verify(folder: Path) -> frozenset[str]:
   try:
     written = json.loads((folder / DIGESTS).read_text("utf-8"))
     schema, files = written["schema"], written["files"].items()
+  except PermissionError as error:
+    raise unreadable(error) from error
   except (
     OSError,
     ValueError,

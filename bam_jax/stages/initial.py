@@ -13,7 +13,7 @@ from bam_jax.runtime.files import flatten
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
-from bam_jax.training.checkpoint import load_params
+from bam_jax.training.checkpoint import load_params, trials
 
 
 def given(
@@ -81,9 +81,7 @@ def read(experiment: Experiment) -> Any:
       experiment.trained_tasks,
       regression_output=c.loss.regression_output,
     )
-  found = (Path(c.init_from) / "checkpoints").glob("seed-*")
-  # seed-2 comes before seed-10; what Orbax left half is no trial.
-  seeds = [int(p.name[5:]) for p in found if p.name[5:].isdigit()]
+  seeds = trials(Path(c.init_from) / "checkpoints")
   if not seeds:
     raise ValueError(
       f"init_from is {c.init_from}, which holds no finished run; give a "

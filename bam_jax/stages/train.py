@@ -195,7 +195,10 @@ def describe(session: Session, run: Run) -> None:
   files = hf.tokenizer_files(encoder.folder)
   with sealed.beside(folder) as made:
     hf.write(made, hf.write_config(encoder.shape), {}, files)
-    session.experiment.describe(run.tasks).save(made)
+    # A model card names the data, which may be gone by then.
+    texts, own = session.materials.texts, session.experiment.tasks_of(run)
+    data = {task.name: texts.facts(task, task.train) for task in own}
+    session.experiment.describe(run.tasks).save(made, data=data)
 
 
 @jax.jit

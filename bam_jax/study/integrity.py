@@ -26,7 +26,13 @@ from bam_jax.study.lineage import differences, shaped
 from bam_jax.study.plan import Run
 from bam_jax.study.records import AGAIN
 from bam_jax.study.workdir import Workdir, commit
-from bam_jax.training.checkpoint import Damaged, load_params, read_meta, verify
+from bam_jax.training.checkpoint import (
+  Damaged,
+  Unread,
+  load_params,
+  read_meta,
+  verify,
+)
 
 
 def lock(workdir: Workdir) -> Iterator[Finding]:
@@ -127,7 +133,7 @@ def _run(
     for seed in seeds:
       try:
         whole[seed] = load_params(workdir.params(name, seed))[1]["step"]
-      except Damaged as error:
+      except (Damaged, Unread) as error:
         notes.append((Level.PROBLEM, str(error)))
       advance(1)
     for (first, last), path in zip(groups, states, strict=True):
@@ -162,7 +168,7 @@ def _states(
     try:
       verify(path / str(step))
       last = step
-    except Damaged as error:
+    except (Damaged, Unread) as error:
       # A command at work deletes old states.
       if (path / str(step)).exists():
         damage[step] = str(error)

@@ -51,6 +51,8 @@ FREE = (
 # with it a study is the one that it was without the key, so neither a
 # difference between directories nor a part of a trial's content hash.
 NEUTRAL: dict[str, Any] = {}
+# Keys that name directories and files, which have more than one spelling.
+PLACES = ("encoder", "data.glue_dir", "init_from", "teacher.files")
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 
 
@@ -81,6 +83,25 @@ def shaping(config: Mapping) -> dict[str, Any]:
   free = set(FREE) - ({"trials"} if ensemble else set())
   flat = {k: v for k, v in flat.items() if k.split(".")[0] not in free}
   return without_neutral(flat)
+
+
+def places(config: Mapping) -> dict[str, str]:
+  """Returns where the paths of a config lead to, whatever their spelling.
+
+  What leads nowhere here, such as a name of the hub, stays as it is.
+  """
+
+  def place(text: str) -> str:
+    path = Path(os.path.expanduser(text))
+    return str(path.resolve()) if text.strip() and path.exists() else text
+
+  flat = flatten(config)
+  return {
+    # Several may stand in one, as in TASK=FILE,TASK=FILE.
+    key: "".join(map(place, re.split(r"([,=])", flat[key])))
+    for key in PLACES
+    if isinstance(flat.get(key), str)
+  }
 
 
 def without_neutral(flat: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,6 +161,7 @@ class Workdir:
     asked["variants"] = self.variants() | asked["variants"]
     made = {
       "config": asked,
+      "places": places(asked),
       "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
       "commit": commit(),
     }
@@ -276,11 +298,15 @@ class Workdir:
     for name in there.keys() & asked.keys():
       for found, given in ((before, there), (now, asked)):
         found |= flatten({"variants": {name: given[name]}})
+    # Of a relative path only the directory where it was typed knew the rest.
+    led = dict(was.get("places") or places(was["config"]))
+    leads = places(config.to_dict())
+    same = {key for key in leads if leads[key] == led.get(key)}
     # A key that this version added or dropped counts as a difference too.
     differ = [
       f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
       for key in sorted(before.keys() | now.keys())
-      if before.get(key) != now.get(key)
+      if before.get(key) != now.get(key) and key not in same
     ]
     if differ:
       raise ValueError(

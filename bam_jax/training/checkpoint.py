@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import logging
+import os
 from pathlib import Path
 import re
 import shutil
@@ -31,6 +32,22 @@ KEPT = 2
 
 class Damaged(ValueError):
   """A checkpoint cannot be read, or is not what was written."""
+
+
+class Unread(ValueError):
+  """A checkpoint may not be read, which says nothing of what it holds."""
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+  """Returns what to say of a checkpoint that Orbax cannot read."""
+  for each in (path, *sorted(path.rglob("*"))):
+    needed = os.R_OK | (os.X_OK if each.is_dir() else 0)
+    if each.exists() and not os.access(each, needed, effective_ids=True):
+      return Unread(
+        f"{each} cannot be read (Permission denied); let this user read it, "
+        "and enter every folder above it"
+      )
+  return Damaged(f"{path} cannot be read ({first_line(error)})")
 
 
 @jax.jit
@@ -149,7 +166,7 @@ def _restore(read: Callable, shapes: Any, path: Path) -> tuple[Any, dict]:
     tree, meta = found["state"], dict(found["meta"])
   # Orbax and what is below it raise a dozen types for a damaged file.
   except Exception as error:
-    raise Damaged(f"{path} cannot be read ({first_line(error)})") from error
+    raise _unreadable(path, error) from error
   if meta.get("seal") != _seal(meta):
     raise Damaged(f"{path}/meta was changed after it was written")
   now, then = fingerprint(tree), meta["arrays"]
@@ -294,7 +311,7 @@ def _read(path: Path, device: jax.Device) -> tuple[Any, dict[str, Any]]:
       )
   # Orbax and what is below it raise a dozen types for a damaged file.
   except Exception as error:
-    raise Damaged(f"{path} cannot be read ({first_line(error)})") from error
+    raise _unreadable(path, error) from error
   with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
     return _restore(
       lambda args: checkpointer.restore(path, args=args), shapes, path
@@ -337,10 +354,27 @@ def read_meta(path: Path) -> dict[str, Any]:
       meta = dict(checkpointer.restore(path.absolute(), args)["meta"])
   # Orbax and what is below it raise a dozen types for a damaged file.
   except Exception as error:
-    raise Damaged(f"{path} cannot be read ({first_line(error)})") from error
+    raise _unreadable(path, error) from error
   if meta.get("seal") != _seal(meta):
     raise Damaged(f"{path}/meta was changed after it was written")
   return meta
+
+
+def trials(folder: Path) -> list[int]:
+  """Returns the seeds of the trials whose parameters lie in a folder.
+
+  What Orbax left half has a longer name.
+
+  Args:
+    folder: W/runs/RUN/checkpoints; one that is not there has none.
+
+  Raises:
+    OSError: it may not be read.
+  """
+  if not folder.is_dir():
+    return []
+  found = (re.fullmatch(r"seed-(\d+)", path.name) for path in folder.iterdir())
+  return sorted(int(each[1]) for each in found if each)
 
 
 def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -354,7 +388,8 @@ def load_params(path: Path) -> tuple[Any, dict[str, Any]]:
     raise Damaged(
       f"no parameters in {path}; train that run first: --config.stage=train"
     )
-  cure = f"delete {path} and run the same command again to train it anew"
+  # It may be another study's, which another command has trained.
+  cure = f"delete {path} and run the command that trained it again"
   try:
     tree, meta = _read(path, jax.local_devices()[0])
   except Damaged as damage:

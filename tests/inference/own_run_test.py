@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import pytest
 
+from bam_jax.inference import export, trained
 from bam_jax.report import tables
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.stages import session
@@ -79,6 +80,23 @@ def test_it_is_trained_with_glue_and_nothing_only_teaches_it(run):
   assert found["average"]["single->multi"] == pytest.approx([mean])
   # The paper's numbers are of other tasks.
   assert tables.published(found) == {}
+
+
+def test_a_model_card_names_the_rows_it_was_trained_on(run, tmp_path):
+  found = trained.load(run / "W" / "runs" / STUDENT, trial=None, tasks=())
+  export.write_heads(tmp_path / "out", found, overwrite=False)
+  card = (tmp_path / "out" / "README.md").read_text("utf-8")
+  it = opened(run)
+  texts, table = it.materials.texts, it.experiment.table
+  for name, file, rows in (
+    ("pets", "pets.csv", ROWS),
+    ("cola", "train.tsv", len(texts.look(table["cola"], "train"))),
+  ):
+    digest = texts.fingerprint(table[name], "train")
+    assert f"| {name} | {file} | {rows} | `{digest}` |" in card
+  assert "Hugging Face hub" not in card
+  # Folders of this machine are nobody's business.
+  assert str(run) not in card
 
 
 def test_its_soft_labels_teach_their_rows_and_the_swapped_ones(run):

@@ -56,15 +56,3 @@ def test_what_the_dead_have_left_goes_and_what_the_living_write_stays(tmp_path):
   files.write_json(tmp_path / "x.json", {"a": 1})
   found = sorted(path.name for path in tmp_path.iterdir())
   assert found == sorted(["x.json", *living])
-
-
-def test_a_pointer_of_git_lfs_is_called_by_its_name(tmp_path):
-  file = tmp_path / "rows.csv"
-  file.write_text(
-    "version https://git-lfs.github.com/spec/v1\n"
-    f"oid sha256:{'0' * 64}\nsize 438000000\n"
-  )
-  with pytest.raises(ValueError, match=r"rows\.csv is a Git LFS pointer.*pull"):
-    files.refuse_pointer(file)
-  file.write_text("version,label\nhttps://git-lfs.github.com/spec/v1,1\n")
-  files.refuse_pointer(file)

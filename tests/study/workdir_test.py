@@ -110,6 +110,58 @@ def test_a_broken_config_that_may_be_the_users_is_not_called_one_to_delete(
   assert "delete" not in str(error.value)
 
 
+@pytest.mark.parametrize("key", ["encoder", "data.glue_dir", "init_from"])
+@pytest.mark.parametrize(
+  "spelling",
+  ["{}/", "./{}", "../here/{}", "{}/../{}", "link", "/{}", "elsewhere"],
+)
+def test_another_spelling_of_a_path_is_the_same_setting(
+  tmp_path, monkeypatch, key, spelling
+):
+  here = tmp_path / "here"
+  (here / "enc").mkdir(parents=True)
+  (here / "link").symlink_to("enc")
+  monkeypatch.chdir(here)
+
+  def config(path):
+    found = common.base()
+    with found.unlocked():
+      found.update_from_flattened_dict({key: path})
+    return found
+
+  place = Workdir(tmp_path / "W")
+  place.open(config("enc"))
+  if spelling == "elsewhere":
+    # What was typed as "enc" is ../here/enc seen from there.
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    place.check(config("../here/enc"))
+  absolute = str(here / "enc")
+  asked = absolute if spelling == "/{}" else spelling.format("enc", "enc")
+  if spelling != "elsewhere":
+    place.check(config(asked))
+  (here / "other").mkdir()
+  with pytest.raises(ValueError, match=f"{key}: 'enc' there"):
+    place.check(config(str(here / "other")))
+
+
+def test_files_of_teachers_are_the_same_by_another_spelling(
+  tmp_path, monkeypatch
+):
+  monkeypatch.chdir(tmp_path)
+  for name in ("a.jsonl", "b.jsonl"):
+    (tmp_path / name).touch()
+  config = common.base()
+  config.teacher.files = "cola=a.jsonl,rte=b.jsonl"
+  place = Workdir(tmp_path / "W")
+  place.open(config)
+  config.teacher.files = f"cola=./a.jsonl,rte={tmp_path}/b.jsonl"
+  place.check(config)
+  config.teacher.files = "cola=b.jsonl,rte=a.jsonl"
+  with pytest.raises(ValueError, match=r"teacher\.files: 'cola=a"):
+    place.check(config)
+
+
 def test_scores_are_kept_per_seed_in_the_order_of_seeds(tmp_path):
   place = Workdir(tmp_path)
   for seed in (10, 2, 0):
