@@ -3,7 +3,8 @@
   python -m benchmarks.refusals --out=docs/bad-inputs.md
 
 Every row ran with exit code 2, one sentence and no file changed or left behind.
-The cases are those of tests/bad_input_test.py and tests/hf/bad_encoder_test.py.
+The cases are those of tests/bad_input_test.py, tests/hf/bad_encoder_test.py and
+tests/hf/foreign_test.py.
 Exit code 1: a case was answered otherwise.
 """
 
@@ -19,9 +20,14 @@ import tempfile
 import pytest
 
 from bam_jax.runtime.console import bar, say
-from tests.hf import bad_encoder_test, bad_input_test, refusals, small
+from tests import bad_input_test, refusals, small
+from tests.hf import bad_encoder_test, foreign_test
 
-CASES = (*bad_input_test.CASES, *bad_encoder_test.CASES)
+CASES = (
+  *bad_input_test.CASES,
+  *bad_encoder_test.CASES,
+  *foreign_test.CASES,
+)
 # The folder that a case changes -> what it is; flags alone are settings.
 KINDS = {
   "glue": "data",
@@ -40,9 +46,10 @@ python -m benchmarks.refusals --out=docs/bad-inputs.md
 ```
 
 and each of them a test, which also holds the sentence's words:
-`tests/bad_input_test.py`, `tests/hf/bad_encoder_test.py`. Random bytes, JSON,
-TSV, Parquet and safetensors in place of good ones:
-`tests/data/sources/readers_test.py`, `tests/spoilt_test.py`.
+`tests/bad_input_test.py`, `tests/hf/bad_encoder_test.py`,
+`tests/hf/foreign_test.py`. Random bytes, JSON, TSV, Parquet and safetensors in
+place of good ones: `tests/data/sources/readers_test.py`,
+`tests/spoilt_test.py`.
 
 """
 
