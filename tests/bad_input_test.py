@@ -342,7 +342,14 @@ CASES = [
     f"{SOFT}.parquet",
     {"soft.parquet": table(index=[0, None], probs=[[0.5, 0.5]] * 2)},
   ),
-  Case("soft-folder", "is not there", f"{SOFT}", {"soft/x": ""}),
+  Case("soft-folder", "no run that is finished with", SOFT, {"soft/x": ""}),
+  Case(
+    "soft-untaught",
+    "a finished run that has not taught cola; type the command that trained it"
+    " with --workdir={root}/V --config.methods=single-\\>single --config.stage",
+    f"{STUDENT} --config.teacher.files=cola={{root}}/V/runs/single.cola",
+    {"V/runs/single.cola/scores.json": '{"0": {"scores": {"cola": {}}}}'},
+  ),
 ]
 
 

@@ -344,8 +344,11 @@ def text(session: Session) -> None:
   }
   sizes = {}
   for task in experiment.trained_tasks:
-    rows = len(texts.look(task, task.train))
-    sizes[task.name] = rows
+    train = texts.look(task, task.train)
+    rows = sizes[task.name] = len(train)
+    for run in experiment.runs:
+      if task.name in run.tasks:
+        lessons.check_gold(run, task.name, train.labels)
     if c.data.holdout:
       texts.holdout(task, c.data.holdout)
     if task.name in soft:

@@ -100,13 +100,15 @@ def batches(
     experiment: the experiment.
     run: the run.
     seeds: of the trials.
-    rows: training rows of each task, swapped copies included.
+    rows: training rows of each task, swapped copies included; what has no
+      gold is left out where nobody teaches it.
     targets: what the teachers say; None leaves them out, who may not be
       trained yet: the shapes are the same.
     width: tokens in a row.
     multiple: of which every number of rows is one.
   """
   settings, tasks = experiment.settings(run), experiment.tasks_of(run)
+  rows = {name: learned(run, name, rows[name]) for name in run.tasks}
   sizes = {name: len(rows[name]) for name in run.tasks}
   _, weights = mixture(settings, run, sizes)
   draw, pools = order(settings, run, sizes), {}
@@ -139,6 +141,33 @@ def batches(
     row_shapes=settings.config.data.row_shapes,
     multiple=settings.config.micro_rows or multiple,
   )
+
+
+def learned(run: Run, task: str, rows: Features) -> Features:
+  """Returns the rows of a task that a run learns from.
+
+  Args:
+    run: the run.
+    task: name of one of its tasks.
+    rows: its training rows; a label is NaN where there is no gold.
+  """
+  gold = ~np.isnan(rows.labels)
+  return rows if gold.all() or task in dict(run.teachers) else rows.take(gold)
+
+
+def check_gold(run: Run, task: str, labels: np.ndarray) -> None:
+  """Refuses a run that nothing is there to learn from.
+
+  Args:
+    run: the run.
+    task: name of one of its tasks.
+    labels: f32[N] of its training rows.
+  """
+  if task not in dict(run.teachers) and np.isnan(labels).all():
+    raise ValueError(
+      f"no training row of {task} has a label and nobody teaches {run.name};"
+      " let the soft labels teach: --config.methods=single-\\>multi"
+    )
 
 
 def useful(

@@ -179,11 +179,30 @@ def _soft_files(config: ConfigDict, tasks: Sequence[Task]) -> dict[str, Path]:
     found[task] = Path(path)
     if not found[task].is_file() and not logits_of(found[task], task).is_dir():
       raise ValueError(
-        f"teacher.files names {path}, which is not there; give a .jsonl or "
-        f".parquet file, or a run W/runs/NAME that has taught {task} (by "
-        "--workdir=W --config.methods=single-\\>single --config.stage=teach)"
+        f"teacher.files names {path}, {_silent(found[task], task)}"
       )
   return found
+
+
+def _silent(path: Path, task: str) -> str:
+  """Says why a path gives no soft labels of a task, and what would."""
+  run = path.absolute()
+  there, kind = Workdir(run.parent.parent), run.name.partition(".")[0]
+  teach = f"--config.methods={kind}-\\>{kind} --config.stage=teach"
+  trials = there.scores(run.name) if run.parent.name == "runs" else {}
+  if any(task in trial.get("scores", {}) for trial in trials.values()):
+    return (
+      f"a finished run that has not taught {task}; type the command that"
+      f" trained it with --workdir={there.path} {teach}"
+    )
+  missing = "is not there"
+  if path.is_dir():
+    missing = f"is no run that is finished with {task}"
+  return (
+    f"which {missing}; give a .jsonl or .parquet file, or a run W/runs/NAME"
+    f" that has taught {task} (by --workdir=W"
+    " --config.methods=single-\\>single --config.stage=teach)"
+  )
 
 
 def _judged(tasks: Sequence[Task]) -> list[str]:
