@@ -346,9 +346,7 @@ def text(session: Session) -> None:
   for task in experiment.trained_tasks:
     train = texts.look(task, task.train)
     rows = sizes[task.name] = len(train)
-    for run in experiment.runs:
-      if task.name in run.tasks:
-        lessons.check_gold(run, task.name, train.labels)
+    lessons.check_gold(experiment.runs, task.name, train.labels)
     if c.data.holdout:
       texts.holdout(task, c.data.holdout)
     if task.name in soft:

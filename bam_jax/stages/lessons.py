@@ -155,19 +155,20 @@ def learned(run: Run, task: str, rows: Features) -> Features:
   return rows if gold.all() or task in dict(run.teachers) else rows.take(gold)
 
 
-def check_gold(run: Run, task: str, labels: np.ndarray) -> None:
-  """Refuses a run that nothing is there to learn from.
+def check_gold(runs: Sequence[Run], task: str, labels: np.ndarray) -> None:
+  """Refuses a task of which nothing is there for a run to learn from.
 
   Args:
-    run: the run.
-    task: name of one of its tasks.
-    labels: f32[N] of its training rows.
+    runs: the runs.
+    task: its name.
+    labels: f32[N] of its training rows, NaN where there is no gold.
   """
-  if task not in dict(run.teachers) and np.isnan(labels).all():
-    raise ValueError(
-      f"no training row of {task} has a label and nobody teaches {run.name};"
-      " let the soft labels teach: --config.methods=single-\\>multi"
-    )
+  for run in runs if np.isnan(labels).all() else ():
+    if task in run.tasks and task not in dict(run.teachers):
+      raise ValueError(
+        f"no training row of {task} has a label and nobody teaches {run.name};"
+        " let the soft labels teach: --config.methods=single-\\>multi"
+      )
 
 
 def useful(

@@ -27,6 +27,6 @@ def test_rows_without_gold_are_learned_from_where_somebody_teaches():
 def test_a_run_without_gold_and_teacher_is_refused():
   none, some = np.float32([np.nan] * 3), np.float32([np.nan, 1])
   with pytest.raises(ValueError, match=r"no training row of rte has a label"):
-    lessons.check_gold(SINGLE, "rte", none)
-  lessons.check_gold(SINGLE, "rte", some)
-  lessons.check_gold(MULTI, "rte", none)
+    lessons.check_gold([SINGLE], "rte", none)
+  lessons.check_gold([SINGLE], "rte", some)
+  lessons.check_gold([MULTI], "rte", none)
