@@ -171,11 +171,13 @@ def test_the_submitted_trial_is_the_same_for_all_tasks_of_a_run(
   for by in ("average", "task"):
     config = changed(small_run, trials=3, submit=by, methods="multi")
     it = opened(config, tmp_path)
-    (run,) = it.runs
+    (run,) = it.experiment.runs
     for seed, (cola, stsb) in scores.items():
       found = {"cola": {"matthews": cola}, "stsb": {"spearman": stsb}}
       it.workdir.record(run.name, seed, {"scores": found})
-    chosen[by] = [it.submitted(run, task)["seed"] for task in (COLA, STSB)]
+    chosen[by] = [
+      predict.submitted(it, run, task)["seed"] for task in (COLA, STSB)
+    ]
   assert chosen == {"average": [2, 2], "task": [0, 1]}
 
 
