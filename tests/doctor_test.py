@@ -137,7 +137,7 @@ def test_an_encoder_that_has_gone_is_a_problem_until_all_is_trained(
   def levels(**flags):
     experiment = returned(integrity.config(Workdir(path)))
     given = {"encoder": "", "glue_dir": ""} | flags
-    found = list(doctor.inputs(experiment, **given))
+    found = list(doctor.inputs(Workdir(path), experiment, **given))
     return [only(found, name).level for name in inputs]
 
   assert levels() == [Level.WARNING] * 3

@@ -16,7 +16,8 @@ from bam_jax.data.sources import glue as sources
 from bam_jax.inference import model as inference
 from bam_jax.inference import streams
 from bam_jax.study import predictions
-from bam_jax.tasks.description import Answer, Head
+from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.description import Head
 from bam_jax.tasks.table import TASKS
 from tests import small
 

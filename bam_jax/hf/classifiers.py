@@ -19,6 +19,7 @@ from bam_jax.hf import opening, weights
 from bam_jax.hf.families import FAMILIES
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks.description import Description, Head, parse
+from bam_jax.tasks.kinds import KINDS
 
 # Our own settings in config.json, which transformers keeps and does not read.
 OURS = "bam_jax"
@@ -145,9 +146,7 @@ def describe(
     **layout.fixed,
     "architectures": [layout.model],
     layout.dropout: about["head_dropout"],
-    "problem_type": (
-      "single_label_classification" if head.labels else "regression"
-    ),
+    "problem_type": KINDS[head.kind].problem_type,
     "id2label": {str(i): name for i, name in enumerate(names)},
     "label2id": {name: i for i, name in enumerate(names)},
     OURS: ours,

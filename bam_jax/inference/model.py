@@ -16,7 +16,8 @@ from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
-from bam_jax.tasks.description import Answer, Head
+from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.description import Head
 
 # Examples in one forward pass; fewer are rounded up to a power of two.
 BATCH = 64

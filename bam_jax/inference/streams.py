@@ -10,7 +10,8 @@ import json
 import reprlib
 from typing import BinaryIO, TextIO
 
-from bam_jax.tasks.description import Answer, Head
+from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.description import Head
 
 FORMATS = ("jsonl", "tsv", "csv")
 # Bytes of a line; a file without line ends would fill the memory.

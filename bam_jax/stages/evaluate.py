@@ -12,7 +12,7 @@ from bam_jax.runtime.console import bar
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.study.predictions import Predictions
-from bam_jax.tasks import coverage
+from bam_jax.tasks import coverage, metrics
 from bam_jax.tasks.table import Task
 from bam_jax.training import evaluate as forward_pass
 from bam_jax.training.checkpoint import load_params
@@ -108,7 +108,7 @@ def headlines(session: Session, run: Run, params: Any) -> list[dict]:
   said = logits(session, run, params, shown, progress=lambda n: None)
   return [
     {
-      task.name: forward_pass.scores(
+      task.name: metrics.scores(
         task, said[task.name, split][trial], rows.labels
       )[task.headline]
       for task, split, rows in shown

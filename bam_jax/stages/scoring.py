@@ -13,8 +13,8 @@ from bam_jax.study.claims import Claims
 from bam_jax.study.plan import Run
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks import metrics
 from bam_jax.tasks.table import Task
-from bam_jax.training import evaluate
 
 # (task, split) -> what a trial said of it.
 Kept = Mapping[tuple[str, str], Predictions]
@@ -32,7 +32,7 @@ def score(name: str, kept: Kept, table: Mapping[str, Task]) -> dict[str, Any]:
   for (task, split), rows in kept.items():
     mine = entry["scores"].setdefault(task, {})
     answers = rows.logits
-    found = evaluate.scores(table[task], answers, rows.labels)
+    found = metrics.scores(table[task], answers, rows.labels)
     # The split that tables show has the bare names.
     mine |= {f"{split}/{k}" if mine else k: v for k, v in found.items()}
     entry["examples"].setdefault(task, len(answers))

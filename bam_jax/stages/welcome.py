@@ -11,7 +11,7 @@ from bam_jax.runtime.console import say
 from bam_jax.stages import evaluate, initial
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
-from bam_jax.training.evaluate import against_chance
+from bam_jax.tasks.metrics import against_chance
 
 
 def look(session: Session, run: Run, seeds: Sequence[int]) -> None:

@@ -134,21 +134,6 @@ def together(trials: Mapping[str, Predictions]) -> Predictions:
   return Predictions(one.index, logits, one.labels)
 
 
-def predicted(logits: np.ndarray, *, regression: bool) -> np.ndarray:
-  """Returns what the metrics are made of, as `evaluate.scores` does.
-
-  Args:
-    logits: f32[..., N, C].
-    regression: C is 1 and holds the value.
-
-  Returns:
-    [..., N]: class numbers, or values.
-  """
-  if regression:
-    return logits[..., 0].astype(np.float64)
-  return logits.argmax(-1)
-
-
 def _shape(rows: Predictions) -> str:
   return f"{len(rows.index)} rows, {rows.logits.shape[-1]} classes"
 

@@ -19,6 +19,7 @@ from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir, commit
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 # What in a command line is nobody's business: the value of a flag of such a
@@ -235,9 +236,8 @@ def _resampled(
   able = [m for m, n in sizes.items() if n >= stats.MIN_MULTI_TRIALS]
   if len(able) < 2:
     return {}
-  predicted = predictions.predicted(
-    np.concatenate([kept[method].logits for method in able]),
-    regression=task.kind == "regression",
+  predicted = KINDS[task.kind].predicted(
+    np.concatenate([kept[method].logits for method in able])
   )
   labels = kept[able[0]].labels
   draws = multibootstrap.DRAWS
@@ -270,9 +270,7 @@ def _pseudo(
   parts = min(crossed.PARTS, len(next(iter(able.values())).labels))
   with bar(f"examples {task.name}", parts * len(able)) as progress:
     for method, rows in able.items():
-      said = predictions.predicted(
-        rows.logits, regression=task.kind == "regression"
-      )
+      said = KINDS[task.kind].predicted(rows.logits)
       found[method, task.name] = crossed.pseudo_values(
         said, rows.labels, task.headline, progress=progress
       )

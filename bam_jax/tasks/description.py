@@ -4,7 +4,7 @@ With this, a tokenizer and parameters a model answers without the data that it
 was trained on. Label names travel with it, so no order is ever guessed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 import dataclasses
 import json
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 FILE = "heads.json"
@@ -25,6 +27,7 @@ class Head:
 
   Attributes:
     name: of the task.
+    kind: of the task, a name of `kinds.KINDS`.
     text: names of its text columns, one or two.
     labels: label names; their position is the class number. () = regression.
     range: lowest and highest value of a regression task.
@@ -32,6 +35,7 @@ class Head:
   """
 
   name: str
+  kind: str
   text: tuple[str, ...]
   labels: tuple[str, ...]
   range: tuple[float, float] | None
@@ -45,35 +49,14 @@ class Head:
 
   @property
   def classes(self) -> int:
-    """Width of the head; 1 for regression."""
-    return len(self.labels) or 1
+    """Its columns, C."""
+    return KINDS[self.kind].outputs(self)
 
   def formula(self, output: str) -> str:
     """Returns, of regression, how its value comes from the head's number x."""
     low, high = self.range
     inner = "1 / (1 + exp(-x))" if output == "sigmoid" else "x"
     return f"min(max({low:g} + {high - low:g} * {inner}, {low:g}), {high:g})"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Answer:
-  """What a head says of one example.
-
-  Attributes:
-    label: the most likely label's name; None for regression.
-    probabilities: label name -> probability; {} for regression.
-    value: within the task's own range; None for classification.
-  """
-
-  label: str | None = None
-  probabilities: Mapping[str, float] = dataclasses.field(default_factory=dict)
-  value: float | None = None
-
-  def record(self) -> dict[str, Any]:
-    """Returns what JSON is to say."""
-    if self.value is not None:
-      return {"value": self.value}
-    return {"label": self.label, "probabilities": dict(self.probabilities)}
 
 
 def answers(head: Head, logits: np.ndarray) -> list[Answer]:
@@ -93,19 +76,7 @@ def answers(head: Head, logits: np.ndarray) -> list[Answer]:
       f"the logits of {head.name} are not finite; the model has diverged, take "
       "another trial"
     )
-  if not head.labels:
-    low, high = head.range
-    values = np.clip(low + own[:, 0] * (high - low), low, high)
-    return [Answer(value=value) for value in values.tolist()]
-  shares = np.exp(own - own.max(axis=1, keepdims=True))
-  shares /= shares.sum(axis=1, keepdims=True)
-  return [
-    Answer(
-      label=head.labels[best],
-      probabilities=dict(zip(head.labels, row, strict=True)),
-    )
-    for best, row in zip(own.argmax(axis=1), shares.tolist(), strict=True)
-  ]
+  return KINDS[head.kind].answer(head, own)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -188,11 +159,14 @@ def parse(raw: Any, path: Path) -> Description:
       low, high = each["range"] or (0, 1)
       made = Head(
         name=str(each["name"]),
+        kind=str(each["kind"]),
         text=words(each["text"]),
         labels=words(each["labels"]),
         range=(float(low), float(high)) if each["range"] else None,
         headline=str(each["headline"]),
       )
+      if made.kind not in KINDS:
+        raise ValueError(f"head {made.name} is of no kind {made.kind!r}")
       if len(made.text) not in (1, 2) or (not made.labels and not made.range):
         raise ValueError(f"head {made.name} has no text columns or no range")
       heads.append(made)

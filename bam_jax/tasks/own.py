@@ -16,10 +16,9 @@ from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import written
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import TASKS, Own, Task
 
-CLASSIFICATION = ("accuracy", "f1", "matthews")
-REGRESSION = ("spearman", "pearson")
 KEYS = (
   "train",
   "dev",
@@ -88,6 +87,11 @@ def table(
   return rows
 
 
+def kind_of(labels: Sequence[str]) -> str:
+  """Returns the kind of a task by its label names; () = it has a range."""
+  return "classification" if labels else "regression"
+
+
 @dataclasses.dataclass
 class _Entry:
   """What the file says of one task.
@@ -135,6 +139,7 @@ class _Entry:
     metrics = self.metrics(labels)
     return Task(
       name=self.name,
+      kind=kind_of(labels),
       text=text,
       label=label,
       labels=labels,
@@ -237,7 +242,7 @@ class _Entry:
   def metrics(self, labels: Sequence[str]) -> tuple[str, ...]:
     """Returns the metrics, the headline first."""
     asked = self.texts("metric", "a metric, or a list of them")
-    known = CLASSIFICATION if labels else REGRESSION
+    known = KINDS[kind_of(labels)].metrics
     for name in asked:
       if name not in known:
         kind = "labels" if labels else "a range"

@@ -12,6 +12,8 @@ import zipfile
 import numpy as np
 
 from bam_jax.runtime.files import beside, read_json, write_json
+from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 
 # What the server refuses to do without; in the order of its front page.
@@ -24,7 +26,7 @@ MADE_OF = "made_of.json"
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def labels_of(task: Task, logits: np.ndarray) -> list[str] | list[float]:
+def answers_of(task: Task, logits: np.ndarray) -> list[Answer]:
   """Reads the answers off the logits.
 
   Args:
@@ -33,7 +35,7 @@ def labels_of(task: Task, logits: np.ndarray) -> list[str] | list[float]:
       the prediction in [0, 1]. Probabilities serve as well.
 
   Returns:
-    N label names, or N values within the task's own range.
+    What they say of each of the N rows.
 
   Raises:
     ValueError: the shape does not fit the task, or a number is not finite.
@@ -51,11 +53,7 @@ def labels_of(task: Task, logits: np.ndarray) -> list[str] | list[float]:
       f"the logits of {task.name} are not finite in {len(bad)} rows, first in"
       f" row {bad[0]}; the model has diverged, take an earlier checkpoint"
     )
-  if task.kind == "classification":
-    return [task.labels[number] for number in own.argmax(1)]
-  low, high = task.range
-  # Raw outputs may leave the range and the server refuses such a value.
-  return np.clip(low + own[:, 0] * (high - low), low, high).tolist()
+  return KINDS[task.kind].answer(task, own)
 
 
 # Whose scores decide which trial of a run answers a task, by the name of the
@@ -134,7 +132,7 @@ def write_submission(
   Args:
     directory: W/submission; made if it is not there.
     predictions: (task name, test split) -> logits f[N, C] in example order,
-      as `labels_of` reads them.
+      as `answers_of` reads them.
     rows: (task name, test split) -> number of examples that were given.
     made_of: (task name, test split) -> what answered, for `MADE_OF`.
 
@@ -161,7 +159,7 @@ def write_submission(
         f"{len(logits)} predictions for the {rows[name, split]} examples of"
         f" {name} {split}; predict the whole split again"
       )
-    texts[task.submission[split]] = _tsv(task, labels_of(task, logits))
+    texts[task.submission[split]] = _tsv(task, answers_of(task, logits))
     made[task.submission[split]] = dict(made_of[name, split])
   for file, text in texts.items():
     with beside(directory / file) as part:
@@ -173,12 +171,9 @@ def write_submission(
   return _zip(directory)
 
 
-def _tsv(task: Task, labels: list[str] | list[float]) -> str:
-  if task.kind == "classification":
-    written = dict(zip(task.labels, task.file_labels, strict=True))
-    answers = [written[label] for label in labels]
-  else:
-    answers = [f"{value:.3f}" for value in labels]
+def _tsv(task: Task, said: list[Answer]) -> str:
+  words = dict(zip(task.labels, task.file_labels, strict=True))
+  answers = [KINDS[task.kind].written(words, each) for each in said]
   lines = (f"{index}\t{answer}\n" for index, answer in enumerate(answers))
   return "index\tprediction\n" + "".join(lines)
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 
 from bam_jax.runtime.spelling import hint
+from bam_jax.tasks.kinds import KINDS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Task:
 
   Attributes:
     name: what the user types; also the hub's configuration name.
+    kind: a name of `kinds.KINDS`.
     text: text columns on the hub, one or two.
     label: label column on the hub.
     labels: label names; their position is the class number. () = regression.
@@ -73,6 +75,7 @@ class Task:
   """
 
   name: str
+  kind: str
   text: tuple[str, ...]
   label: str
   labels: tuple[str, ...]
@@ -97,14 +100,9 @@ class Task:
   own: Own | None = None
 
   @property
-  def kind(self) -> str:
-    """Either "classification" or "regression"; see `labels`."""
-    return "classification" if self.labels else "regression"
-
-  @property
   def classes(self) -> int:
-    """Width of the head; 1 for regression."""
-    return len(self.labels) or 1
+    """Columns of its head, C."""
+    return KINDS[self.kind].outputs(self)
 
   @property
   def splits(self) -> tuple[str, ...]:
@@ -117,6 +115,7 @@ def _glue(name, folder, text, labels, metrics, **changes) -> Task:
   test = changes.get("test", ("test",))
   row = dict(
     name=name,
+    kind="classification",
     text=text,
     label="label",
     labels=labels,
@@ -190,6 +189,7 @@ _ROWS = (
     _PAIR,
     (),
     ("spearman", "pearson"),
+    kind="regression",
     file_label="score",
     range=(0.0, 5.0),
     symmetric=True,
@@ -275,7 +275,13 @@ _ROWS = (
   ),
   _synthetic("entailment", ("premise", "hypothesis"), _NLI, "accuracy"),
   _synthetic(
-    "similarity", _PAIR, (), "spearman", range=(0.0, 5.0), symmetric=True
+    "similarity",
+    _PAIR,
+    (),
+    "spearman",
+    kind="regression",
+    range=(0.0, 5.0),
+    symmetric=True,
   ),
 )
 

@@ -5,15 +5,13 @@ computed on the host from all logits in example order, never from averages of
 batches.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 import contextlib
-import dataclasses
 import functools
 from typing import Any
 
 import jax
 import numpy as np
-import scipy
 
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
@@ -88,77 +86,6 @@ def logits_of(
       progress(int(here.sum()))
   assert (seen == 1).all(), "an example was not counted exactly once"
   return logits
-
-
-def correlation(function: Callable, x: np.ndarray, y: np.ndarray) -> float:
-  """Returns a correlation; 0 where one side is constant and none exists."""
-  if np.ptp(x) == 0 or np.ptp(y) == 0:
-    return 0.0
-  return float(function(x, y).statistic)
-
-
-def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
-  """Returns a metric of scikit-learn of predicted and true classes."""
-  # Slow to import, with whatever else is installed; nothing trains with it.
-  from sklearn import metrics
-
-  return float(getattr(metrics, name)(y, x, **options))
-
-
-# Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
-# or values for regression.
-METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
-  "accuracy": lambda p, y: counted("accuracy_score", p, y),
-  "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
-  "matthews": lambda p, y: counted("matthews_corrcoef", p, y),
-  "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
-  "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
-}
-
-
-def scores(
-  task: Task, logits: np.ndarray, labels: np.ndarray
-) -> dict[str, float]:
-  """Returns every metric of the task, x100.
-
-  Args:
-    task: says which metrics.
-    logits: f32[N, C].
-    labels: f32[N], class numbers or values.
-
-  Raises:
-    ValueError: the logits are not finite.
-  """
-  if not np.isfinite(logits).all():
-    raise ValueError(
-      f"the logits of {task.name} are not finite; its run diverged: try a "
-      "lower rate"
-    )
-  if task.kind == "regression":
-    # SciPy would correlate float32 in float32.
-    predicted, labels = logits[:, 0].astype(np.float64), np.float64(labels)
-  else:
-    predicted, labels = logits.argmax(-1), labels.astype(np.int64)
-  return {name: 100 * METRICS[name](predicted, labels) for name in task.metrics}
-
-
-def against_chance(
-  task: Task, logits: np.ndarray, labels: np.ndarray
-) -> tuple[str, float, float]:
-  """Returns a metric, its value and what guessing would have, x100.
-
-  It is the accuracy, whatever the task's own metrics are, or of regression
-  Spearman's correlation.
-
-  Args:
-    task: says what the labels are.
-    logits: f32[N, C].
-    labels: f32[N], class numbers or values.
-  """
-  name = "spearman" if task.kind == "regression" else "accuracy"
-  alone = dataclasses.replace(task, metrics=(name,))
-  chance = 0.0 if task.kind == "regression" else 100 / task.classes
-  return name, scores(alone, logits, labels)[name], chance
 
 
 def evaluate(

@@ -11,11 +11,11 @@ from typing import Any
 
 import jax
 import numpy as np
-import scipy
 
 from bam_jax.data import builders, corpus, soft_labels
 from bam_jax.data.features import Features
 from bam_jax.runtime import distributed, sealed
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 from bam_jax.training import evaluate
 
@@ -179,16 +179,7 @@ def align(
 
 
 def average(logits: Sequence[np.ndarray], task: Task) -> np.ndarray:
-  """Averages teachers in probability space; returns logits f32[N, C].
-
-  The softmax of what comes back is the mean of their probabilities; for
-  regression it is the mean prediction.
-  """
+  """Returns what several teachers say together, f32[N, C]; see `TaskKind`."""
   if len(logits) == 1:
     return logits[0]
-  if task.kind == "regression":
-    return np.mean(logits, axis=0)
-  mean = scipy.special.logsumexp(
-    scipy.special.log_softmax(np.stack(logits), axis=-1), axis=0
-  ) - np.log(len(logits))
-  return mean.astype(np.float32)
+  return KINDS[task.kind].mean(np.stack(logits))

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 from bam_jax.stats import multibootstrap
-from bam_jax.training import evaluate
+from bam_jax.tasks import metrics
 
 
 def classes(rng, trials, examples, count):
@@ -50,7 +50,7 @@ def test_weighted_score_is_that_of_the_written_out_resample(metric, count):
   found = multibootstrap.SCORERS[metric](predicted, labels)(weights * 1.0)
   for draw, rows in enumerate(picked[:5]):
     expected = [
-      evaluate.METRICS[metric](one[rows], labels[rows]) for one in predicted
+      metrics.METRICS[metric](one[rows], labels[rows]) for one in predicted
     ]
     np.testing.assert_allclose(found[draw], expected, atol=1e-9)
   if metric in ("matthews", "pearson", "spearman"):
@@ -68,7 +68,7 @@ def test_a_side_that_is_constant_in_a_draw_has_no_correlation(metric):
 
 
 def test_there_is_a_weighted_form_of_every_metric():
-  assert multibootstrap.SCORERS.keys() == evaluate.METRICS.keys()
+  assert multibootstrap.SCORERS.keys() == metrics.METRICS.keys()
 
 
 def every_draw(a, b, labels, paired):

@@ -7,8 +7,9 @@ import pytest
 
 from bam_jax.study import predictions
 from bam_jax.study.predictions import Predictions
+from bam_jax.tasks import metrics
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import evaluate
 
 
 def rows(seed=0, examples=5, classes=4):
@@ -137,10 +138,8 @@ def test_predicted_is_what_is_scored(name):
   (task,) = get_tasks([name])
   one = rows(3, 9, task.classes)
   labels = np.arange(9, dtype=np.float32) % max(2, task.classes)
-  found = predictions.predicted(
-    one.logits, regression=task.kind == "regression"
-  )
-  scores = evaluate.scores(task, one.logits, labels)
+  found = KINDS[task.kind].predicted(one.logits)
+  scores = metrics.scores(task, one.logits, labels)
   assert scores[task.headline] == pytest.approx(
-    100 * evaluate.METRICS[task.headline](found, labels)
+    100 * metrics.METRICS[task.headline](found, labels)
   )

@@ -12,8 +12,9 @@ from bam_jax.study import predictions, results
 from bam_jax.study.plan import plan
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks import metrics
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import evaluate
 from configs import common
 
 TASKS = ("rte", "stsb")
@@ -50,7 +51,7 @@ def trained(path, trials=10, split="validation", kept=METHODS):
       for task in get_tasks(run.tasks):
         rows = answers(task, seed, 1 + METHODS.index(method))
         logits[task.name, split] = rows
-        found = evaluate.scores(task, rows.logits, rows.labels)
+        found = metrics.scores(task, rows.logits, rows.labels)
         entry["scores"][task.name] = found
         entry["examples"][task.name] = len(rows.labels)
       workdir.record(run.name, seed, entry)
@@ -87,10 +88,10 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
       )
       for method in ("multi", "single")
     )
-    regression = task.kind == "regression"
+    predicted = KINDS[task.kind].predicted
     expected = multibootstrap.multi_bootstrap(
-      predictions.predicted(a.logits, regression=regression),
-      predictions.predicted(b.logits, regression=regression),
+      predicted(a.logits),
+      predicted(b.logits),
       a.labels,
       task.headline,
       paired_seeds=True,
@@ -101,7 +102,7 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
     assert test["difference"][0] == pytest.approx(expected.difference.value)
     parts = [
       crossed.pseudo_values(
-        predictions.predicted(each.logits, regression=regression),
+        predicted(each.logits),
         each.labels,
         task.headline,
       )

@@ -35,31 +35,32 @@ def answers(path):
 
 def test_columns_of_wider_tasks_are_never_the_answer():
   logits = np.array([[0.0, 1.0, 9.0], [2.0, 1.0, 9.0]])
-  found = submission.labels_of(TASKS["rte"], logits)
-  assert found == ["not_entailment", "entailment"]
+  found = submission.answers_of(TASKS["rte"], logits)
+  assert [each.label for each in found] == ["not_entailment", "entailment"]
 
 
 def test_regression_comes_back_to_its_range_and_stays_in_it():
   logits = np.array([[-0.2, 7.0], [0.5, 7.0], [0.33333, 7.0], [1.3, 7.0]])
-  found = submission.labels_of(TASKS["stsb"], logits)
-  assert found == pytest.approx([0.0, 2.5, 1.66665, 5.0])
+  found = submission.answers_of(TASKS["stsb"], logits)
+  values = [each.value for each in found]
+  assert values == pytest.approx([0.0, 2.5, 1.66665, 5.0])
 
 
 @pytest.mark.parametrize("shape", [(3, 2), (3,), (3, 2, 3)])
 def test_logits_of_another_head_are_refused(shape):
   with pytest.raises(ValueError, match="mnli has 3 classes but logits"):
-    submission.labels_of(TASKS["mnli"], np.zeros(shape))
+    submission.answers_of(TASKS["mnli"], np.zeros(shape))
 
 
 def test_nan_is_no_answer():
   logits = np.zeros((5, 2))
   logits[3, 1] = np.nan
   with pytest.raises(ValueError, match="1 rows, first in row 3"):
-    submission.labels_of(TASKS["cola"], logits)
+    submission.answers_of(TASKS["cola"], logits)
   # What does not belong to the task may be anything.
   logits = np.full((5, 3), np.nan)
   logits[:, :2] = 0
-  assert len(submission.labels_of(TASKS["cola"], logits)) == 5
+  assert len(submission.answers_of(TASKS["cola"], logits)) == 5
 
 
 def test_file_names_are_the_servers():

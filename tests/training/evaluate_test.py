@@ -13,6 +13,7 @@ import pytest
 
 from bam_jax.data import pipeline
 from bam_jax.models.multitask import init_params
+from bam_jax.tasks import metrics
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import evaluate, sharding
 from tests import tiny
@@ -219,11 +220,11 @@ PREDICTED = np.array([1, 1, 1, 0, 0, 1, 0, 0, 0, 0])
 
 def test_scores_of_classes_follow_their_formulas():
   logits = np.eye(2, dtype=np.float32)[PREDICTED] - 5
-  assert evaluate.scores(MRPC, logits, LABELS) == pytest.approx(
+  assert metrics.scores(MRPC, logits, LABELS) == pytest.approx(
     {"accuracy": 70.0, "f1": 100 * 2 * 3 / (2 * 3 + 1 + 2)}
   )
   matthews = (3 * 4 - 1 * 2) / np.sqrt((3 + 1) * (3 + 2) * (4 + 1) * (4 + 2))
-  assert evaluate.scores(COLA, logits, LABELS)["matthews"] == pytest.approx(
+  assert metrics.scores(COLA, logits, LABELS)["matthews"] == pytest.approx(
     100 * matthews
   )
 
@@ -238,7 +239,7 @@ def test_scores_of_values_follow_their_formulas():
 
   # Ties share the mean of their ranks.
   ranks = [1, 6, 3.5, 3.5, 5, 2], [1, 6, 2.5, 5, 4, 2.5]
-  got = evaluate.scores(STSB, values[:, None], labels)
+  got = metrics.scores(STSB, values[:, None], labels)
   assert got["pearson"] == pytest.approx(
     pearson(np.float64(values), np.float64(labels)), rel=1e-9
   )
@@ -250,24 +251,24 @@ def test_values_are_correlated_in_double_precision():
   rng = np.random.default_rng(0)
   values, labels = rng.random((2, 1500)).astype(np.float32)
   want = 100 * np.corrcoef(np.float64(values), np.float64(labels))[0, 1]
-  got = evaluate.scores(STSB, values[:, None], labels)
+  got = metrics.scores(STSB, values[:, None], labels)
   assert got["pearson"] == pytest.approx(want, abs=1e-10)
 
 
 @pytest.mark.parametrize("constant", [0, 1])
 def test_a_constant_answer_has_no_correlation(constant):
   logits = np.tile(np.eye(2, dtype=np.float32)[constant], (10, 1))
-  assert evaluate.scores(COLA, logits, LABELS)["matthews"] == 0
+  assert metrics.scores(COLA, logits, LABELS)["matthews"] == 0
   values = np.full((10, 1), 0.3, np.float32)
-  got = evaluate.scores(STSB, values, LABELS)
+  got = metrics.scores(STSB, values, LABELS)
   assert got == {"pearson": 0, "spearman": 0}
   alike = np.full(10, 0.5, np.float32)
-  assert evaluate.scores(STSB, LABELS[:, None], alike)["spearman"] == 0
+  assert metrics.scores(STSB, LABELS[:, None], alike)["spearman"] == 0
 
 
 def test_answering_never_has_no_f1():
   logits = np.tile(np.array([1, 0], np.float32), (10, 1))
-  assert evaluate.scores(MRPC, logits, LABELS) == {"accuracy": 50, "f1": 0}
+  assert metrics.scores(MRPC, logits, LABELS) == {"accuracy": 50, "f1": 0}
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -275,4 +276,4 @@ def test_logits_that_are_no_numbers_are_refused(bad):
   logits = np.zeros((10, 2), np.float32)
   logits[3, 1] = bad
   with pytest.raises(ValueError, match="logits of cola are not finite"):
-    evaluate.scores(COLA, logits, LABELS)
+    metrics.scores(COLA, logits, LABELS)

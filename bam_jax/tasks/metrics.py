@@ -1,0 +1,77 @@
+"""What tasks are scored by."""
+
+from collections.abc import Callable, Mapping
+import dataclasses
+from typing import Any
+
+import numpy as np
+import scipy
+
+from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.table import Task
+
+
+def correlation(function: Callable, x: np.ndarray, y: np.ndarray) -> float:
+  """Returns a correlation; 0 where one side is constant and none exists."""
+  if np.ptp(x) == 0 or np.ptp(y) == 0:
+    return 0.0
+  return float(function(x, y).statistic)
+
+
+def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
+  """Returns a metric of scikit-learn of predicted and true classes."""
+  # Slow to import, with whatever else is installed; nothing trains with it.
+  from sklearn import metrics
+
+  return float(getattr(metrics, name)(y, x, **options))
+
+
+# Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
+# or values for regression.
+METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+  "accuracy": lambda p, y: counted("accuracy_score", p, y),
+  "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
+  "matthews": lambda p, y: counted("matthews_corrcoef", p, y),
+  "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
+  "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
+}
+
+
+def scores(
+  task: Task, logits: np.ndarray, labels: np.ndarray
+) -> dict[str, float]:
+  """Returns every metric of the task, x100.
+
+  Args:
+    task: says which metrics.
+    logits: f32[N, C].
+    labels: f32[N], class numbers or values.
+
+  Raises:
+    ValueError: the logits are not finite.
+  """
+  if not np.isfinite(logits).all():
+    raise ValueError(
+      f"the logits of {task.name} are not finite; its run diverged: try a "
+      "lower rate"
+    )
+  kind = KINDS[task.kind]
+  said, gold = kind.predicted(logits), kind.gold(labels)
+  return {name: 100 * METRICS[name](said, gold) for name in task.metrics}
+
+
+def against_chance(
+  task: Task, logits: np.ndarray, labels: np.ndarray
+) -> tuple[str, float, float]:
+  """Returns a metric, its value and what guessing would have, x100.
+
+  The metric is the kind's, whatever the task's own are.
+
+  Args:
+    task: says what the labels are.
+    logits: f32[N, C].
+    labels: f32[N], class numbers or values.
+  """
+  name, chance = KINDS[task.kind].chance(task)
+  alone = dataclasses.replace(task, metrics=(name,))
+  return name, scores(alone, logits, labels)[name], chance
