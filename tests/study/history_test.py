@@ -8,6 +8,7 @@ import pytest
 from bam_jax.study import history
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import schedules
+from bam_jax.training.settings import Settings
 from configs import common
 
 
@@ -110,10 +111,14 @@ def test_patience_leaves_what_was_logged():
     {"name": "multi.x", "kind": "multi", "teachers": (), "variant": ""},
   )
   made = {"multi.x": rows}
-  (found,) = history.schedules_of(lambda _: config, [run], made)
+
+  def settings(run):
+    return Settings.of(config, run.kind)
+
+  (found,) = history.schedules_of(settings, [run], made)
   assert found[1]["step"] == list(range(30))
   config.select.patience = 2
-  assert list(history.schedules_of(lambda _: config, [run], made)) == [
+  assert list(history.schedules_of(settings, [run], made)) == [
     (
       "multi",
       {"run": "multi.x", "step": [9, 19, 29]}

@@ -15,6 +15,7 @@ from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import metrics
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import get_tasks
+from bam_jax.training.settings import Settings
 from configs import common
 
 TASKS = ("rte", "stsb")
@@ -66,13 +67,17 @@ def trained(path, trials=10, split="validation", kept=METHODS):
     trained_tasks=tasks,
     methods=methods,
     runs=runs,
-    settings=lambda run: config,
+    settings=lambda run: Settings.of(config, run.kind),
     seeds=tuple(range(trials)),
   )
 
 
+def gathered(experiment):
+  return results.gather(experiment, experiment.workdir)
+
+
 def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
-  found = results.gather(trained(tmp_path))
+  found = gathered(trained(tmp_path))
   tests = {(t["test"], t["task"]): t for t in found["tests"]}
   kinds = {kind for kind, _ in tests}
   assert kinds == set(stats.TESTS)
@@ -135,7 +140,7 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
   ],
 )
 def test_what_is_kept_decides(tmp_path, changes, multi, calibrated):
-  found = results.gather(trained(tmp_path, **changes))
+  found = gathered(trained(tmp_path, **changes))
   kinds = {t["test"] for t in found["tests"]}
   assert ("multi-bootstrap" in kinds) == multi
   assert {"paired-t", "sign-flip", "bootstrap", "mann-whitney-u"} <= kinds
@@ -147,7 +152,7 @@ def test_what_is_kept_decides(tmp_path, changes, multi, calibrated):
 def test_a_trial_without_logits_leaves_its_method_out(tmp_path):
   experiment = trained(tmp_path)
   predictions.path(experiment.workdir.run("multi.rte+stsb"), 4).unlink()
-  found = results.gather(experiment)
+  found = gathered(experiment)
   assert list(found["calibration"]) == ["single"]
 
 
@@ -159,7 +164,7 @@ def test_logits_of_other_scores_are_refused(tmp_path):
   with pytest.raises(
     ValueError, match="logits of single on rte are not those that were scored"
   ):
-    results.gather(experiment)
+    gathered(experiment)
 
 
 def test_logits_of_another_split_are_refused(tmp_path):
@@ -168,7 +173,7 @@ def test_logits_of_another_split_are_refused(tmp_path):
   (rows,) = predictions.read(file).values()
   predictions.write(file, {("rte", "holdout"): rows})
   with pytest.raises(ValueError, match=r"seed-3.npz has no rte/validation"):
-    results.gather(experiment)
+    gathered(experiment)
 
 
 def logs(experiment, steps=12):
@@ -192,7 +197,7 @@ def logs(experiment, steps=12):
 def test_runs_bring_their_curves_and_schedules(tmp_path):
   experiment = trained(tmp_path, trials=3, kept=())
   logs(experiment)
-  found = results.gather(experiment)
+  found = gathered(experiment)
   assert found["scored"]["multi"] == dict.fromkeys(TASKS, "multi.rte+stsb")
   assert found["scored"]["single"]["stsb"] == "single.stsb"
   assert set(found["curves"]) == {run.name for run in experiment.runs}
@@ -218,7 +223,7 @@ def test_the_same_study_elsewhere_gives_the_same_but_for_times(tmp_path):
       for seed, entry in experiment.workdir.scores(run.name).items():
         more = {"seconds": seconds, "step": 12}
         experiment.workdir.record(run.name, int(seed), entry | more)
-    twice.append(results.gather(experiment))
+    twice.append(gathered(experiment))
   one, other = twice
   assert one.pop("seconds") != other.pop("seconds")
   assert json.dumps(one) == json.dumps(other)
