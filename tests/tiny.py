@@ -13,6 +13,8 @@ from bam_jax.data import pipeline
 from bam_jax.data.features import Features, offsets_of
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
+from bam_jax.tasks.table import get_tasks
+from bam_jax.training import heads
 from bam_jax.training import state as states
 from bam_jax.training.settings import Settings
 from configs import common
@@ -23,6 +25,7 @@ SIZES = (19, 9, 11)
 WIDTH = 14
 BATCH = 12
 STEPS = 5
+HEADS = heads.specs(get_tasks(TASKS), regression_output="sigmoid")
 ENCODER = BertConfig(
   vocab_size=40,
   width=16,
@@ -45,9 +48,8 @@ def model(*, dropout=0.1, **changes) -> MultiTask:
     ENCODER, hidden_dropout=dropout, attention_dropout=dropout
   )
   settings = {
-    "heads": tuple(zip(TASKS, CLASSES, strict=True)),
+    "heads": HEADS,
     "head_dropout": dropout,
-    "regression_output": "sigmoid",
     "dtype": jnp.float32,
     "remat": False,
   }

@@ -18,6 +18,7 @@ from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.description import Head
+from bam_jax.training import heads
 
 # Examples in one forward pass; fewer are rounded up to a power of two.
 BATCH = 64
@@ -44,9 +45,8 @@ class Model:
     )
     self.net = MultiTask(
       trained.config,
-      tuple((head.name, head.classes) for head in said.heads),
+      heads.specs(said.heads, regression_output=said.regression_output),
       head_dropout=0.0,
-      regression_output=said.regression_output,
       dtype=jnp.dtype(said.dtype),
       remat=False,
     )

@@ -13,48 +13,15 @@ import jax.numpy as jnp
 
 from bam_jax.models.bert import Bert, BertConfig, Pooler
 from bam_jax.models.dropout import Dropout
-
-# What turns a head's one output into the prediction of a regression task.
-REGRESSION_OUTPUTS = {"sigmoid": jax.nn.sigmoid, "linear": lambda x: x}
-
-
-class Heads(nn.Module):
-  """A dense layer per task; every example gets its own task's output."""
-
-  heads: tuple[tuple[str, int], ...]
-  regression_output: str
-
-  @nn.compact
-  def __call__(self, pooled: jax.Array, task: jax.Array) -> jax.Array:
-    """Returns f32[B, E, C]; columns past a task's own classes are zero.
-
-    Args:
-      pooled: [B, E, D].
-      task: i32[B, E], the position of each example's task in `heads`; -1 where
-        there is no example (its output is zero).
-    """
-    widest = max(classes for _, classes in self.heads)
-    own = jnp.zeros((*task.shape, widest))
-    for number, (name, classes) in enumerate(self.heads):
-      dense = nn.Dense(classes, kernel_init=nn.initializers.glorot_uniform(),
-                       name=name)  # fmt: skip
-      logits = dense(pooled.astype(jnp.float32))
-      if classes == 1:
-        logits = REGRESSION_OUTPUTS[self.regression_output](logits)
-      logits = jnp.pad(logits, ((0, 0), (0, 0), (0, widest - classes)))
-      # Not gathered: a TPU would scatter the gradients one by one.
-      own = jnp.where((task == number)[..., None], logits, own)
-    return own
+from bam_jax.models.heads import Heads, HeadSpec
 
 
 class MultiTask(nn.Module):
   """The whole model: a batch in, each example's own logits out."""
 
   config: BertConfig
-  # (task, classes); one class means regression.
-  heads: tuple[tuple[str, int], ...]
+  heads: tuple[HeadSpec, ...]
   head_dropout: float
-  regression_output: str
   dtype: Any
   remat: bool
   # Of hidden states [B, S, D]; None = as the compiler likes.
@@ -62,10 +29,9 @@ class MultiTask(nn.Module):
 
   @nn.compact
   def __call__(self, batch: Mapping, *, train: bool) -> jax.Array:
-    """Returns logits f32[B, E, C] before the softmax.
+    """Returns each example's own head's output f32[B, E, C].
 
-    For a regression task the first column is the prediction in [0, 1] (or any
-    number, with the linear output).
+    Logits come before the softmax, a value is the first column.
 
     Args:
       batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
@@ -90,8 +56,7 @@ class MultiTask(nn.Module):
     first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
     pooled = Pooler(self.config, self.dtype, name="pooler")(first)
     pooled = Dropout(self.head_dropout)(pooled, examples, train=train)
-    heads = Heads(self.heads, self.regression_output, name="heads")
-    return heads(pooled, batch["task"])
+    return Heads(self.heads, name="heads")(pooled, batch["task"])
 
 
 def init_params(model: MultiTask, key: jax.Array) -> dict:

@@ -32,7 +32,7 @@ from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
-from bam_jax.training import sharding
+from bam_jax.training import heads, sharding
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -121,9 +121,8 @@ class Materials:
     tasks = self.experiment.tasks_of(run)
     return MultiTask(
       shape,
-      tuple((task.name, task.classes) for task in tasks),
+      heads.specs(tasks, regression_output=c.loss.regression_output),
       head_dropout=c.head_dropout,
-      regression_output=c.loss.regression_output,
       dtype=jnp.dtype(c.dtype),
       remat=c.remat,
       place=sharding.by_rows(self.mesh),

@@ -124,7 +124,7 @@ def cost(
     rows,
     width=c.max_length,
     examples=examples,
-    classes=max(classes for _, classes in model.heads),
+    classes=max(spec.outputs for spec in model.heads),
   )
   return tpu.cost(
     model, batch, settings, it.mesh, topology=topology, whole=whole

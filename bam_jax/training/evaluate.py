@@ -114,7 +114,7 @@ def evaluate(
   trials = len(jax.tree.leaves(params)[0])
   forward = make_forward(model, mesh, trials)
   params = sharding.spread(params, sharding.state_sharding(mesh, params))
-  names = [name for name, _ in model.heads]
+  names = [spec.name for spec in model.heads]
   classes = max(task.classes for task, _, _ in datasets)
   # All at once, so that there is one shape to compile for.
   batches = pipeline.eval_batches(

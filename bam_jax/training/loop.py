@@ -61,7 +61,7 @@ class Job:
   @property
   def tasks(self) -> list[str]:
     """The tasks, in the order of the model's heads."""
-    return [name for name, _ in self.model.heads]
+    return [spec.name for spec in self.model.heads]
 
   def put(self, k: int) -> dict[str, jax.Array]:
     """Sends the batch of step k to the devices."""

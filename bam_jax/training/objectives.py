@@ -1,63 +1,144 @@
 """Targets mixed by lambda, and the loss of every example against them.
 
-Every example sits in C columns, as many as the largest task has classes, and
-owns only the first `classes` of them: 0 for a slot without an example, 1 for
-regression, whose value stands in column 0. The other columns hold whatever the
-heads of other tasks made of this example, NaN included, so they are replaced
-before any arithmetic: multiplying by a mask would keep the NaN, in the value
-or in the gradient.
+Every example sits in C columns, as many as the widest head has, and owns only
+the first of them: none for a slot without an example. The other columns hold
+whatever the heads of other tasks made of this example, NaN included, so they
+are replaced before any arithmetic: multiplying by a mask would keep the NaN, in
+the value or in the gradient.
+
+An objective is a row of `OBJECTIVES`; a task's kind names its own.
 """
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from bam_jax.models.heads import HeadSpec
 
 # exp() of it is 0 in every float type, and sums of it stay finite in float32.
 _MASKED = -1e30
 
 
-def _own(classes: jax.Array, C: int) -> jax.Array:
-  """Says which columns belong to the example's own task, `bool[..., C]`."""
-  return jnp.arange(C) < classes[..., None]
+@dataclasses.dataclass(frozen=True)
+class Objective:
+  """How a head's columns are held against a target.
+
+  Attributes:
+    gold: (label f32[...], C) -> the target f32[..., C] that a label is.
+    taught: a teacher's outputs f32[..., C] -> the target that they are; in
+      columns that are not owned they are -1e30.
+    loss: (outputs, targets), f32[..., C] -> f32[...]; in columns that are not
+      owned outputs are -1e30 and targets 0.
+  """
+
+  gold: Callable[[jax.Array, int], jax.Array]
+  taught: Callable[[jax.Array], jax.Array]
+  loss: Callable[[jax.Array, jax.Array], jax.Array]
 
 
-def gold_targets(label: jax.Array, classes: jax.Array, C: int) -> jax.Array:
-  """Writes gold labels as distributions over the columns.
+def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+  """Returns f32[...] of logits and a distribution, f32[..., C]."""
+  return -jnp.sum(targets * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+
+
+OBJECTIVES: Mapping[str, Objective] = {
+  # Section 3.1 of Clark et al. 2019: classes by cross-entropy, values by their
+  # squared error.
+  "ce": Objective(
+    gold=lambda label, C: (jnp.arange(C) == label[..., None]).astype(
+      jnp.float32
+    ),
+    taught=lambda outputs: jax.nn.softmax(outputs, axis=-1),
+    loss=cross_entropy,
+  ),
+  "mse": Objective(
+    gold=lambda label, C: jnp.where(jnp.arange(C) == 0, label[..., None], 0.0),
+    taught=lambda outputs: outputs,
+    loss=lambda outputs, targets: jnp.square(outputs[..., 0] - targets[..., 0]),
+  ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Owners:
+  """Whose columns an example's are.
+
+  Attributes:
+    columns: i32[...] that it owns; 0 where there is no example.
+    uses: objective -> bool[...], where it is the example's.
+  """
+
+  columns: jax.Array
+  uses: Mapping[str, jax.Array]
+
+  def own(self, C: int) -> jax.Array:
+    """Says which columns are the example's own, `bool[..., C]`."""
+    return jnp.arange(C) < self.columns[..., None]
+
+  def pick(self, made: Callable[[Objective], jax.Array]) -> jax.Array:
+    """Returns what each example's own objective makes, 0 where none is.
+
+    Args:
+      made: an objective -> f32[...] or f32[..., C].
+    """
+    found = None
+    for name, used in self.uses.items():
+      mine = made(OBJECTIVES[name])
+      used = used.reshape(used.shape + (1,) * (mine.ndim - used.ndim))
+      found = jnp.where(used, mine, 0.0 if found is None else found)
+    return found
+
+
+def owners(heads: Sequence[HeadSpec], task: jax.Array) -> Owners:
+  """Returns whose the columns of examples are.
 
   Args:
-    label: `f32[...]`, the class number, or the value in [0, 1] for regression.
-    classes: `i32[...]`, columns that the example owns; 1 is regression, 0 none.
+    heads: of the model.
+    task: i32[...], the position of each example's task in `heads`; -1 where
+      there is no example, which so takes the last entry of each table.
+  """
+  columns = np.array([spec.outputs for spec in heads] + [0], np.int32)
+  names = dict.fromkeys(spec.loss for spec in heads)
+  return Owners(
+    jnp.asarray(columns)[task],
+    {
+      name: jnp.asarray([spec.loss == name for spec in heads] + [False])[task]
+      for name in names
+    },
+  )
+
+
+def gold_targets(label: jax.Array, owned: Owners, C: int) -> jax.Array:
+  """Writes gold labels as targets over the columns.
+
+  Args:
+    label: `f32[...]`, the class number, or the value in [0, 1].
+    owned: whose the columns are.
     C: the number of columns.
 
   Returns:
-    `f32[..., C]`: one-hot for classes, the value in column 0 for regression,
-    zeros where there is no example.
+    `f32[..., C]`, zeros where there is no example.
   """
-  label, regression = label[..., None], (classes == 1)[..., None]
-  columns = jnp.arange(C)
-  targets = jnp.where(
-    regression, jnp.where(columns == 0, label, 0.0), columns == label
-  )
-  return jnp.where(_own(classes, C), targets, 0.0).astype(jnp.float32)
+  targets = owned.pick(lambda objective: objective.gold(label, C))
+  return jnp.where(owned.own(C), targets, 0.0)
 
 
-def teacher_targets(logits: jax.Array, classes: jax.Array) -> jax.Array:
-  """Turns a teacher's outputs into targets: softmax at temperature 1.
+def teacher_targets(outputs: jax.Array, owned: Owners) -> jax.Array:
+  """Turns a teacher's outputs into targets; a softmax is at temperature 1.
 
   Args:
-    logits: `f32[..., C]`, before the softmax; for regression the prediction
-      itself in column 0.
-    classes: `i32[...]`, columns that the example owns; 1 is regression, 0 none.
+    outputs: `f32[..., C]`, logits, or the prediction itself in column 0.
+    owned: whose the columns are.
 
   Returns:
-    `f32[..., C]`, probabilities over the example's own columns (the prediction
-    for regression), zeros in all others.
+    `f32[..., C]`, zeros in columns that are not the example's own.
   """
-  own = _own(classes, logits.shape[-1])
-  safe = jnp.where(own, logits.astype(jnp.float32), _MASKED)
-  regression = (classes == 1)[..., None]
-  return jnp.where(
-    own, jnp.where(regression, safe, jax.nn.softmax(safe, axis=-1)), 0.0
-  )
+  own = owned.own(outputs.shape[-1])
+  safe = jnp.where(own, outputs.astype(jnp.float32), _MASKED)
+  return jnp.where(own, owned.pick(lambda each: each.taught(safe)), 0.0)
 
 
 def or_teacher(
@@ -101,27 +182,22 @@ def soft_targets(
 
 
 def example_loss(
-  logits: jax.Array, targets: jax.Array, classes: jax.Array
+  outputs: jax.Array, targets: jax.Array, owned: Owners
 ) -> jax.Array:
   """Gives every example its loss on its own task, before weights.
 
-  Cross-entropy against the mixed distribution for classes, squared error
-  against the mixed value for regression (the paper's section 3.1), 0 with zero
-  gradient where there is no example. NaN in a column that an example owns is
-  not hidden.
+  0 with zero gradient where there is no example. NaN in a column that an
+  example owns is not hidden.
 
   Args:
-    logits: `[..., C]` of any float type; for regression the prediction in
-      column 0, after the sigmoid if the head has one.
+    outputs: `[..., C]` of any float type, of the example's own head.
     targets: `f32[..., C]` from `soft_targets`.
-    classes: `i32[...]`, columns that the example owns; 1 is regression, 0 none.
+    owned: whose the columns are.
 
   Returns:
     `f32[...]`.
   """
-  own = _own(classes, logits.shape[-1])
-  safe = jnp.where(own, logits.astype(jnp.float32), _MASKED)
+  own = owned.own(outputs.shape[-1])
+  safe = jnp.where(own, outputs.astype(jnp.float32), _MASKED)
   targets = jnp.where(own, targets, 0.0)
-  entropy = -jnp.sum(targets * jax.nn.log_softmax(safe, axis=-1), axis=-1)
-  squared = jnp.square(safe[..., 0] - targets[..., 0])
-  return jnp.where(classes == 1, squared, entropy)
+  return owned.pick(lambda objective: objective.loss(safe, targets))

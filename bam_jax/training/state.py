@@ -11,7 +11,6 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
@@ -76,15 +75,13 @@ def make_losses(model: MultiTask) -> Callable[..., tuple[jax.Array, jax.Array]]:
   `logits` are f32[B, E, C], `loss` f32[B, E] before weights, 0 where there is
   no example. `key` is of dropout; `share` of the gold label is lambda.
   """
-  # A task of -1 (no example) takes the last entry: no classes, no loss.
-  classes = np.array([c for _, c in model.heads] + [0], np.int32)
-  widest = int(classes.max())
+  widest = max(spec.outputs for spec in model.heads)
 
   def example_losses(params, batch, key, share):
     logits = model.apply(
       {"params": params}, batch, train=True, rngs={"dropout": key}
     )
-    own = jnp.asarray(classes)[batch["task"]]
+    own = losses.owners(model.heads, batch["task"])
     gold = losses.gold_targets(batch["label"], own, widest)
     teacher = losses.teacher_targets(batch["teacher"], own)
     if "has_gold" in batch:

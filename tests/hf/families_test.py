@@ -17,7 +17,9 @@ import transformers
 from bam_jax.hf import directory as hf
 from bam_jax.hf import families, weights
 from bam_jax.models import bert, multitask
+from bam_jax.tasks.table import get_tasks
 from bam_jax.training import optim, sharding
+from bam_jax.training.heads import specs
 from tests.models import bert_test as rows_of
 
 SHAPE = dict(vocab_size=61, num_hidden_layers=3, num_attention_heads=3)
@@ -203,9 +205,8 @@ def test_the_model_has_the_parameters_that_files_have(directories, name):
   config, params, _ = hf.load_encoder(directories(name))
   model = multitask.MultiTask(
     config,
-    (("rte", 2),),
+    specs(get_tasks(["rte"]), regression_output="linear"),
     head_dropout=0.0,
-    regression_output="linear",
     dtype=jnp.float32,
     remat=False,
   )

@@ -9,6 +9,7 @@ import pytest
 
 from bam_jax.data import pipeline
 from bam_jax.models import flops
+from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import state as states
 from tests import tiny
@@ -25,6 +26,7 @@ WIDE = dataclasses.replace(
   attention_dropout=0.0,
 )
 ROWS, LENGTH, CLASSES = 6, 48, 3
+HEADS = (HeadSpec("mnli", CLASSES, output="logits", loss="ce"),)
 
 
 @pytest.mark.parametrize("length", [1, 2, 5, 9])
@@ -82,7 +84,7 @@ def counted(fn, *args) -> float:
 def test_the_compiler_counts_the_same(reach):
   # A band is computed whole and masked, so that useful is less than computed.
   c = dataclasses.replace(WIDE, reaches=(reach, 0))
-  net = MultiTask(c, (("mnli", CLASSES),), 0.0, "sigmoid", jnp.float32, False)
+  net = MultiTask(c, HEADS, 0.0, jnp.float32, False)
   params = jax.eval_shape(lambda: init_params(net, jax.random.key(0)))
   data = batch()
 
@@ -98,12 +100,8 @@ def test_the_compiler_counts_the_same(reach):
 
 
 def test_the_compiler_counts_the_same_in_a_training_step():
-  net = MultiTask(
-    WIDE, (("mnli", CLASSES),), 0.0, "sigmoid", jnp.float32, False
-  )
-  init, step = states.make_run(
-    net, steps=9, settings=tiny.config().multi, config=tiny.config()
-  )
+  net = MultiTask(WIDE, HEADS, 0.0, jnp.float32, False)
+  init, step = states.make_run(net, steps=9, settings=tiny.settings())
   state = jax.eval_shape(lambda: init(jnp.uint32(0), {}))
   found = counted(step, state, batch())
   # What is left is elementwise: norms, gelu, softmax and the optimiser.

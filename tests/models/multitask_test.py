@@ -5,10 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax.models.multitask import Heads, init_params
+from bam_jax.models.heads import Heads
+from bam_jax.models.multitask import init_params
+from bam_jax.tasks.table import get_tasks
+from bam_jax.training.heads import specs
 from tests import tiny
 
 NET = tiny.model(head_dropout=0.5, dropout=0.0)
+LINEAR = specs(get_tasks(tiny.TASKS), regression_output="linear")
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +47,15 @@ def heads_of(kernel=0.0):
       "kernel": jnp.full((5, classes), kernel),
       "bias": 10.0 * t + jnp.arange(classes),
     }
-    for t, (name, classes) in enumerate(NET.heads)
+    for t, (name, classes) in enumerate(
+      zip(tiny.TASKS, tiny.CLASSES, strict=True)
+    )
   }
 
 
 def test_an_example_gets_its_own_tasks_columns_and_zeros_after_them():
   task = jnp.array([[1, 0], [2, 1], [0, 2]])
-  heads = Heads(NET.heads, "linear")
+  heads = Heads(LINEAR)
   logits = heads.apply({"params": heads_of()}, jnp.ones((3, 2, 5)), task)
   own = {0: [0, 1, 2], 1: [10, 0, 0], 2: [20, 21, 0]}
   np.testing.assert_array_equal(
@@ -58,7 +64,7 @@ def test_an_example_gets_its_own_tasks_columns_and_zeros_after_them():
 
 
 def test_a_slot_without_an_example_is_finite():
-  heads = Heads(NET.heads, "sigmoid")
+  heads = Heads(NET.heads)
   logits = heads.apply(
     {"params": heads_of(1.0)}, jnp.ones((1, 1, 5)), jnp.array([[-1]])
   )
@@ -69,8 +75,8 @@ def test_only_regression_goes_through_the_output_function():
   task = jnp.array([[0, 1, 2]])
   pooled = jnp.linspace(-1, 1, 15).reshape(1, 3, 5)
   params = {"params": heads_of(0.3)}
-  linear = Heads(NET.heads, "linear").apply(params, pooled, task)
-  sigmoid = Heads(NET.heads, "sigmoid").apply(params, pooled, task)
+  linear = Heads(LINEAR).apply(params, pooled, task)
+  sigmoid = Heads(NET.heads).apply(params, pooled, task)
   want = np.array(linear)
   want[0, 1, 0] = 1 / (1 + np.exp(-want[0, 1, 0]))
   np.testing.assert_allclose(sigmoid, want, rtol=1e-6)
@@ -79,7 +85,7 @@ def test_only_regression_goes_through_the_output_function():
 
 def test_the_loss_of_one_task_leaves_the_other_heads_alone():
   def first_task(params):
-    heads = Heads(NET.heads, "sigmoid")
+    heads = Heads(NET.heads)
     return heads.apply(
       {"params": params}, jnp.ones((1, 2, 5)), jnp.array([[2, 2]])
     ).sum()
@@ -124,7 +130,9 @@ def test_dropout_acts_on_the_pooled_vector_in_training_only(params, apply):
 
 
 def test_a_head_starts_from_the_key_and_its_name_alone(params):
-  fewer = tiny.model(heads=(("rte", 2), ("cola", 2)))
+  fewer = tiny.model(
+    heads=specs(get_tasks(["rte", "cola"]), regression_output="sigmoid")
+  )
   init = jax.jit(lambda key: init_params(fewer, key))
   same, other = init(jax.random.key(3)), init(jax.random.key(4))
   np.testing.assert_array_equal(

@@ -12,6 +12,7 @@ B, E, C = 3, 2, 4
 CLASSES = np.array([[2, 1], [4, 0], [3, 0]], np.int32)
 LABEL = np.array([[1, 0.3], [3, 0], [0, 0]], np.float32)
 GARBAGE = (0.0, 1e30, -1e30, np.nan, np.inf, -np.inf)
+OWN = losses.Owners(CLASSES, {"ce": CLASSES > 1, "mse": CLASSES == 1})
 OTHERS = np.arange(C) >= CLASSES[..., None]  # columns of no one, bool[B, E, C]
 
 
@@ -47,24 +48,24 @@ def _expected(logits, label, teacher, has_teacher, lam):
 
 
 def _loss(logits, teacher, has_teacher, lam):
-  gold = losses.gold_targets(LABEL, CLASSES, C)
-  teacher = losses.teacher_targets(teacher, CLASSES)
+  gold = losses.gold_targets(LABEL, OWN, C)
+  teacher = losses.teacher_targets(teacher, OWN)
   targets = losses.soft_targets(gold, teacher, has_teacher, lam)
-  return losses.example_loss(logits, targets, CLASSES)
+  return losses.example_loss(logits, targets, OWN)
 
 
 def test_gold_targets_are_one_hot_or_the_value():
   expected = np.zeros((B, E, C), np.float32)
   expected[0, 0, 1] = expected[1, 0, 3] = expected[2, 0, 0] = 1
   expected[0, 1, 0] = LABEL[0, 1]
-  got = losses.gold_targets(LABEL, CLASSES, C)
+  got = losses.gold_targets(LABEL, OWN, C)
   assert got.dtype == np.float32
   np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize("label", [1.0, np.nan])
 def test_gold_targets_of_no_example_are_zero_whatever_the_label(label):
-  got = losses.gold_targets(np.full((B, E), label, np.float32), CLASSES, C)
+  got = losses.gold_targets(np.full((B, E), label, np.float32), OWN, C)
   assert not np.any(got[CLASSES == 0])
 
 
@@ -72,7 +73,7 @@ def test_gold_targets_of_no_example_are_zero_whatever_the_label(label):
 def test_teacher_targets_are_probabilities_over_own_classes(garbage):
   logits = _logits(garbage)
   logits[CLASSES == 0] = np.nan
-  got = losses.teacher_targets(logits, CLASSES)
+  got = losses.teacher_targets(logits, OWN)
   for b, e in np.ndindex(B, E):
     c = CLASSES[b, e]
     own = logits[b, e, :c]
@@ -92,8 +93,8 @@ def test_loss_of_mixed_targets_is_the_formula(lam):
 
 def test_lambda_one_is_gold_and_zero_is_the_teacher():
   teacher = np.flip(_logits(), axis=0)
-  gold, ones = losses.gold_targets(LABEL, CLASSES, C), np.ones((B, E))
-  soft = losses.teacher_targets(teacher, CLASSES)
+  gold, ones = losses.gold_targets(LABEL, OWN, C), np.ones((B, E))
+  soft = losses.teacher_targets(teacher, OWN)
   np.testing.assert_array_equal(
     losses.soft_targets(gold, soft, ones, 1.0), gold
   )
@@ -103,7 +104,7 @@ def test_lambda_one_is_gold_and_zero_is_the_teacher():
 
 
 def test_missing_teacher_may_be_nan():
-  gold = losses.gold_targets(LABEL, CLASSES, C)
+  gold = losses.gold_targets(LABEL, OWN, C)
   teacher = np.full((B, E, C), np.nan, np.float32)
   got = losses.soft_targets(gold, teacher, np.zeros((B, E)), 0.5)
   np.testing.assert_array_equal(got, gold)
@@ -128,28 +129,28 @@ def test_columns_of_other_tasks_change_neither_loss_nor_gradient(garbage):
 
 
 def test_garbage_in_the_targets_of_other_tasks_is_not_seen():
-  targets = np.where(OTHERS, np.nan, losses.gold_targets(LABEL, CLASSES, C))
+  targets = np.where(OTHERS, np.nan, losses.gold_targets(LABEL, OWN, C))
   got, gradient = jax.value_and_grad(
-    lambda logits: jnp.sum(losses.example_loss(logits, targets, CLASSES))
+    lambda logits: jnp.sum(losses.example_loss(logits, targets, OWN))
   )(_logits())
   assert np.isfinite(got)
   assert np.all(np.isfinite(gradient))
 
 
 def test_nan_in_an_own_column_is_not_hidden():
-  gold = losses.gold_targets(LABEL, CLASSES, C)
+  gold = losses.gold_targets(LABEL, OWN, C)
   for b, e in zip(*np.nonzero(CLASSES), strict=True):
     logits = _logits()
     logits[b, e, CLASSES[b, e] - 1] = np.nan
-    bad = np.isnan(losses.example_loss(logits, gold, CLASSES))
+    bad = np.isnan(losses.example_loss(logits, gold, OWN))
     assert np.argwhere(bad).tolist() == [[b, e]]
 
 
 def test_gradient_is_softmax_minus_target_and_twice_the_error():
-  gold = losses.gold_targets(LABEL, CLASSES, C)
+  gold = losses.gold_targets(LABEL, OWN, C)
   logits = _logits()
   gradient = jax.grad(
-    lambda logits: jnp.sum(losses.example_loss(logits, gold, CLASSES))
+    lambda logits: jnp.sum(losses.example_loss(logits, gold, OWN))
   )(logits)
   for b, e in zip(*np.nonzero(CLASSES), strict=True):
     c = CLASSES[b, e]
@@ -160,9 +161,9 @@ def test_gradient_is_softmax_minus_target_and_twice_the_error():
 
 def test_huge_logits_do_not_overflow():
   logits = np.where(np.arange(C) == 2, 1e30, -1e30) * np.ones((B, E, 1))
-  gold = losses.gold_targets(LABEL, CLASSES, C)
+  gold = losses.gold_targets(LABEL, OWN, C)
   loss, gradient = jax.value_and_grad(
-    lambda logits: losses.example_loss(logits, gold, CLASSES)[2, 0]
+    lambda logits: losses.example_loss(logits, gold, OWN)[2, 0]
   )(logits.astype(np.float32))
   np.testing.assert_allclose(loss, 2e30, rtol=1e-6)
   assert np.all(np.isfinite(gradient))
@@ -170,17 +171,17 @@ def test_huge_logits_do_not_overflow():
 
 def test_loss_is_float32_for_bfloat16_logits():
   logits = jnp.asarray(_logits(), jnp.bfloat16)
-  gold = losses.gold_targets(LABEL, CLASSES, C)
-  got = losses.example_loss(logits, gold, CLASSES)
+  gold = losses.gold_targets(LABEL, OWN, C)
+  got = losses.example_loss(logits, gold, OWN)
   assert got.dtype == np.float32
-  exact = losses.example_loss(logits.astype(np.float32), gold, CLASSES)
+  exact = losses.example_loss(logits.astype(np.float32), gold, OWN)
   np.testing.assert_array_equal(got, exact)
 
 
 @pytest.mark.parametrize("lam", [0.0, 0.3, 1.0])
 def test_without_gold_the_target_is_the_teachers_whatever_lambda(lam):
-  teacher = losses.teacher_targets(_logits(), CLASSES)
-  garbage = losses.gold_targets(np.zeros_like(LABEL), CLASSES, C)
+  teacher = losses.teacher_targets(_logits(), OWN)
+  garbage = losses.gold_targets(np.zeros_like(LABEL), OWN, C)
   has_gold = np.array([[0, 0], [1, 0], [0, 1]], np.float32)
   gold = losses.or_teacher(garbage, teacher, has_gold)
   found = losses.soft_targets(gold, teacher, np.ones((B, E)), lam)
