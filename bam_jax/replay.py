@@ -32,6 +32,7 @@ from bam_jax.training import loop as train
 from bam_jax.training import schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.step import make_losses
 
 
 def opened(path: Path) -> tuple[Session, Run, Sequence[int]]:
@@ -113,7 +114,7 @@ def look(
   steps: int,
 ) -> dict[str, Any]:
   """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
-  example_losses = states.make_losses(model)
+  example_losses = make_losses(model)
   lam = schedules.teacher_lambda(
     kind=config.teacher.schedule,
     steps=steps,

@@ -26,6 +26,7 @@ import pytest
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import fingerprint, load_params
+from bam_jax.training.step import guard, make_run
 from tests import small, tiny
 
 GOLDEN = Path(__file__).parent / "golden" / "net.json"
@@ -84,12 +85,12 @@ def _held(kind: str, key: str, value) -> None:
 def _lowered(trials: int, **changes) -> str:
   """Returns the text of a step, without the names that Python gave to it."""
   settings, net = tiny.settings(**changes), tiny.model()
-  init, step = states.make_run(net, steps=tiny.STEPS, settings=settings)
+  init, step = make_run(net, steps=tiny.STEPS, settings=settings)
   batches = tiny.batches(trials=trials)
   state = jax.eval_shape(
     states.over_trials(init, trials), np.zeros(trials, np.uint32), {}
   )
-  step = states.guard(states.over_trials(step, trials), skip=False)
+  step = guard(states.over_trials(step, trials), skip=False)
   text = jax.jit(step).lower(state, batches[0]).as_text()
   # Private functions are named after ours; what they do is what counts.
   text = re.sub(r"@[\w.]+", "@", text)

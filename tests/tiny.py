@@ -17,6 +17,7 @@ from bam_jax.tasks.table import get_tasks
 from bam_jax.training import heads
 from bam_jax.training import state as states
 from bam_jax.training.settings import Settings
+from bam_jax.training.step import make_run
 from configs import common
 
 TASKS = ("mnli", "stsb", "rte")
@@ -130,7 +131,7 @@ def settings(**changes) -> Settings:
 
 def functions(net: MultiTask, c, *, trials=1):
   """Returns the jitted (init, step) of a run, over trials, on one device."""
-  made = states.make_run(net, steps=STEPS, settings=Settings.of(c, "multi"))
+  made = make_run(net, steps=STEPS, settings=Settings.of(c, "multi"))
   return [
     # Unoptimised: they run for a millisecond and compile for many.
     jax.jit(

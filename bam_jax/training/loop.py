@@ -21,6 +21,7 @@ from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState
+from bam_jax.training.step import guard, make_run
 from bam_jax.training.writer import Writer
 
 
@@ -136,10 +137,10 @@ def make_step(
   """
   init, step = (
     states.over_trials(fn, trials)
-    for fn in states.make_run(model, steps=steps, settings=settings)
+    for fn in make_run(model, steps=steps, settings=settings)
   )
   skip = settings.config.nonfinite.policy == "skip"
-  step = states.guard(step, skip=skip)
+  step = guard(step, skip=skip)
   shapes = jax.eval_shape(init, np.zeros(trials, np.uint32), {})
   place = sharding.state_sharding(mesh, shapes)
   whole = sharding.replicated(mesh)

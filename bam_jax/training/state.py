@@ -1,22 +1,18 @@
-"""The state of a run, how it begins, and the step that changes it.
+"""The state of a run, how it begins, and what an evaluation makes of it.
 
-The step is written for one trial; `over_trials` maps it over the trials that
+It is written for one trial; `over_trials` maps functions over the trials that
 are trained together, whose arrays carry a leading R axis everywhere outside.
 """
 
-from collections.abc import Callable, Mapping
-import functools
+from collections.abc import Callable
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
-import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
-from bam_jax.training import objectives as losses
-from bam_jax.training import optim, schedules, sharding
-from bam_jax.training.settings import Settings
+from bam_jax.training import sharding
 
 
 @flax.struct.dataclass
@@ -67,140 +63,6 @@ def over_trials(fn: Callable, trials: int) -> Callable:
     return jax.tree.map(lambda x: x[None], out)
 
   return one
-
-
-def make_losses(model: MultiTask) -> Callable[..., tuple[jax.Array, jax.Array]]:
-  """Returns losses(params, batch, key, share) -> (logits, loss) of one trial.
-
-  `logits` are f32[B, E, C], `loss` f32[B, E] before weights, 0 where there is
-  no example. `key` is of dropout; `share` of the gold label is lambda.
-  """
-  widest = max(spec.outputs for spec in model.heads)
-
-  def example_losses(params, batch, key, share):
-    logits = model.apply(
-      {"params": params}, batch, train=True, rngs={"dropout": key}
-    )
-    own = losses.owners(model.heads, batch["task"])
-    gold = losses.gold_targets(batch["label"], own, widest)
-    teacher = losses.teacher_targets(batch["teacher"], own)
-    if "has_gold" in batch:
-      gold = losses.or_teacher(gold, teacher, batch["has_gold"])
-    targets = losses.soft_targets(gold, teacher, batch["has_teacher"], share)
-    return logits, losses.example_loss(logits, targets, own)
-
-  return example_losses
-
-
-def make_train_step(
-  model: MultiTask,
-  tx: optax.GradientTransformationExtraArgs,
-  *,
-  lam: optax.Schedule,
-  rate: optax.Schedule,
-  normaliser: float,
-  micro_rows: int,
-) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
-  """Returns step(state, batch) -> (state, sums) for one trial.
-
-  `sums` has, per task, the summed `loss` (before weights) and the `count` of
-  examples, f32[T], and the scalars `grad_norm` (before the clip), `lambda` and
-  `rate`.
-
-  Args:
-    model: the model; its heads are the run's tasks, in order.
-    tx: the optimiser; see `optim.make_optimizer`.
-    lam: step -> share of the gold label (section 3.2, teacher annealing).
-    rate: step -> the learning rate that tx takes, for the record only.
-    normaliser: what the summed loss is divided by: 1, or the batch size.
-    micro_rows: rows of a micro-batch, which divide those of a batch; 0 = all.
-  """
-  num_tasks, example_losses = len(model.heads), make_losses(model)
-
-  def loss_fn(params, batch, key, share):
-    _, loss = example_losses(params, batch, key, share)
-    task = jnp.where(batch["task"] < 0, num_tasks, batch["task"])
-    per_task = functools.partial(
-      jax.ops.segment_sum,
-      segment_ids=task.ravel(),
-      num_segments=num_tasks + 1,
-    )
-    sums = {
-      "loss": per_task(loss.ravel())[:-1],
-      "count": per_task(jnp.ones(loss.size))[:-1],
-    }
-    return (loss * batch["weight"]).sum() / normaliser, sums
-
-  gradient = jax.grad(loss_fn, has_aux=True)
-
-  def accumulated(params, batch, key, share):
-    rows = len(batch["tokens"])
-    count, left = divmod(rows, micro_rows or rows)
-    assert not left, f"{rows} rows are no micro-batches of {micro_rows}"
-    if count == 1:
-      return gradient(params, batch, key, share)
-
-    def micro(total, part):
-      # One key for all: examples draw from it by what they are.
-      grads = gradient(params, part, key, share)
-      return jax.tree.map(jnp.add, total, grads), None
-
-    # Strided, so that every device keeps the rows it has.
-    parts = jax.tree.map(
-      lambda x: jnp.swapaxes(x.reshape(-1, count, *x.shape[1:]), 0, 1),
-      dict(batch),
-    )
-    shapes = jax.eval_shape(gradient, params, batch, key, share)
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-    total, _ = jax.lax.scan(micro, zeros, parts)
-    return total
-
-  def step(state: TrainState, batch: Mapping):
-    key = jax.random.fold_in(state.key, state.step)
-    share = lam(state.step)
-    grads, sums = accumulated(state.params, batch, key, share)
-    updates, opt_state = tx.update(
-      grads, state.opt_state, state.params, step=state.step
-    )
-    sums |= {
-      "grad_norm": optax.tree.norm(grads),
-      "lambda": jnp.asarray(share, jnp.float32),
-      "rate": jnp.asarray(rate(state.step), jnp.float32),
-    }
-    params = optax.apply_updates(state.params, updates)
-    return state.replace(
-      step=state.step + 1, params=params, opt_state=opt_state
-    ), sums
-
-  return step
-
-
-def guard(step: Callable, *, skip: bool) -> Callable:
-  """Returns a step of R trials that never takes in what is not finite.
-
-  Its sums also have `bad`, i32[R], the bad steps so far.
-
-  Args:
-    step: of R trials.
-    skip: a trial with a bad step leaves that update out and goes on. Otherwise
-      all trials stay for good as they were before the first bad step, which
-      can so be looked at.
-  """
-
-  def guarded(state: TrainState, batch: Mapping):
-    new, sums = step(state, batch)
-    finite = jnp.isfinite(sums["loss"]).all(1) & jnp.isfinite(sums["grad_norm"])
-    bad = state.bad + ~finite
-    taken = finite if skip else jnp.broadcast_to((bad == 0).all(), bad.shape)
-    params, opt_state = choose(
-      taken, (new.params, new.opt_state), (state.params, state.opt_state)
-    )
-    number = new.step if skip else jnp.where(taken, new.step, state.step)
-    return state.replace(
-      step=number, params=params, opt_state=opt_state, bad=bad
-    ), sums | {"bad": bad}
-
-  return guarded
 
 
 def choose(mask: jax.Array, new: Any, old: Any) -> Any:
@@ -261,54 +123,6 @@ def make_init(
     )
 
   return init
-
-
-def make_run(
-  model: MultiTask, *, steps: int, settings: Settings
-) -> tuple[Callable, Callable]:
-  """Returns (init, step) of one trial of a run, see make_init, make_train_step.
-
-  Args:
-    model: the model.
-    steps: of the run; the schedules end there.
-    settings: of the run.
-  """
-  config = settings.config
-  rate = schedules.learning_rate(
-    peak=settings.rate,
-    steps=steps,
-    warmup=config.optim.warmup,
-    join=config.optim.warmup_join,
-  )
-  tx = optim.make_optimizer(
-    jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0)),
-    layers=model.config.layers,
-    rate_schedule=rate,
-    layer_decay=settings.layer_decay,
-    weight_decay=config.optim.weight_decay,
-    clip=config.optim.clip,
-    b1=config.optim.b1,
-    b2=config.optim.b2,
-    eps=config.optim.eps,
-    bias_correction=config.optim.bias_correction,
-  )
-  lam = schedules.teacher_lambda(
-    kind=config.teacher.schedule,
-    steps=steps,
-    value=config.teacher.value,
-    options=config.teacher.options.to_dict(),
-  )
-  mean = config.loss.reduction == "mean"
-  step = make_train_step(
-    model,
-    tx,
-    lam=lam,
-    rate=rate,
-    normaliser=settings.batch_size if mean else 1.0,
-    micro_rows=config.micro_rows,
-  )
-  selecting = config.select.by != "last"
-  return make_init(model, tx, selecting=selecting), step
 
 
 def merge(params: Any, given: Any) -> Any:

@@ -16,6 +16,7 @@ import pytest
 from bam_jax.hf import directory as hf
 from bam_jax.runtime import command
 from bam_jax.training import state as states
+from bam_jax.training.step import make_train_step
 from benchmarks import (
   matmul,
   mixture,
@@ -96,7 +97,7 @@ def test_gradients_are_the_peers(both, inputs):
   materials, run = mixed.session.materials, mixed.run
   model, encoder = materials.model(run), materials.encoder
   # Plain descent at rate 1 shows the gradient of the true step.
-  step = states.make_train_step(
+  step = make_train_step(
     model,
     optax.sgd(1.0),
     lam=lambda _: mixture.SHARE,

@@ -11,7 +11,7 @@ from bam_jax.data import pipeline
 from bam_jax.models import flops
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask, init_params
-from bam_jax.training import state as states
+from bam_jax.training.step import make_run
 from tests import tiny
 
 # So wide that elementwise work is small beside products, as in real encoders.
@@ -101,7 +101,7 @@ def test_the_compiler_counts_the_same(reach):
 
 def test_the_compiler_counts_the_same_in_a_training_step():
   net = MultiTask(WIDE, HEADS, 0.0, jnp.float32, False)
-  init, step = states.make_run(net, steps=9, settings=tiny.settings())
+  init, step = make_run(net, steps=9, settings=tiny.settings())
   state = jax.eval_shape(lambda: init(jnp.uint32(0), {}))
   found = counted(step, state, batch())
   # What is left is elementwise: norms, gelu, softmax and the optimiser.

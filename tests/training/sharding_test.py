@@ -147,6 +147,7 @@ import numpy as np
 
 from bam_jax.training import sharding, loop as train
 from bam_jax.training import state as states
+from bam_jax.training.step import make_run
 from tests import tiny
 
 
@@ -165,7 +166,7 @@ for meshes, trials in json.loads(sys.argv[1]):
   batches = tiny.batches(trials=trials, multiple=8)
   init, step = (
     states.over_trials(fn, trials)
-    for fn in states.make_run(net, steps=tiny.STEPS, settings=c)
+    for fn in make_run(net, steps=tiny.STEPS, settings=c)
   )
   first = tiny.start(jax.jit(init), range(trials))
   want, _ = two_steps(jax.jit(step), first, batches.__getitem__)
@@ -178,7 +179,7 @@ for meshes, trials in json.loads(sys.argv[1]):
     held = net.clone(place=sharding.by_rows(mesh))
     _, sharded = (
       states.over_trials(fn, trials)
-      for fn in states.make_run(
+      for fn in make_run(
         held, steps=tiny.STEPS, settings=c
       )
     )

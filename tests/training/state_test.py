@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from bam_jax.training import state as states
+from bam_jax.training.settings import Settings
+from bam_jax.training.step import guard, make_run
 from tests import tiny
 
 HEADS = dict(zip(tiny.TASKS, tiny.CLASSES, strict=True))
@@ -285,7 +287,7 @@ def pair():
   step = step.__wrapped__
   quick = {"xla_backend_optimization_level": 0}
   guarded = [
-    jax.jit(states.guard(step, skip=skip), compiler_options=quick)
+    jax.jit(guard(step, skip=skip), compiler_options=quick)
     for skip in (False, True)
   ]
   whole = jax.jit(step, compiler_options=quick)
@@ -347,10 +349,10 @@ def test_after_skipped_steps_the_rate_that_is_used_is_the_one_that_is_told():
     }
   )
   skipped, steps = {2, 3, 7, 12, 18}, 20
-  init, step = states.make_run(
-    tiny.model(dropout=0.0), steps=steps, settings=c.multi, config=c
+  init, step = make_run(
+    tiny.model(dropout=0.0), steps=steps, settings=Settings.of(c, "multi")
   )
-  step = jax.jit(states.guard(states.over_trials(step, 1), skip=True))
+  step = jax.jit(guard(states.over_trials(step, 1), skip=True))
   state = tiny.start(jax.jit(states.over_trials(init, 1)))
   batches = tiny.batches()
   for k in range(steps):
