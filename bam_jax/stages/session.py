@@ -1,6 +1,6 @@
 """What the stages of one command work with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 from typing import Any
 
@@ -50,7 +50,7 @@ class Session:
     return self.experiment.config
 
   def batches(
-    self, run: Run, seeds, *, taught: bool = True
+    self, run: Run, seeds: Sequence[int], *, taught: bool = True
   ) -> pipeline.TrialBatches:
     """Plans the steps of some trials of a run.
 
@@ -75,7 +75,7 @@ class Session:
       multiple=sharding.row_multiple(self.materials.mesh),
     )
 
-  def given(self, run: Run, seeds) -> Any:
+  def given(self, run: Run, seeds: Sequence[int]) -> Any:
     """Returns the parameters that trials of a run start from, [R, ...]."""
     return initial.given(
       run,
@@ -85,7 +85,7 @@ class Session:
       pretrained=self.materials.encoder.params,
     )
 
-  def finished(self, name: str, seeds) -> Any:
+  def finished(self, name: str, seeds: Sequence[int]) -> Any:
     """Returns the parameters of finished trials of a run, [R, ...]."""
     return initial.finished(self.workdir, name, seeds)
 
