@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models.attention import KERNELS
+from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
 
 Array = jax.Array
@@ -211,7 +212,7 @@ class _Embeddings(nn.Module):
     x = _norm(c, "norm")(x).astype(self.dtype)
     x = Dropout(c.hidden_dropout)(x, examples, positions, train=train)
     if c.embedding_width not in (0, c.width):
-      project = nn.Dense(
+      project = Dense(
         c.width, dtype=self.dtype, kernel_init=c.init, name="project"
       )
       x = project(x)
@@ -232,7 +233,7 @@ class _Layer(nn.Module):
     reach = c.reaches[self.number] if c.reaches else 0
 
     def dense(name, features, inputs, bias):
-      layer = nn.Dense(
+      layer = Dense(
         features,
         use_bias=bias,
         dtype=self.dtype,
@@ -363,7 +364,7 @@ class Pooler(nn.Module):
   def __call__(self, first: Array) -> Array:
     """Maps dtype[..., D] to dtype[..., D]."""
     c = self.config
-    dense = nn.Dense(
+    dense = Dense(
       c.width, use_bias=c.pooler_bias, dtype=self.dtype, kernel_init=c.init
     )
     # The kernel is called pooler/kernel, as everywhere.

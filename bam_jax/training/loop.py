@@ -301,7 +301,8 @@ def check_finite(
     ]
     sentence = (
       f"the loss or its gradient is not finite at step {k + 1} (trial "
-      f"{trial}; {'; '.join(examples)})"
+      f"{trial}; {'; '.join(examples)}; neighbours in the row of a bad one are "
+      "named too)"
     )
     if nonfinite.policy == "stop":
       raise NotFinite(sentence, k)

@@ -228,12 +228,14 @@ def blamed(*, loss, norm, done=12):
 
 def test_a_nan_names_step_trial_task_and_examples():
   said = blamed(loss=[[1, 0, 1], [0, np.nan, 1]], norm=[1, np.nan])
-  assert "at step 12 (trial 1; stsb examples [4, 9])" in said
+  assert (
+    "at step 12 (trial 1; stsb examples [4, 9]; neighbours in the row" in said
+  )
 
 
 def test_a_gradient_without_a_culprit_names_all_tasks_of_its_trial():
   said = blamed(loss=np.ones((2, 3)), norm=[np.inf, 1])
-  assert "(trial 0; mnli examples [7]; rte examples [5])" in said
+  assert "(trial 0; mnli examples [7]; rte examples [5]; neighbours" in said
 
 
 def test_finite_sums_pass():
@@ -333,8 +335,9 @@ def test_a_nan_in_the_data_ends_the_run_with_its_name(tmp_path, monkeypatch):
   features.labels[19] = np.nan
   with pytest.raises(train.NotFinite) as raised:
     Run(tmp_path, monkeypatch).train(batches=batches)
-  assert f"at step 2 (trial 0; stsb examples [{features.index[19]}])" in str(
-    raised.value
+  assert (
+    f"at step 2 (trial 0; stsb examples [{features.index[19]}]; neigh"
+    in str(raised.value)
   )
   assert not (tmp_path / "metrics.jsonl").read_text()
   # The state before that step is there to be looked at.
