@@ -128,10 +128,11 @@ def _refuse(
   file = task.own.file
   if task.labels:
     said += f"{near or ';'} the labels in {file} are {shown(list(task.labels))}"
-  if not near:
-    there = Counter(names)
-    if name not in _MISSING and len(there) <= _LISTED:
-      said += f", the column has {shown(sorted(there))}"
+  there, known = Counter(names), {*map(label_names.name, task.labels)}
+  if not near and name not in _MISSING and len(there) <= _LISTED:
+    said += f", the column has {shown(sorted(there))}"
+  # Where no row has a label of the task, to leave rows out is no cure.
+  if not near and (name in _MISSING or known & {*there}):
     typed = name if name == "-1" else json.dumps(name, ensure_ascii=False)
     setting = f"ignore{' =' if file.endswith('.toml') else ':'} [{typed}]"
     said += f"; to leave out such rows ({there[name]}), write {setting}"

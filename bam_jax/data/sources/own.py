@@ -91,7 +91,8 @@ def read(task: Task, split: str) -> Examples:
   if trains and task.labels:
     there = set(labels[~np.isnan(labels)].astype(int).tolist())
     never = [n for i, n in enumerate(task.labels) if i not in there]
-    if never:
+    # Where no row has gold, its teacher knows all labels.
+    if never and there:
       logging.warning(
         "no training row of %s in %s has the label %s",
         task.name,

@@ -309,7 +309,7 @@ def test_soft_labels_stay_with_their_rows_when_dev_is_cut_off(tmp_path, kind):
 @pytest.mark.parametrize(
   ("cells", "said"),
   [
-    ([(0.5, 0.6)], "line 2, columns 'p', 'r': probs is [0.5, 0.6]; probab"),
+    ([(0.5, 0.6)], "line 2, columns 'p', 'r': probs is [0.5, 0.6], which"),
     ([(0.5, "x")], "line 2, columns 'p', 'r': 'x' is neither a number nor"),
     ([(0.5, "")], "line 2, columns 'p', 'r': '' is neither a number nor"),
     ([(0.5, "NaN")], "[0.5, nan], not finite numbers"),
