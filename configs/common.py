@@ -29,6 +29,14 @@ def base() -> ConfigDict:
   # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
   # they are made in a config file, see configs/paper.py.
   c.variants = ConfigDict()
+  # What the study sets out to show, named before it runs, ; between claims:
+  # "single->multi > multi; multi >= single; multi > single on rte". They are
+  # tested in this order at the full level, each if all before it were shown.
+  # `>` is of the average unless `on TASK` follows, `>=` (loses less than
+  # claims_margin) of each task. A workdir keeps them; changes are reported.
+  c.claims = ""
+  # Points that `>=` lets a method lose on a task.
+  c.claims_margin = 1.0
   # all, or one stage alone: train, teach, evaluate, predict, report.
   c.stage = "all"
   # Trials (seeds) per run: seed, seed + 1, ...

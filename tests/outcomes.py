@@ -8,8 +8,9 @@ import json
 from markdown_it import MarkdownIt
 import numpy as np
 
-from bam_jax.stats import calibration
+from bam_jax.stats import aggregates, calibration, contrasts
 from bam_jax.stats import compare as stats
+from bam_jax.stats.contrasts import Claim
 
 ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
 GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]
@@ -103,6 +104,14 @@ def complete(found=None):
   schedules = {
     "single": points | {"run": "single.rte"},
     "multi": points | {"run": "multi.x", "lambda": [0.0, 0.3, 0.7]},
+  }
+  named = {"claims": "multi > single", "margin": 1.0, "trials": 3, "scored": 0}
+  claims = [Claim("multi", ">", "single"), Claim("multi", ">=", "single")]
+  found |= {
+    "claims_named": [named],
+    "claims": contrasts.sequence(found, claims, 1.0),
+    "noninferiority": contrasts.noninferiority(found, 1.0),
+    "overall": aggregates.overall(found["methods"], ["rte", "stsb"]),
   }
   return found | {
     "settings": settings | {"single": base, "multi": base},

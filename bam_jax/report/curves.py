@@ -73,3 +73,42 @@ def schedules(panels: Mapping[str, Lines]) -> bytes:
     ax.yaxis.get_offset_text().set_fontsize(8)
     plots.finish(ax, title)
   return plots.finished(figure, (), "step", "")
+
+
+def profiles(
+  lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+  *,
+  x: str,
+  y: str,
+) -> bytes:
+  """Draws falling shares as steps, all lines on one panel.
+
+  Args:
+    lines: label -> points [K], rising, and the share above each of them.
+    x: what the points are.
+    y: what the shares are.
+
+  Returns:
+    A PNG file.
+  """
+  figure, (ax,) = plots.grid(1)
+  figure.set_size_inches(6.2, 3.2)
+  ends = np.concatenate([points for points, _ in lines.values()])
+  room = 0.03 * max(1.0, np.ptp(ends))
+  low, high = ends.min() - room, ends.max() + room
+  for i, (points, above) in enumerate(lines.values()):
+    style = plots.style(i)
+    every = max(1, len(points) // 6)
+    ax.plot(
+      [low, *points, high],
+      [1.0, *above, 0.0],
+      drawstyle="steps-post",
+      **style,
+      linewidth=1.2,
+      markersize=4,
+      markevery=slice(1 + i * every // len(lines), len(points) + 1, every),
+    )
+  ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+  ax.set(xlim=(low, high), ylim=(0, 1.03))
+  plots.finish(ax, "")
+  return plots.finished(figure, list(lines), x, y)

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 import math
 from typing import Any
 
+import numpy as np
+
 from bam_jax.report import curves, plots, tables
 from bam_jax.report.document import Picture
+from bam_jax.stats import aggregates
 from bam_jax.stats import compare as stats
 
 
@@ -44,6 +47,40 @@ def gains(rows: tables.Grid) -> Iterator[Picture]:
 
   text = "Gain of every method over Single in every column: purple above,"
   yield Picture("gains.png", f"{text} orange below, the darker the more", draw)
+
+
+def profiles(results: Mapping) -> Iterator[Picture]:
+  """Shows which share of its trials and tasks gains how much, of each method.
+
+  Nothing for one method alone or for two or three numbers of each.
+  """
+  found = results.get("overall") or {"methods": ()}
+  methods = list(found["methods"])
+  if len(methods) < 2:
+    return
+  tasks, base = found["tasks"], found["base"]
+  scores = {
+    method: np.array(
+      [*aggregates.table(results["methods"][method], tasks).values()]
+    )
+    for method in methods
+  }
+  if min(each.size for each in scores.values()) < 4:
+    return
+  medians = np.median(scores[base], 0)
+  lines = {
+    tables.method_name(method): aggregates.profile(each, medians)
+    for method, each in scores.items()
+  }
+  name = tables.method_name(base)
+
+  def draw() -> bytes:
+    x = f"points over {name}'s median of the task"
+    return curves.profiles(lines, x=x, y="share of trials and tasks above")
+
+  text = "Performance profiles: the share of a method's trials and tasks that"
+  text += f" gain more points than x over {name}'s median; higher is better"
+  yield Picture("profiles.png", text, draw)
 
 
 def learning(results: Mapping, kind: str) -> Iterator[Picture]:

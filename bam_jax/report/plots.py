@@ -204,8 +204,11 @@ def finished(figure, labels: Sequence[str], x: str, y: str) -> bytes:
   """Names the axes and the lines of a figure; returns a PNG file."""
   from matplotlib.lines import Line2D
 
-  figure.supxlabel(x, fontsize=9)
-  figure.supylabel(y, fontsize=9)
+  for text in (
+    figure.supxlabel(x, fontsize=9),
+    figure.supylabel(y, fontsize=9),
+  ):
+    text.set_parse_math(False)
   if labels:
     labels = [short(label) for label in labels]
     handles = [Line2D([], [], **style(i)) for i in range(len(labels))]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax.report import figures, notes, tables
+from bam_jax.report import contrasts, figures, notes, tables
 from bam_jax.report.document import (
   Block,
   Bold,
@@ -31,8 +31,11 @@ def sections(results: Mapping) -> list[Section]:
   rows = tables.grid(results)
   parts = {
     "Results": _results(results, rows),
+    "Claims": _claims(results),
+    "One model for all tasks": _noninferiority(results),
     "Published numbers, not ours": _published(results),
     "Gains over Single": _gains(rows),
+    "Over all tasks": _overall(results),
     "Tests": _tests(results, rows),
     "Settings": _settings(results),
     "Differences": _differences(results),
@@ -113,6 +116,34 @@ def _gains(rows: tables.Grid) -> Iterator[Block]:
   note = "Differences of the medians above."
   yield from _noted("gains", tables.gains(rows), "Gains over Single.", note)
   yield from figures.gains(rows)
+
+
+def _claims(results: Mapping) -> Iterator[Block]:
+  told = list(contrasts.naming(results))
+  note = " ".join([*(text for _, text in told), contrasts.CLAIMS])
+  header, *rows = contrasts.claims(results)
+  if not rows:
+    return
+  yield from (Warn(text) for grave, text in told if grave)
+  yield Table("claims", header, rows, f"Claims. {note}", names=2)
+  yield from (Paragraph(text) for grave, text in told if not grave)
+  yield Paragraph(contrasts.CLAIMS)
+
+
+def _noninferiority(results: Mapping) -> Iterator[Block]:
+  yield from _noted(
+    "noninferiority",
+    contrasts.noninferiority(results),
+    "One model for all tasks.",
+    contrasts.NONINFERIORITY,
+    names=2,
+  )
+
+
+def _overall(results: Mapping) -> Iterator[Block]:
+  found = contrasts.overall(results)
+  yield from _noted("overall", found, "Over all tasks.", contrasts.OVERALL)
+  yield from figures.profiles(results)
 
 
 def _tests(results: Mapping, rows: tables.Grid) -> Iterator[Block]:

@@ -214,8 +214,8 @@ def differences(results: Mapping) -> Rows:
       [
         column_name(row["task"]),
         f"{method_name(row['a'])} over {method_name(row['b'])}",
-        _estimate(row["difference"], "+.2f"),
-        _estimate(row["superiority"], ".2f"),
+        estimate(row["difference"], "+.2f"),
+        estimate(row["superiority"], ".2f"),
         *(ps.get(kind, NONE) for kind in kinds),
         NONE if seeds is None else f"{seeds:,}",
       ]
@@ -332,13 +332,21 @@ def published(results: Mapping) -> dict[str, dict[str, float]]:
   return {m: {c: row[c] for c in shown} for m, row in rows.items()}
 
 
-def _between(low: float, high: float, form: str) -> str:
-  return NONE if math.isnan(low) else f"[{low:{form}}, {high:{form}}]"
+def estimate(found: Sequence[float | None], form: str) -> str:
+  """Writes "+1.2 [-0.3, +2.7]", an estimate with the ends of its interval.
 
-
-def _estimate(found: Sequence[float], form: str) -> str:
+  Args:
+    found: value, low and high; the ends may be None or NaN.
+    form: of a number.
+  """
   value, low, high = found
   return f"{value:{form}} {_between(low, high, form)}"
+
+
+def _between(low: float | None, high: float | None, form: str) -> str:
+  if low is None or high is None or math.isnan(low):
+    return NONE
+  return f"[{low:{form}}, {high:{form}}]"
 
 
 def counts(rows: Iterable[Mapping[str, stats.Summary | None]]) -> list[int]:

@@ -24,11 +24,12 @@ from bam_jax.stats import compare as stats
 # Every file that a report may have, but for the two that it always has.
 OWN = {
   *(f"{name}.png" for name in ("scores", "gains", "curves", "losses")),
-  *(f"{name}.png" for name in ("schedules", "calibration")),
+  *(f"{name}.png" for name in ("schedules", "calibration", "profiles")),
   *(f"table_{name}.tex" for name in ("published", "gains", "tests")),
   *(f"table_{name}.tex" for name in ("differences", "spread", "calibration")),
   *(f"table_{name}.tex" for name in ("scores", "costs", "metrics")),
-  "table_settings.tex",
+  *(f"table_{name}.tex" for name in ("settings", "claims", "overall")),
+  "table_noninferiority.tex",
   "table_coverage.tex",
 }
 
@@ -38,7 +39,9 @@ def write(results: Mapping, workdir: Path) -> Path:
 
   Args:
     results: what results.json holds. Beside the contract's keys these are
-      used where they are: "differences" (`stats.differences`), "search"
+      used where they are: "differences" (`stats.differences`), "claims" and
+      "noninferiority" (`stats.contrasts`), "claims_named" (`Workdir.claims`),
+      "overall" (`aggregates.overall`), "search"
       (`tuning.search`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),

@@ -19,7 +19,7 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.stages import initial, lessons
 from bam_jax.stages.materials import Materials, scratch
 from bam_jax.stages.session import Session
-from bam_jax.study import variants
+from bam_jax.study import contrasts, variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run, names
 from bam_jax.study.workdir import Workdir
@@ -64,7 +64,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   "above 0": (
     lambda n: 0 < n < BOUND,
     (
-      "optim.eps",
+      *("claims_margin", "optim.eps"),
       "sampling.temperature",
       "scratch.init_std",
       *(
@@ -170,6 +170,7 @@ def settings(experiment: Experiment) -> None:
       if variant:
         raise ValueError(f"variant {variant}: {error}") from error
       raise
+  contrasts.check(c.claims, experiment.methods, experiment.trained_tasks)
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     lessons.mixture(experiment.settings(run), run, dict.fromkeys(run.tasks, 1))

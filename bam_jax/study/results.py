@@ -11,10 +11,11 @@ import jax
 import numpy as np
 
 from bam_jax.runtime.console import Bars, bar
-from bam_jax.stats import calibration, crossed, multibootstrap
+from bam_jax.stats import aggregates, calibration, crossed, multibootstrap
 from bam_jax.stats import compare as stats
+from bam_jax.stats import contrasts as claiming
 from bam_jax.stats import search as tuning
-from bam_jax.study import history, predictions, variants
+from bam_jax.study import contrasts, history, predictions, variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
@@ -136,6 +137,14 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     results, resampled, pseudo, progress=functools.partial(Bars(), "tests")
   )
   results["differences"] = stats.differences(results)
+  results["overall"] = aggregates.overall(methods, counted)
+  named, margin = workdir.claims(), config.claims_margin
+  results["noninferiority"] = claiming.noninferiority(results, margin)
+  results["claims_named"] = named
+  if named:
+    claims = contrasts.parse(named[-1]["claims"])
+    margin = named[-1]["margin"]
+    results["claims"] = claiming.sequence(results, claims, margin)
   results["search"] = tuning.search(results)
   return results
 

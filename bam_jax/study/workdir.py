@@ -27,6 +27,9 @@ from bam_jax.runtime.files import flatten, read_json, write_json
 # much is done, or how fast, but no number by more than rounding.
 FREE = (
   "checkpoint_every",
+  # What is asked of the numbers; see `Workdir.claims`.
+  "claims",
+  "claims_margin",
   "eval_batch_size",
   "log_every",
   "mesh",
@@ -159,9 +162,15 @@ class Workdir:
     asked = config.to_dict()
     # Those of before stay, so that one left out and put in again is the same.
     asked["variants"] = self.variants() | asked["variants"]
+    claims = self._claimed(asked)
+    if claims:
+      # Not typed again they stay, so that none is dropped in silence.
+      asked["claims"] = claims[-1]["claims"]
+      asked["claims_margin"] = claims[-1]["margin"]
     made = {
       "config": asked,
       "places": places(asked),
+      "claims": claims,
       "versions": {p: importlib.metadata.version(p) for p in PACKAGES},
       "commit": commit(),
     }
@@ -194,6 +203,35 @@ class Workdir:
     """Returns all variants that were ever asked for here, as they were."""
     found = self.made().get("config", {}).get("variants", {})
     return found if isinstance(found, dict) else {}
+
+  def claims(self) -> list[dict[str, Any]]:
+    """Returns what was ever claimed here, the last of which counts.
+
+    Each has the "claims" as they were typed, their "margin", the number of
+    "trials" that was asked for, and how many trials were "scored" by then, here
+    and in directories to reuse.
+    """
+    found = self.made().get("claims", [])
+    return found if isinstance(found, list) else []
+
+  def _claimed(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the claims with those of a config behind, if they differ."""
+    there = self.claims()
+    text = " ".join(asked["claims"].split())
+    margin = asked["claims_margin"]
+    if there and not text:
+      text, margin = there[-1]["claims"], there[-1]["margin"]
+    now = {"claims": text, "margin": margin, "trials": asked["trials"]}
+    if not text or (there and there[-1] == there[-1] | now):
+      return there
+    others = [part.strip() for part in asked["reuse"].split(",")]
+    folders = [self.path, *(Path(other) for other in others if other)]
+    scored = sum(
+      len(Workdir(folder).scores(file.parent.name))
+      for folder in folders
+      for file in folder.glob("runs/*/scores.json")
+    )
+    return [*there, now | {"scored": scored}]
 
   @contextlib.contextmanager
   def lock(self, *, share: bool = False) -> Iterator[Callable[[], bool]]:

@@ -79,8 +79,8 @@ def folder(tmp_path_factory):
 def test_every_table_of_the_report_is_there(folder):
   files = sorted(folder.glob("table_*.tex"))
   assert [file.stem.removeprefix("table_") for file in files] == [
-    *("calibration", "costs", "coverage", "differences", "gains", "metrics"),
-    *("scores", "spread", "tests"),
+    *("calibration", "claims", "costs", "coverage", "differences", "gains"),
+    *("metrics", "noninferiority", "scores", "spread", "tests"),
   ]
   for file in files:
     text = file.read_text()

@@ -149,6 +149,27 @@ def test_what_is_kept_decides(tmp_path, changes, multi, calibrated):
   assert list(found["calibration"]) == calibrated
 
 
+def test_claims_of_the_directory_are_tested(tmp_path):
+  experiment = trained(tmp_path, kept=())
+  assert "claims" not in results.gather(experiment, experiment.workdir)
+  experiment.config.claims = "multi > single; multi >= single on rte"
+  experiment.config.claims_margin = 2.5
+  experiment.workdir.open(experiment.config)
+  # A later command need not type them again.
+  experiment.config.claims, experiment.config.claims_margin = "", 1.0
+  found = results.gather(experiment, experiment.workdir)
+  assert [row["claim"] for row in found["claims"]] == [
+    *("multi > single", "multi >= single on rte"),
+  ]
+  assert found["claims"][1]["margin"] == 2.5
+  # 10 trials of three runs had scores when they were named.
+  assert found["claims_named"][0]["scored"] == 30
+  assert [row["a"] for row in found["noninferiority"]] == ["multi"]
+  assert found["noninferiority"][0]["margin"] == 1.0
+  assert found["overall"]["tasks"] == list(TASKS)
+  json.loads(json.dumps(found, allow_nan=False))
+
+
 def test_a_trial_without_logits_leaves_its_method_out(tmp_path):
   experiment = trained(tmp_path)
   predictions.path(experiment.workdir.run("multi.rte+stsb"), 4).unlink()
