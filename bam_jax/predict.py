@@ -3,11 +3,13 @@ r"""Answers on raw text: python -m bam_jax.predict --run=W/runs/NAME --task=rte.
   python -m bam_jax.predict --run=W/runs/NAME --task=rte < pairs.tsv > out.jsonl
   python -m bam_jax.predict --run=DIR --task=all --output-format=tsv < in.csv
 
-An example a line: TSV, CSV or JSONL. The task's text columns are found by their
-names, where the first line (or each JSON object) names them, else by position.
-One answer a line, in the same order. Memory does not grow with the input, and
-no training data are needed: a run's directory is enough, as is one made by
-bam_jax.export.
+An example a row: CSV, TSV, JSON lines, a JSON list or Parquet, read as training
+reads it. The suffix of --input says which, else the first line, as far as it
+can be read in one way only. The task's text columns are found by their names,
+where the first line (or each JSON object) names them, else by position; a file
+named .csv or .tsv names them. One answer a row, in the same order, none for an
+empty line. Memory does not grow with the input, and no training data are
+needed: a run's directory is enough, as is one made by bam_jax.export.
 
 Exit codes: 0 done, 2 something in the command or a line is wrong (one sentence
 says what; what came before that line is answered), 1 anything else.
@@ -32,14 +34,20 @@ def parser() -> argparse.ArgumentParser:
     formatter_class=argparse.RawDescriptionHelpFormatter,
     allow_abbrev=False,
   )
-  formats = ("jsonl", "tsv", "csv")
+  answers = ("jsonl", "tsv", "csv")
+  formats = (*answers, "json", "parquet")
   add = found.add_argument
   add("--run", required=True, help="W/runs/NAME, or an exported directory")
   add("--task", required=True, help="one of its heads, or all")
   add("--trial", type=int, help="seed of the trial; the best on dev if absent")
   add("--input", help="a file; standard input if absent")
-  add("--input-format", choices=formats, help="guessed if absent")
-  add("--output-format", choices=formats, default="jsonl")
+  add("--input-format", choices=formats, help="else the suffix says it")
+  add(
+    "--no-header",
+    action="store_true",
+    help="the first line is an example: columns count by position",
+  )
+  add("--output-format", choices=answers, default="jsonl")
   return found
 
 
@@ -61,10 +69,9 @@ def stream(
     progress: called with the number of examples of each batch.
 
   Raises:
-    BadLine: a line is no example; those before it are answered.
+    ValueError: a row is no example; those before it are answered.
   """
   from bam_jax.inference.model import BATCH
-  from bam_jax.inference.streams import BadLine
 
   rows, writer, bad = iter(reader), None, None
   while bad is None:
@@ -73,7 +80,7 @@ def stream(
       # Not list(): what was read before a bad line would be lost.
       for row in itertools.islice(rows, BATCH):
         batch.append(row)
-    except BadLine as error:
+    except ValueError as error:
       bad = error
     if not batch:
       break
@@ -128,18 +135,14 @@ def answer(flags: argparse.Namespace) -> None:
     )
     return made, out.flush
 
-  with contextlib.ExitStack() as stack:
-    file, name = sys.stdin.buffer, "standard input"
-    if flags.input:
-      file = stack.enter_context(open(flags.input, "rb"))
-      name = flags.input
-    reader = streams.Reader(
-      streams.lines_of(file),
-      name=name,
-      format=flags.input_format or "",
-      layouts=[model.heads[task].text for task in tasks],
-    )
-    progress = stack.enter_context(counter())
+  reader = streams.Reader(
+    Path(flags.input) if flags.input else sys.stdin.buffer,
+    layouts=[model.heads[task].text for task in tasks],
+    format=flags.input_format or "",
+    headed=False if flags.no_header else None,
+    say=lambda sentence: print(sentence, file=sys.stderr),
+  )
+  with counter() as progress:
     stream(model, tasks, reader, writer_of, progress)
 
 

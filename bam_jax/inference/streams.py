@@ -1,31 +1,29 @@
-"""Examples from TSV, CSV and JSONL, answers to them, a line at a time.
+"""Examples from any file that training reads, or from a pipe, and answers.
 
-Nothing is held but the line at hand: input has no end as far as this is
+One reader serves both, so a file says the same to train on and to answer.
+Nothing is held but the row at hand: input has no end as far as this is
 concerned.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+import contextlib
 import csv
+import io
+import itertools
 import json
-import reprlib
-from typing import BinaryIO, TextIO
+from pathlib import Path
+import re
+from typing import Any, TextIO
 
+from bam_jax.data.sources import formats, lines, parquet, rows
+from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.description import Head
 
+# What answers are written in.
 FORMATS = ("jsonl", "tsv", "csv")
-# Bytes of a line; a file without line ends would fill the memory.
-LONGEST = 2**20
-
-
-class BadLine(ValueError):
-  """A line of the input is no example."""
-
-
-def lines_of(file: BinaryIO) -> Iterator[bytes]:
-  """Yields lines; one that is too long comes in part, and is refused below."""
-  while line := file.readline(LONGEST + 1):
-    yield line
+# Lines of one text each, which TSV and CSV read alike.
+_LONE = "lone"
 
 
 class Reader:
@@ -35,170 +33,251 @@ class Reader:
   each line), else by position.
 
   Attributes:
-    format: one of `FORMATS`.
     columns: texts of an example; known when the first has been read.
   """
 
   def __init__(
     self,
-    lines: Iterable[bytes],
+    source: Path | io.BufferedReader,
     *,
-    name: str,
-    format: str,
     layouts: Sequence[tuple[str, ...]],
+    format: str = "",
+    headed: bool | None = None,
+    say: Callable[[str], None] = lambda sentence: None,
   ):
-    """Reads the first line, if there is one, to know what is to come.
+    """Reads nothing yet.
 
     Args:
-      lines: with their ends.
-      name: of the file, for messages.
-      format: one of `FORMATS`; "" = guessed from the first line.
+      source: a file, or a pipe.
       layouts: the names of the text columns of each task that is asked.
-
-    Raises:
-      BadLine: the first line is not UTF-8, empty or too long.
+      format: one of `rows.FORMATS`, `rows.LISTS` and `rows.PARQUET`; "" = what
+        the file's suffix says, or else its first line.
+      headed: whether the first line names the columns; None = it does in a
+        file that is named .csv or .tsv, elsewhere it may.
+      say: is told what is no error, but may surprise.
     """
-    self._name, self._number = name, 0
+    self._source, self._say = source, say
+    named = isinstance(source, Path)
+    self._name = str(source) if named else "standard input"
+    suffix = rows.format_of(source) if named else ""
+    self._format = format or suffix
+    self._headed = suffix in rows.HEADED or None if headed is None else headed
     # The longer first: its names may hold the shorter's.
     self._layouts = sorted(set(layouts), key=lambda x: (-len(x), x))
-    self._where: tuple[int | str, ...] | None = None
-    self._lines = self._decode(lines)
-    self._first = next(self._lines, None)
-    self.format = format or self._guess(self._first or "")
     self.columns = 0
 
   def __iter__(self) -> Iterator[tuple[str, ...]]:
-    if self._first is None:
-      return
-    rows = {"jsonl": self._objects, "tsv": self._tabs, "csv": self._commas}
-    for cells in rows[self.format]():
-      if self._where is None and not self._settle(cells):
-        continue
-      yield self._pick(cells)
+    """Yields texts.
 
-  def _decode(self, lines: Iterable[bytes]) -> Iterator[str]:
-    """Yields text without its line end."""
-    for line in lines:
-      self._number += 1
-      if len(line) > LONGEST:
-        raise self._bad(f"is longer than {LONGEST} bytes; cut its texts")
-      try:
-        text = line.decode("utf-8-sig" if self._number == 1 else "utf-8")
-      except UnicodeDecodeError as error:
-        raise self._bad(
-          f"is not UTF-8 ({error.reason} at byte {error.start}); convert it"
-        ) from error
-      yield text.removesuffix("\n").removesuffix("\r")
+    Raises:
+      ValueError: a row is no example; names file and line.
+    """
+    with contextlib.ExitStack() as stack:
+      layout, found = self._rows(stack)
+      self.columns = len(layout)
+      for where, record in found:
+        for name in layout:
+          if not isinstance(record[name], str):
+            raise ValueError(
+              f"{where}, column {name!r}: {shown(record[name])} is not text"
+            )
+        yield tuple(record[name] for name in layout)
 
-  def _bad(self, what: str) -> BadLine:
-    return BadLine(f"line {self._number} of {self._name} {what}")
-
-  @property
-  def _expected(self) -> str:
-    """What a line has to hold."""
-    each = " or ".join(
-      f"{len(layout)} ({', '.join(layout)})" for layout in self._layouts
+  def _rows(
+    self, stack: contextlib.ExitStack
+  ) -> tuple[tuple[str, ...], Iterable[rows.Row]]:
+    """Returns which columns are the texts, and all rows."""
+    if self._format == rows.PARQUET:
+      if not isinstance(self._source, Path):
+        raise ValueError("Parquet is read from a file: --input=FILE")
+      names = parquet.schema(self._source).names
+      layout = self._named(names) or self._refuse(self._name, names)
+      return layout, rows.read(self._source, layout)
+    if isinstance(self._source, Path):
+      file = stack.enter_context(rows.opened(self._source))
+    else:
+      file = lines.unzipped(self._source, self._name, named=None)
+    format, found = self._found(file)
+    found = self._counted(found)
+    number, first = next(found, (0, None))
+    if first is None:
+      return (), ()
+    where = f"{self._name} line {number}"
+    found = itertools.chain([(number, first)], found)
+    header: Sequence[str] = ()
+    layout = None
+    if isinstance(first, dict) or self._headed is not False:
+      layout = self._named(first)
+    if not layout:
+      layout = header = self._by_place(where, first, format)
+    return layout, rows.named(
+      found, self._name, layout, format=format, header=header
     )
-    return f"expected are columns of text: {each}"
 
-  def _guess(self, line: str) -> str:
-    """Returns the format that a first line looks like."""
-    if line.lstrip()[:1] in ("{", "["):
-      try:
-        json.loads(line)
-        return "jsonl"
-      except (ValueError, RecursionError):
-        pass
-    if "\t" in line:
-      return "tsv"
-    cells = next(csv.reader([line]), [])
-    named = len(cells) > 1 and any(set(x) <= set(cells) for x in self._layouts)
-    # A lone sentence may well hold a comma.
-    pairs = all(len(layout) == len(cells) == 2 for layout in self._layouts)
-    return "csv" if named or pairs else "tsv"
+  def _found(
+    self, file: io.BufferedIOBase
+  ) -> tuple[str, Iterator[formats.Found]]:
+    """Returns the format and what stands in each line."""
+    if self._format:
+      return self._format, rows.in_format(file, self._name, self._format)
+    read, empty = lines.lines(file, self._name), []
+    for first in read:
+      if first[1].strip("\r\n"):
+        break
+      empty.append(first)
+    else:
+      return "", iter(())
+    format = self._guess(*first)
+    read = itertools.chain(empty, [first], read)
+    if format == rows.LISTS:
+      return format, formats.listed((line for _, line in read), self._name)
+    parse = _lone if format == _LONE else rows.FORMATS[format]
+    return format, parse(read, self._name)
 
-  def _rest(self) -> Iterator[str]:
-    yield self._first
-    yield from self._lines
+  def _guess(self, number: int, line: str) -> str:
+    """Returns the only format in which a first line is an example or names one.
 
-  def _full(self) -> Iterator[str]:
-    for line in self._rest():
-      if not line.strip(" "):
-        raise self._bad(f"is empty; {self._expected}")
-      yield line
+    Raises:
+      ValueError: two formats read two things.
+    """
+    bare = line.strip()
+    if bare == "[" or re.match(r"\[\s*\{", bare):
+      return rows.LISTS
+    try:
+      value = json.loads(bare)
+    except (ValueError, RecursionError):
+      value = {} if bare == "{" else None
+    if isinstance(value, dict) or (
+      value and isinstance(value, list) and _texts(value)
+    ):
+      return "jsonl"
+    if bare.lower().lstrip('"').startswith("sep="):
+      return "tsv" if line.rstrip('"\r\n').endswith("\t") else "csv"
+    read = {"tsv": line.rstrip("\r\n").split("\t"), "csv": _commas(line)}
+    naming = [f for f, cells in read.items() if cells and self._named(cells)]
+    sizes = {len(layout) for layout in self._layouts}
+    fitting = naming or [
+      f for f, cells in read.items() if cells is None or len(cells) in sizes
+    ]
+    if len(fitting) == 1:
+      return fitting[0]
+    if not fitting:
+      return "tsv" if "\t" in line else "csv"
+    if read["tsv"] == read["csv"]:
+      return _LONE
+    raise _ambiguous(f"{self._name} line {number}", read["tsv"], read["csv"])
 
-  def _tabs(self) -> Iterator[list[str]]:
-    return (line.split("\t") for line in self._full())
-
-  def _commas(self) -> Iterator[list[str]]:
-    rows = csv.reader((f"{line}\n" for line in self._rest()), strict=True)
-    while True:
-      try:
-        cells = next(rows, None)
-      except csv.Error as error:
-        raise self._bad(f"is not CSV ({error}); {self._expected}") from error
+  def _counted(self, found: Iterator[formats.Found]) -> Iterator[formats.Found]:
+    """Leaves out empty lines, and says so of those that others follow."""
+    first, count, waiting = 0, 0, 0
+    for number, cells in found:
       if cells is None:
-        return
-      if not cells:
-        raise self._bad(f"is empty; {self._expected}")
-      yield cells
+        first, waiting = first or number, waiting + 1
+        continue
+      count, waiting = count + waiting, 0
+      yield number, cells
+    if count:
+      self._say(
+        f"{self._name} has {count} empty line{'s' * (count > 1)}, the first is"
+        f" {first}; no answer stands for an empty line"
+      )
 
-  def _objects(self) -> Iterator[dict | list]:
-    for line in self._full():
-      try:
-        found = json.loads(line)
-      except (ValueError, RecursionError) as error:
-        raise self._bad(f"is not JSON ({error}); {self._expected}") from error
-      if not isinstance(found, (dict, list)):
-        raise self._bad(f"is no JSON object or list; {self._expected}")
-      yield found
-
-  def _settle(self, cells: list | dict) -> bool:
-    """Decides which cells are meant; returns whether these are an example."""
+  def _named(self, cells: Sequence[Any] | dict) -> tuple[str, ...] | None:
+    """The task's columns that are named here; None = not those of any."""
     for layout in self._layouts:
       if all(name in cells for name in layout):
-        header = isinstance(cells, list)
-        self._where = tuple(map(cells.index, layout)) if header else layout
-        self._given, self.columns = len(cells), len(layout)
-        self._layouts = [layout]
-        # A JSON list of these very words is a header too.
-        return not header
-    fitting = [x for x in self._layouts if len(x) == len(cells)]
-    if isinstance(cells, dict) or not fitting:
-      raise self._bad(f"has {_what(cells)}; {self._expected}")
-    self._where = tuple(range(len(cells)))
-    self._given = self.columns = len(cells)
-    self._layouts = fitting
-    return True
+        return layout
+    return None
 
-  def _pick(self, cells: list | dict) -> tuple[str, ...]:
-    by_name = isinstance(self._where[0], str)
-    if isinstance(cells, dict) is not by_name or (
-      any(name not in cells for name in self._where)
-      if by_name
-      else len(cells) != self._given
-    ):
-      raise self._bad(
-        f"has {_what(cells)}, the first line has other ones; {self._expected}"
-      )
-    texts = tuple(cells[key] for key in self._where)
-    for text in texts:
-      if not isinstance(text, str):
-        raise self._bad(f"has {reprlib.repr(text)} where a text is expected")
-      try:
-        text.encode()
-      except UnicodeEncodeError as error:
-        raise self._bad(
-          f"holds half a character ({error.reason}) in {reprlib.repr(text)}"
-        ) from error
-    return texts
+  def _by_place(
+    self, where: str, first: list | dict, format: str
+  ) -> tuple[str, ...]:
+    """The columns of a file whose first line names none.
+
+    Raises:
+      ValueError: that line was to name them, looks as if it did, or has another
+        number of columns.
+    """
+    known = {name.casefold() for layout in self._layouts for name in layout}
+    headed = self._headed or isinstance(first, dict)
+    if self._headed is None and isinstance(first, list) and _texts(first):
+      # Nearly their names, or names that something else separates.
+      parts = re.split("[;|\t]", "\t".join(first))
+      headed |= any(part.strip(' "').casefold() in known for part in parts)
+    if headed:
+      self._refuse(where, first, format)
+    for layout in self._layouts:
+      if len(layout) == len(first):
+        if self._headed is None:
+          self._say(
+            f"{where} names no column {self._wanted}, so columns are taken by"
+            f" their place, and it is the first example: {shown(first)}"
+          )
+        return layout
+    raise ValueError(
+      f"{where} has {len(first)} column{'s' * (len(first) != 1)}:"
+      f" {shown(first)}; expected are {self._wanted}"
+    )
+
+  @property
+  def _wanted(self) -> str:
+    return ", or ".join(" and ".join(map(repr, x)) for x in self._layouts)
+
+  def _refuse(
+    self, where: str, there: Sequence[str] | dict, format: str = ""
+  ) -> tuple[str, ...]:
+    """Says which columns were looked for, and which there are."""
+    names = list(there)
+    for layout in self._layouts:
+      if other := rows.other_mark(
+        names, layout, "csv" if format == _LONE else format
+      ):
+        raise ValueError(f"{where}: {formats.separated(other)}")
+    missing = [n for x in self._layouts for n in x if n not in names]
+    near = next(filter(None, (hint(n, map(str, names)) for n in missing)), "")
+    cure = ""
+    if isinstance(there, list) and format and not near:
+      cure = "; if it is an example, type --no-header"
+    raise ValueError(
+      f"{where}: there is no column {self._wanted}, only {shown(names)}"
+      f"{near}{cure}"
+    )
 
 
-def _what(cells: list | dict) -> str:
-  """Returns what a line has, for messages."""
-  if isinstance(cells, dict):
-    return f"keys {reprlib.repr(sorted(cells))}"
-  return f"{len(cells)} column{'s' * (len(cells) != 1)}"
+def _texts(cells: Sequence[Any]) -> bool:
+  return all(isinstance(cell, str) for cell in cells)
+
+
+def _commas(line: str) -> list[str] | None:
+  """The cells of a line of CSV; [] = it is none, None = it goes on."""
+  try:
+    return next(csv.reader([line], strict=True), [])
+  except csv.Error as error:
+    return None if "end of data" in str(error) else []
+
+
+def _lone(read: Iterator[lines.Line], name: str) -> Iterator[formats.Found]:
+  """Reads one text a line, as long as CSV would not read another one."""
+  plain = False
+  for number, line in read:
+    text = line.rstrip("\r\n")
+    if text and not plain:
+      cells = _commas(line)
+      if cells is None or (len(cells) == 1 and cells != [text]):
+        raise _ambiguous(f"{name} line {number}", [text], cells)
+      # In a CSV of one column this would stand in quotes.
+      plain = len(cells) != 1
+    yield number, text.split("\t") if text else None
+
+
+def _ambiguous(
+  where: str, tabs: list[str], commas: list[str] | None
+) -> ValueError:
+  other = "goes on after it" if commas is None else f"is {shown(commas)}"
+  return ValueError(
+    f"{where} is {shown(tabs)} in TSV and {other} in CSV; type"
+    " --input-format=tsv or --input-format=csv"
+  )
 
 
 class Writer:

@@ -11,7 +11,7 @@ _KNOWN = (
     "run git lfs pull where it was cloned, or download the file itself",
   ),
   (b"\x1f\x8b", "compressed by gzip", "add .gz to its name"),
-  (b"PAR1", "a Parquet file", "name it .parquet"),
+  (b"PAR1", "a Parquet file", "give it as a file named .parquet"),
   (
     b"ARROW1",
     "a Feather (Arrow) file",

@@ -21,15 +21,21 @@ _BLOCK = 2**20
 Line = tuple[int, str]
 
 
-def unzipped(file: io.BufferedReader, name: str) -> io.BufferedIOBase:
-  """Returns what a file holds, which is gzipped if its name ends in .gz.
+def unzipped(
+  file: io.BufferedReader, name: str, *, named: bool | None
+) -> io.BufferedIOBase:
+  """Returns what a file holds.
+
+  Args:
+    file: as it lies there.
+    name: of the file, for messages.
+    named: whether its name says that it is gzipped; None = it has no name.
 
   Raises:
     ValueError: its name says otherwise, or it is no text by its first bytes.
   """
   head = file.peek(signatures.LENGTH)[: signatures.LENGTH]
-  zipped, named = head.startswith(b"\x1f\x8b"), name.lower().endswith(".gz")
-  if zipped and named:
+  if head.startswith(b"\x1f\x8b") and named is not False:
     return gzip.GzipFile(fileobj=file)
   if called := signatures.called(head):
     raise ValueError(f"{name} {called}")

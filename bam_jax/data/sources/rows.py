@@ -82,7 +82,8 @@ def _plain(path: Path) -> str:
 def opened(path: Path) -> Iterator[io.BufferedIOBase]:
   """Opens a file of text, gzipped or not; see `lines.unzipped`."""
   with path.open("rb") as file:
-    yield text.unzipped(file, str(path))
+    named = path.name.lower().endswith(".gz")
+    yield text.unzipped(file, str(path), named=named)
 
 
 def in_format(
@@ -112,20 +113,22 @@ def named(
   columns: Sequence[str],
   *,
   format: str,
+  header: Sequence[str] = (),
 ) -> Iterator[Row]:
   """Yields (where a row stands, its values by column).
 
   Args:
-    found: from `in_format`; the first that is a list of cells is the header.
+    found: from `in_format`.
     name: of the file, for messages.
     columns: that every row must have.
     format: of the file.
+    header: the names of columns; () = the first list of cells is the header.
 
   Raises:
     ValueError: a column is not there or there twice, or a row has another
       number of them.
   """
-  header = None
+  header, given = list(header), bool(header)
   for number, cells in found:
     where = f"{name} line {number}"
     if cells is None:
@@ -143,7 +146,11 @@ def named(
         f"{where}: {len(cells)} columns instead of {len(header)}, which are"
         f" {_repr.repr(header)}{_why(cells, format)}"
       )
-    elif len(cells) > 1 and [str(x).lstrip("\ufeff") for x in cells] == header:
+    elif (
+      len(cells) > 1
+      and not given
+      and [str(x).lstrip("\ufeff") for x in cells] == header
+    ):
       raise ValueError(
         f"{where} names the columns again, as where two files were joined; take"
         " this line out"
@@ -234,15 +241,8 @@ def check_header(
   """
   if not all(isinstance(name, str) for name in header):
     raise ValueError(f"{where} has no names of columns: {_repr.repr(header)}")
-  mark = {"csv": ",", "tsv": "\t"}.get(format, "")
-  for other in (each for each in ",\t;|" if mark and each != mark):
-    # Names in quotes are names.
-    apart = [x.strip(' "') for x in mark.join(header).split(other)]
-    alone = len(header) == 1 and len(apart) > 1
-    if not set(columns) <= set(header) and (
-      alone or set(columns) <= set(apart)
-    ):
-      raise ValueError(f"{where}: {formats.separated(other)}")
+  if other := other_mark(header, columns, format):
+    raise ValueError(f"{where}: {formats.separated(other)}")
   if twice := sorted({n for n in header if n and header.count(n) > 1}):
     raise ValueError(f"{where}: the column {twice[0]!r} is there twice")
   if "" in header:
@@ -251,6 +251,20 @@ def check_header(
       " give it one, or leave it out (pandas: index=False)"
     )
   _check(where, header, columns)
+
+
+def other_mark(
+  header: Sequence[str], columns: Sequence[str], format: str
+) -> str:
+  """Returns what separates the names of a header, "" = what should."""
+  mark = {"csv": ",", "tsv": "\t"}.get(format, "")
+  for other in (each for each in ",\t;|" if mark and each != mark):
+    # Names in quotes are names.
+    apart = {name.strip(' "') for name in mark.join(header).split(other)}
+    alone = len(header) == 1 and len(apart) > 1
+    if not set(columns) <= set(header) and (alone or set(columns) <= apart):
+      return other
+  return ""
 
 
 def _check(
