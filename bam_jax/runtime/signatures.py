@@ -1,12 +1,9 @@
 """What a file is by its first bytes, whatever its name says."""
 
-from pathlib import Path
-
-POINTER = b"version https://git-lfs.github.com/spec/v1"
 # What a file begins with, what it is then, and what to do about that.
 _KNOWN = (
   (
-    POINTER,
+    b"version https://git-lfs.github.com/spec/",
     "a Git LFS pointer, not the file that it stands for",
     "run git lfs pull where it was cloned, or download the file itself",
   ),
@@ -31,7 +28,7 @@ _KNOWN = (
   (b"\xff\xfe\0\0", "UTF-32 text", "save it again as UTF-8"),
   (b"\0\0\xfe\xff", "UTF-32 text", "save it again as UTF-8"),
   *(
-    (mark, "UTF-16 text", "save it again as UTF-8 (in Excel: CSV UTF-8)")
+    (mark, "UTF-16 text", "save it again as UTF-8")
     for mark in (b"\xff\xfe", b"\xfe\xff")
   ),
 )
@@ -49,17 +46,3 @@ def called(head: bytes) -> str:
     if head.startswith(begin):
       return f"is {what}; {cure}"
   return ""
-
-
-def refuse_pointer(path: Path) -> None:
-  """Calls a Git LFS pointer by its name; to be asked before a file is read.
-
-  Raises:
-    ValueError: the file is one.
-  """
-  if not path.is_file():
-    return
-  with path.open("rb") as file:
-    head = file.read(LENGTH)
-  if head.startswith(POINTER):
-    raise ValueError(f"{path} {called(head)}")

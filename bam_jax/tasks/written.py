@@ -5,6 +5,9 @@ import re
 import tomllib
 from typing import Any
 
+from bam_jax.runtime import signatures
+from bam_jax.runtime.spelling import shown
+
 _TRUTH = re.compile("(?:true|True|TRUE|false|False|FALSE)$")
 
 
@@ -18,16 +21,21 @@ def read(path: Path) -> tuple[Any, str]:
     ValueError: it is not; says where.
   """
   try:
-    text = path.read_bytes().decode("utf-8-sig")
-    return tomllib.loads(text) if path.suffix == ".toml" else _yaml(text), text
+    data = path.read_bytes()
+    if called := signatures.called(data[: signatures.LENGTH]):
+      raise ValueError(called)
+    text = data.decode("utf-8-sig")
+    return _toml(text) if path.suffix == ".toml" else _yaml(text), text
   except UnicodeDecodeError as error:
     line = 1 + error.object[: error.start].count(b"\n")
     raise ValueError(
       f"{path} line {line} is not UTF-8; save it again as UTF-8"
     ) from error
   # Tables in tables in tables end in the last one.
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f"{path} cannot be read: {error}") from error
+  except RecursionError as error:
+    raise ValueError(f"{path} is nested too deeply") from error
+  except ValueError as error:
+    raise ValueError(f"{path} {error}") from error
 
 
 def line(text: str, name: str, key: str) -> int:
@@ -49,6 +57,32 @@ def line(text: str, name: str, key: str) -> int:
     elif mine and key and wanted.match(row):
       return number
   return begin
+
+
+def _toml(text: str) -> Any:
+  try:
+    return tomllib.loads(text)
+  except tomllib.TOMLDecodeError as error:
+    what, _, place = str(error).rstrip(")").rpartition(" (at ")
+    found = re.match(r"line (\d+), column (\d+)", place)
+    if not found:
+      raise ValueError(f"is not TOML: {error}") from error
+    number, column = map(int, found.groups())
+    row = text.split("\n")[number - 1].strip()
+    raise ValueError(_placed("TOML", number, column, what, row)) from error
+
+
+def _placed(kind: str, line: int, column: int, what: str, row: str) -> str:
+  cure = ""
+  if "\\" in row:
+    cure = "; a path with backslashes stands in single quotes"
+  elif what == "Invalid value":
+    cure = "; texts stand in quotes"
+  elif what.endswith(r"'\n'"):
+    cure = "; a text ends with its quote in the same line"
+  return (
+    f"line {line}, column {column} is not {kind}: {what}, in {shown(row)}{cure}"
+  )
 
 
 def _yaml(text: str) -> Any:
@@ -77,4 +111,12 @@ def _yaml(text: str) -> Any:
   try:
     return yaml.load(text, Once)
   except yaml.YAMLError as error:
-    raise ValueError(" ".join(str(error).split())) from error
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+      said = " ".join(str(error).split())
+      raise ValueError(f"is not YAML: {said}") from error
+    row = [*text.split("\n"), ""][mark.line].strip()
+    what = " ".join(filter(None, (error.context, error.problem)))
+    raise ValueError(
+      _placed("YAML", mark.line + 1, mark.column + 1, what, row)
+    ) from error

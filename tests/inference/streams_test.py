@@ -220,6 +220,9 @@ def table(name, cells, end, quoting) -> str:
   """Writes rows as programs do; a TSV cannot hold its own marks."""
   file = io.StringIO(newline="")
   if name.startswith("a.csv"):
+    # Python's writer leaves a lone \r without quotes, which no CSV may.
+    if any("\r" in cell for row in cells for cell in row):
+      quoting = csv.QUOTE_ALL
     writer = csv.writer(file, lineterminator=end, quoting=quoting)
     writer.writerows([NAMES, *cells])
   elif name == "a.tsv":

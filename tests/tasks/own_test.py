@@ -79,7 +79,9 @@ pets:
   assert yaml.labels == toml.labels
   with pytest.raises(ValueError, match="line 8 has 'metric' a second time"):
     rows(tmp_path, text + "  metric: f1\n", "x.yaml")
-  with pytest.raises(ValueError, match=r"x\.yaml cannot be read: .*line 1"):
+  with pytest.raises(
+    ValueError, match=r"x\.yaml line 1, column .* is not YAML: .* in '"
+  ):
     rows(tmp_path, "pets: [", "x.yaml")
 
 
@@ -182,8 +184,16 @@ WRONG = [
     '[pets]\nsoft_columns = "p"\nsoft_labels = "s.jsonl"',
     "line 3: pets.soft_labels = 's.jsonl' and soft_columns cannot both",
   ),
-  ('metric = "accuracy"', 'metric = "accuracy', "cannot be read: "),
-  ("[pets]", "[pets]\nlabel = 1", "cannot be read: Cannot overwrite"),
+  (
+    'metric = "accuracy"',
+    'metric = "accuracy',
+    "is not TOML: Illegal character",
+  ),
+  (
+    "[pets]",
+    "[pets]\nlabel = 1",
+    "is not TOML: Cannot overwrite a value, in 'label",
+  ),
   (GOOD, "", "has no task; begin one with [its_name]"),
 ]
 

@@ -118,7 +118,11 @@ def test_a_row_without_an_end_does_not_fill_the_memory(tmp_path, monkeypatch):
     ("a.csv", lzma.compress(b"a"), "is compressed by xz; unpack it: unxz"),
     ("a.csv", b"PK\3\4" + bytes(99), "is a ZIP archive, as Excel's .xlsx is"),
     ("a.csv", b"\xd0\xcf\x11\xe0\xa1", "is an old Excel file; save it as CSV"),
-    ("a.csv", columns(parquet.write_table), "is a Parquet file; name it .parq"),
+    (
+      "a.csv",
+      columns(parquet.write_table),
+      "is a Parquet file; give it as a file nam",
+    ),
     ("a.parquet", columns(feather.write_feather), "is a Feather .Arrow. file"),
     ("a.parquet", CSV, "begins with b'text,labe', not with PAR1"),
     ("a.parquet", b"", "is not a whole Parquet file .empty.$"),
