@@ -154,6 +154,9 @@ class Reader:
     if bare.lower().lstrip('"').startswith("sep="):
       return "tsv" if line.rstrip('"\r\n').endswith("\t") else "csv"
     read = {"tsv": line.rstrip("\r\n").split("\t"), "csv": _commas(line)}
+    if "\t" in line and read["csv"] == ["\t".join(read["tsv"])]:
+      # Nobody has a CSV of one column with tabs in it.
+      del read["csv"]
     naming = [f for f, cells in read.items() if cells and self._named(cells)]
     sizes = {len(layout) for layout in self._layouts}
     fitting = naming or [
