@@ -14,6 +14,7 @@ from typing import Any
 import tokenizers
 
 from bam_jax.data import added_tokens, probe, tokenizer_classes
+from bam_jax.runtime.signatures import refuse_pointer
 
 SETTINGS = tokenizer_classes.SETTINGS
 # Type of a part of tokenizer.json -> keys of tokenizer_config.json, whose word
@@ -188,6 +189,7 @@ def _parts(
 def _word_pieces(
   path: Path, settings: Mapping[str, Any], unknown: str
 ) -> tokenizers.Tokenizer:
+  refuse_pointer(path)
   try:
     # A byte order mark is no part of the first word.
     lines = path.read_text("utf-8-sig").rstrip("\n").split("\n")
@@ -236,6 +238,8 @@ def _word_pieces(
 def _byte_pairs(
   vocabulary: Path, merges: Path, settings: Mapping[str, Any]
 ) -> tokenizers.Tokenizer:
+  refuse_pointer(vocabulary)
+  refuse_pointer(merges)
   try:
     model = tokenizers.models.BPE.from_file(str(vocabulary), str(merges))
   except Exception as error:  # The library raises nothing narrower.
@@ -319,6 +323,7 @@ def _stale(
 def _json(path: Path) -> dict:
   if not path.is_file():
     return {}
+  refuse_pointer(path)
   try:
     found = json.loads(path.read_text("utf-8"))
   except (ValueError, RecursionError) as error:

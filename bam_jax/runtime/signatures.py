@@ -1,9 +1,12 @@
 """What a file is by its first bytes, whatever its name says."""
 
+from pathlib import Path
+
+POINTER = b"version https://git-lfs.github.com/spec/"
 # What a file begins with, what it is then, and what to do about that.
 _KNOWN = (
   (
-    b"version https://git-lfs.github.com/spec/",
+    POINTER,
     "a Git LFS pointer, not the file that it stands for",
     "run git lfs pull where it was cloned, or download the file itself",
   ),
@@ -46,3 +49,18 @@ def called(head: bytes) -> str:
     if head.startswith(begin):
       return f"is {what}; {cure}"
   return ""
+
+
+def refuse_pointer(path: Path) -> None:
+  """Calls a Git LFS pointer by its name; to be asked before a file is read.
+
+  Raises:
+    ValueError: the file is one.
+    OSError: it cannot be read.
+  """
+  if not path.is_file():
+    return
+  with path.open("rb") as file:
+    head = file.read(LENGTH)
+  if head.startswith(POINTER):
+    raise ValueError(f"{path} {called(head)}")
