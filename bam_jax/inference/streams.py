@@ -75,6 +75,7 @@ class Reader:
     with contextlib.ExitStack() as stack:
       layout, found = self._rows(stack)
       self.columns = len(layout)
+      where = ""
       for where, record in found:
         for name in layout:
           if not isinstance(record[name], str):
@@ -82,6 +83,8 @@ class Reader:
               f"{where}, column {name!r}: {shown(record[name])} is not text"
             )
         yield tuple(record[name] for name in layout)
+      if not where:
+        self._say(f"{self._name} holds no rows, so there is no answer")
 
   def _rows(
     self, stack: contextlib.ExitStack
@@ -231,13 +234,22 @@ class Reader:
   ) -> tuple[str, ...]:
     """Says which columns were looked for, and which there are."""
     names = list(there)
+    if isinstance(there, list) and format:
+      rows.check_header(where, names, (), format)
     for layout in self._layouts:
       if other := rows.other_mark(
         names, layout, "csv" if format == _LONE else format
       ):
         raise ValueError(f"{where}: {formats.separated(other)}")
     missing = [n for x in self._layouts for n in x if n not in names]
-    near = next(filter(None, (hint(n, map(str, names)) for n in missing)), "")
+    record = there if isinstance(there, dict) else {}
+    near = next(
+      filter(
+        None,
+        (rows.inside(n, record) or hint(n, map(str, names)) for n in missing),
+      ),
+      "",
+    )
     cure = ""
     if isinstance(there, list) and format and not near:
       cure = "; if it is an example, type --no-header"

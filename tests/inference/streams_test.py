@@ -130,6 +130,8 @@ def test_what_can_be_read_in_two_ways_is_refused(text, layout, said):
     ("a.csv", "review,,\nGood,,\n", ONE, "line 1: column 2 of 3 has no name"),
     ("a.csv", "review,review\na,b\n", ONE, "column 'review' is there twice"),
     ("a.json", '[{"text": "a"}]', ONE, "no column 'review', only .'text'.$"),
+    ("a.json", '[{"x": {"review": 1}}]', ONE, "'review' is inside 'x'"),
+    ("a.csv", "Survey,\nreview,id\n", ONE, "column 2 of 2 has no name"),
     (None, '{"text": "a"}\n', ONE, "no column 'review', only .'text'.$"),
     (None, "{\n", ONE, "line 1 is not JSON: the object does not end in this"),
     (None, "Review\na\n", ONE, "column 'review', only .'Review'.; did you me"),
@@ -164,6 +166,13 @@ def test_a_first_line_that_is_an_example_is_said(tmp_path):
   assert found == [("a", "b"), ("c", "d")] and not said
   # Their names may be examples too.
   assert list(piped("sentence1\tsentence2\n", **settings)) == [PAIR]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "review,id\n"])
+def test_that_there_is_nothing_to_answer_is_said(text):
+  said = []
+  assert not list(piped(text, layouts=[ONE], say=said.append))
+  assert said == ["standard input holds no rows, so there is no answer"]
 
 
 def test_empty_lines_have_no_answer_and_are_said_where_others_follow():

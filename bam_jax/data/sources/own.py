@@ -48,6 +48,8 @@ def read(task: Task, split: str) -> Examples:
   found = [
     row for path in paths for row in rows.read(path, wanted, optional=label)
   ]
+  if not found:
+    raise ValueError(f"{origin} holds no rows")
   texts = tuple([_text(row, name) for row in found] for name in task.text)
   labels, kept = gold.read(task, split, found, taught=taught)
   known = ~np.isnan(labels)

@@ -278,12 +278,12 @@ def _check(
       raise ValueError(
         f"{where}: there is no column {name!r}, only"
         f" {_repr.repr(list(there))}"
-        f"{_inside(name, record or {}) or hint(name, there)}"
+        f"{inside(name, record or {}) or hint(name, there)}"
       )
 
 
-def _inside(name: str, record: dict[str, Any]) -> str:
-  """Says under which key of an object a column hides."""
+def inside(name: str, record: dict[str, Any]) -> str:
+  """Says under which key of an object a column hides; "" = under none."""
   for key, value in record.items():
     first = value[0] if isinstance(value, list) and value else value
     if isinstance(first, dict) and name in first:
