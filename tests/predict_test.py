@@ -200,7 +200,7 @@ def test_the_command_ends_as_it_should(small_run):
   assert len(out.splitlines()) == 3
   first, end = said.decode().splitlines()
   assert first == (
-    "standard input line 1 names no column 'sentence1' and 'sentence2', so"
+    "standard input line 1 names no columns 'sentence1' and 'sentence2', so"
     " columns are taken by their place, and it is the first example: ['the"
     " dog', 'a cat']"
   )

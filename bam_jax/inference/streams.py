@@ -216,7 +216,7 @@ class Reader:
       if len(layout) == len(first):
         if self._headed is None:
           self._say(
-            f"{where} names no column {self._wanted}, so columns are taken by"
+            f"{where} names no {self._wanted}, so columns are taken by"
             f" their place, and it is the first example: {shown(first)}"
           )
         return layout
@@ -227,7 +227,10 @@ class Reader:
 
   @property
   def _wanted(self) -> str:
-    return ", or ".join(" and ".join(map(repr, x)) for x in self._layouts)
+    return ", or ".join(
+      f"column{'s' * (len(x) > 1)} {' and '.join(map(repr, x))}"
+      for x in self._layouts
+    )
 
   def _refuse(
     self, where: str, there: Sequence[str] | dict, format: str = ""
@@ -254,8 +257,7 @@ class Reader:
     if isinstance(there, list) and format and not near:
       cure = "; if it is an example, type --no-header"
     raise ValueError(
-      f"{where}: there is no column {self._wanted}, only {shown(names)}"
-      f"{near}{cure}"
+      f"{where}: there is no {self._wanted}, only {shown(names)}{near}{cure}"
     )
 
 

@@ -137,8 +137,8 @@ def test_what_can_be_read_in_two_ways_is_refused(text, layout, said):
     (None, "Review\na\n", ONE, "column 'review', only .'Review'.; did you me"),
     (None, "review;id\nGood;1\n", ONE, "columns are separated by ';'"),
     (None, "id;Review\nGood;1\n", ONE, "the columns are separated by ';'"),
-    (None, "SENTENCE1\tx\na\tb\n", PAIR, "there is no column 'sentence1' and"),
-    (None, "a\n", PAIR, "line 1 has 1 column: .'a'.; expected are 'sentence1'"),
+    (None, "SENTENCE1\tx\na\tb\n", PAIR, "there is no columns 'sentence1' and"),
+    (None, "a\n", PAIR, "line 1 has 1 column: .'a'.; expected are columns"),
     (None, b"PAR1", ONE, "is a Parquet file; give it as a file named .parquet"),
   ],
 )
@@ -158,7 +158,7 @@ def test_a_header_that_names_no_text_is_refused(
 def test_a_first_line_that_is_an_example_is_said(tmp_path):
   said = []
   assert len(list(piped("a\tb\nc\td\n", say=said.append))) == 2
-  assert "line 1 names no column 'sentence1' and 'sentence2', so" in said[0]
+  assert "line 1 names no columns 'sentence1' and 'sentence2', so" in said[0]
   assert "['a', 'b']" in said[0] and len(said) == 1
   said.clear()
   settings = {"say": said.append, "headed": False}
