@@ -16,6 +16,11 @@ COLA, RTE, STSB = get_tasks(["cola", "rte", "stsb"])
 ROWS = small.ROWS["train"]
 
 
+def reader(root):
+  """Returns what reads the tasks' files below root/glue."""
+  return functools.partial(glue.load, glue_dir=str(root / "glue"), seed=0)
+
+
 @pytest.fixture(scope="module")
 def tokenizer(tmp_path_factory):
   directory = tmp_path_factory.mktemp("tokenizer")
@@ -36,8 +41,7 @@ def make(tmp_path_factory, tokenizer):
       holdout=0.0,
       progress=lambda what, done, total: None,
     )
-    read = functools.partial(glue.load, glue_dir=str(root / "glue"), seed=0)
-    texts = corpus.Texts(read)
+    texts = corpus.Texts(reader(root))
     return corpus.Corpus(root, tokenizer, texts, **(settings | changes))
 
   return make
@@ -121,7 +125,7 @@ def test_unknown_words_and_cut_rows_are_counted_and_kept_on_disk(
     return corpus.Corpus(
       tmp_path / "data",
       tokenizer,
-      corpus.Texts(glue_dir=str(tmp_path / "glue"), synthetic_seed=0),
+      corpus.Texts(reader(tmp_path)),
       max_length=max_length,
       double_unordered=True,
       holdout=holdout,
@@ -152,7 +156,7 @@ def test_rows_of_dev_that_are_in_train_are_counted_swapped_ones_too(
   found = corpus.Corpus(
     tmp_path / "data",
     tokenizer,
-    corpus.Texts(glue_dir=str(tmp_path / "glue"), synthetic_seed=0),
+    corpus.Texts(reader(tmp_path)),
     max_length=16,
     double_unordered=False,
     holdout=0.0,
