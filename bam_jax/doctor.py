@@ -164,7 +164,7 @@ def load(name: str, level: Level) -> Iterator[Finding]:
     return
   try:
     bert, _, folder = hf.load_encoder(name)
-    words = load_tokenizer(folder, vocab_size=bert.vocab_size).vocab_size
+    words = load_tokenizer(folder, vocab_size=bert.vocab_size)
   except (ValueError, OSError) as error:
     yield Finding(level, "encoder", one_line(error))
     return
@@ -172,8 +172,54 @@ def load(name: str, level: Level) -> Iterator[Finding]:
     Level.OK,
     "encoder",
     f"{name}: {bert.layers} layers, {bert.width} wide, {bert.positions} "
-    f"positions, a tokenizer of {words} tokens",
+    f"positions, a tokenizer of {words.vocab_size} tokens",
   )
+  for text in words.remarks:
+    yield Finding(Level.WARNING, "tokenizer", text)
+  yield same_words(folder, words)
+
+
+def same_words(folder: Path, ours: Any) -> Finding:
+  """Returns whether transformers reads the same tokens of the same texts.
+
+  Args:
+    folder: of the tokenizer.
+    ours: what it was read as.
+  """
+  from importlib.util import find_spec
+
+  from bam_jax.data import probe
+
+  if find_spec("transformers") is None:
+    text = "transformers is not there to compare with"
+    return Finding(Level.SKIPPED, "tokenizer", text)
+  from transformers import AutoTokenizer
+
+  texts, apart = list(probe.SENTENCES), {"add_special_tokens": False}
+  try:
+    theirs = AutoTokenizer.from_pretrained(
+      folder, local_files_only=True, trust_remote_code=False
+    )
+    found = theirs(texts, **apart)["input_ids"]
+    around = theirs(texts[:1], texts[1:2])["input_ids"][0]
+  except Exception as error:  # It raises whatever the files lead it to.
+    text = f"transformers' AutoTokenizer cannot read it: {one_line(error)}"
+    return Finding(Level.WARNING, "tokenizer", text[:500])
+  read = probe.read(ours.backend)
+  marks = [list(each) for each in ours.pair]
+  wanted = marks[0] + read[0] + marks[1] + read[1] + marks[2]
+  whose = f"transformers' AutoTokenizer ({type(theirs).__name__})"
+  if differs := probe.difference(read, found):
+    text = (
+      f"{differs} have other ids by {whose}; here its files are followed as "
+      "they are"
+    )
+    return Finding(Level.WARNING, "tokenizer", text)
+  if around != wanted:
+    text = f"{whose} puts other words around a pair: {around}, not {wanted}"
+    return Finding(Level.WARNING, "tokenizer", text[:500])
+  text = f"{len(read)} sentences have the ids of {whose}"
+  return Finding(Level.OK, "tokenizer", text)
 
 
 def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:

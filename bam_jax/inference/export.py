@@ -9,9 +9,10 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers
 from bam_jax.hf import directory as hf
-from bam_jax.inference import card
+from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 
@@ -212,6 +213,8 @@ def _write(
   files = hf.tokenizer_files(found.tokenizer)
   with hf.beside(out, overwrite=overwrite) as made:
     hf.write(made, config, named, files)
+    tokenizer = load_tokenizer(made, vocab_size=found.config.vocab_size)
+    tokenizer_export.write(made, tokenizer, types=found.config.types > 1)
     if heads is not None:
       description.save(made, about=known)
     if heads:
