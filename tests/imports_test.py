@@ -49,6 +49,7 @@ COMMANDS = frozenset(
 OPTIONAL = {
   "training.trackers": {"wandb", "mlflow"},
   "runtime.energy": {"pynvml"},
+  "doctor": {"transformers"},
 }
 WITHOUT_JAX = ("stats.compare", "report.write", "tasks.table")
 LINES = 400
