@@ -267,8 +267,8 @@ def test_a_study_takes_more_variants_but_no_others_of_the_same_name(
   assert (workdir / "config.json").read_bytes() == before
 
 
-def _refuse(model, batches, *, checkpoints, **kwargs):
-  raise AssertionError(f"{checkpoints.path} was to be trained")
+def _refuse(job, given, watch, **kwargs):
+  raise AssertionError(f"{watch.checkpoints.path} was to be trained")
 
 
 def test_a_stopped_study_goes_on_and_trial_1_alone_is_trial_1_among_two(
