@@ -223,7 +223,9 @@ FILE = "--config.tasks_file={root}/t.toml"
 GOOD = {"t.toml": TASK, "pets.csv": "one,two,same,p,q,r\na,b,no,1,0,0\n"}
 CASES = [
   Case("absent", "there is no tasks file {root}/t.toml", FILE),
-  Case("toml", "t.toml cannot be read", FILE, {"t.toml": "[pets"}, ALONE),
+  Case(
+    "toml", "t.toml is not TOML: Expected ']'", FILE, {"t.toml": "[pets"}, ALONE
+  ),
   Case(
     "key",
     "t.toml line 4: pets.txt = ['one', 'two'] is no key of a task",
@@ -241,7 +243,7 @@ CASES = [
   ),
   Case(
     "soft",
-    "pets.csv line 3, columns 'p', 'q', 'r': probs is [1, 1, 0]; prob",
+    "pets.csv line 3, columns 'p', 'q', 'r': probs is [1, 1, 0], which sum to 2",
     f"{FILE} --config.tasks=cola,pets --config.methods=single->multi",
     GOOD | {"pets.csv": GOOD["pets.csv"] + "a,b,no,1,1,0\n"},
   ),

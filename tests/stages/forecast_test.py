@@ -64,7 +64,10 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
           useful += flops.train(
             it.materials.encoder.shape, [length], classes=task.classes
           )[0]
-    assert it.useful(run, batches, 0, len(batches)) == useful
+    whole = lessons.useful(
+      it.materials.encoder.shape, tasks, batches, 0, len(batches)
+    )
+    assert whole == useful
     exact = len(run.tasks) == 1
     assert found[run.name].trial == pytest.approx(
       useful, rel=1e-12 if exact else 0.03
