@@ -243,7 +243,7 @@ CASES = [
   ),
   Case(
     "soft",
-    "pets.csv line 3, columns 'p', 'q', 'r': probs is [1, 1, 0], which sum to 2",
+    "pets.csv line 3, columns 'p', 'q', 'r': probs is [1, 1, 0], which sum",
     f"{FILE} --config.tasks=cola,pets --config.methods=single->multi",
     GOOD | {"pets.csv": GOOD["pets.csv"] + "a,b,no,1,1,0\n"},
   ),
