@@ -181,7 +181,7 @@ def test_what_is_damaged_names_its_path_and_its_cure(damaged, look):
       "step 6",
       "delete",
     ),
-    (f"run {MULTI}", f"{runs}/{MULTI}/scores.json is not JSON", "delete it"),
+    (f"run {MULTI}", f"{runs}/{MULTI}/scores.json is not JSON", "delete"),
     (
       f"run {STUDENT}",
       f"{runs}/{STUDENT}/scores.json: the entry of seed 0 is of step 7, the "

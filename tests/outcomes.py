@@ -126,7 +126,12 @@ def complete(found=None):
     "coverage": {
       "rte": {
         "train": {"rows": 2490, "unknown": 0.0712, "cut": 0.123},
-        "validation": {"rows": 277, "unknown": 0.001, "cut": None},
+        "validation": {
+          "rows": 277,
+          "unknown": 0.001,
+          "cut": None,
+          "repeated": 3,
+        },
       }
     },
   }

@@ -127,6 +127,6 @@ def test_what_the_encoder_reads_is_a_table_and_much_unread_a_warning(tmp_path):
   assert "are cut at 128 tokens; raise" in part
   tables, _ = read(part)
   assert tables[0][1:] == [
-    ["RTE", "train", "2,490", "7.1%", "12.3%"],
-    ["RTE", "validation", "277", "0.1%", "–"],
+    ["RTE", "train", "2,490", "7.1%", "12.3%", "0"],
+    ["RTE", "validation", "277", "0.1%", "–", "3"],
   ]
