@@ -7,7 +7,7 @@ import numpy as np
 
 from bam_jax.models.dense import Dense
 from bam_jax.models.multitask import init_params
-from bam_jax.training import state as states
+from bam_jax.training.step import make_losses
 from tests import tiny
 
 INIT = nn.initializers.normal(0.02)
@@ -66,7 +66,7 @@ def equations(jaxpr):
 def test_no_sum_of_a_step_is_made_in_bf16():
   net = tiny.model(dtype=jnp.bfloat16)
   batch = {name: x[0] for name, x in tiny.batches()[0].items()}
-  losses = states.make_losses(net)
+  losses = make_losses(net)
   params = jax.eval_shape(lambda k: init_params(net, k), jax.random.key(0))
   step = jax.make_jaxpr(
     jax.grad(lambda p: losses(p, batch, jax.random.key(1), 0.5)[1].sum())
