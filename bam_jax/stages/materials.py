@@ -211,7 +211,7 @@ def scratch(config: ConfigDict, vocab_size: int, pad_id: int) -> BertConfig:
 
 
 def digest(tree: Mapping) -> str:
-  """Returns the digest of a tree of arrays; "" of an empty one's nothing."""
+  """Returns the digest of the names, shapes, types and bytes of a tree."""
   found = hashlib.sha256()
   for name, array in sorted(flatten(tree).items()):
     found.update(f"{name} {array.shape} {array.dtype}".encode())
