@@ -34,6 +34,14 @@ os.environ["XLA_FLAGS"] = re.sub(
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+  """Names bytes by their number, so that all processes collect the same tests.
+
+  Those of gzip hold the second in which they were made.
+  """
+  return f"{argname}-{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def glue_dir() -> Path:
   """The folder of real GLUE files: $GLUE_DIR, or beside the checkout."""
