@@ -283,7 +283,8 @@ class _Entry:
       self.refuse(
         "config",
         f"is missing: {split!r} is a split, so name its folder in the data"
-        ' set, such as config = "data"',
+        ' set, such as config = "data", or a config of its README, such as'
+        ' config = "default"',
       )
     return Own(
       file=str(self.path),

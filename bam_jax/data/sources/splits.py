@@ -1,7 +1,8 @@
 """Which files a split of an own task is: names, patterns, shards of the hub."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 import fnmatch
+import functools
 import glob
 import os.path
 from pathlib import Path
@@ -9,7 +10,7 @@ import re
 
 from absl import logging
 
-from bam_jax.data.sources import rows
+from bam_jax.data.sources import readme, rows
 from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.table import Task
@@ -91,14 +92,18 @@ def _there(name: str, task: Task, key: str) -> Sequence[str]:
     # A mirror may serve files only; a split of one file needs no list.
     logging.warning("%s; %s is taken for one file", error, name)
     return [f"{own.config}/{name}-00000-of-00001.parquet"]
-  found = (
-    _matching(name, listed) if pattern else _split(name, own.config, listed)
-  )
+  if pattern:
+    found, configs = _matching(name, listed), {}
+  else:
+    configs = _configs(task, listed)
+    found = _named(name, task, configs, listed)
   if not found:
     what = "file like" if pattern else f"split in {own.config!r} called"
+    says = {each.name: [*each.files] for each in configs.values()}
+    by = f", and by its {readme.NAME} the configs {shown(says)}" if says else ""
     raise ValueError(
       f"{own.file}: {own.hub} has no {what} {name!r}, which is {key} of"
-      f" {task.name}; it has {shown(list(listed))}"
+      f" {task.name}; it has {shown(list(listed))}{by}"
     )
   if not pattern and (lacking := _lacking(found)):
     raise ValueError(
@@ -106,6 +111,91 @@ def _there(name: str, task: Task, key: str) -> Sequence[str]:
       f" {', '.join(lacking)}"
     )
   return found
+
+
+def _configs(task: Task, listed: Sequence[str]) -> dict[str, readme.Config]:
+  """What the README of the data set says of its configs."""
+  own = task.own
+  if readme.NAME not in listed:
+    return {}
+  path = hub.download(own.hub, readme.NAME, own.revision, cure="")
+  try:
+    return readme.configs(path)
+  except ValueError as error:
+    _say(f"the {readme.NAME} of {own.hub} is not followed: {error}")
+    return {}
+
+
+def _named(
+  split: str,
+  task: Task,
+  configs: Mapping[str, readme.Config],
+  listed: Sequence[str],
+) -> list[str]:
+  """The files of a split by the README, or by where they lie."""
+  config, lying = task.own.config, _split(split, task.own.config, listed)
+  if (mine := configs.get(config)) and (mine.files or mine.wrong):
+    return _by_readme(split, task, mine, listed)
+  if mine and mine.folder:
+    return _split(split, mine.folder, listed)
+  others = {
+    each.name: _once(_parts(each, split, listed).values())
+    for each in configs.values()
+  }
+  name = next((name for name, found in others.items() if found), "")
+  if lying and name and lying not in others.values():
+    _say(
+      f"{split} in the folder {config!r} of {task.own.hub} is {shown(lying)};"
+      f" its {readme.NAME} says {shown(others[name])} of {split} in the config"
+      f" {name!r}: config = {name!r} reads that"
+    )
+  return lying
+
+
+def _by_readme(
+  split: str, task: Task, config: readme.Config, listed: Sequence[str]
+) -> list[str]:
+  """The files of a split as the hub's own loader takes them."""
+  says = f"the {readme.NAME} of {task.own.hub} says of {config.name!r}"
+  parts = _parts(config, split, listed)
+  none = next((name for name, found in parts.items() if not found), "")
+  if wrong := config.wrong or (none and f"{split} is {none}, which is no file"):
+    raise ValueError(
+      f"{task.own.file}: {says}: {wrong}; give files in place of the split"
+      f" {split!r}, such as {next(filter(_able, listed), 'FILE')!r}"
+    )
+  if config.other:
+    _say(
+      f"{says} {shown(dict(config.other))}, which is not followed: a file is"
+      " read as its suffix says, see docs/own-task.md"
+    )
+  return _once(parts.values())
+
+
+def _parts(
+  config: readme.Config, split: str, listed: Sequence[str]
+) -> dict[str, list[str]]:
+  """What each name or pattern that a README has of a split stands for."""
+  before = f"{config.folder}/" if config.folder else ""
+  names = [before + name for name in config.files.get(split, ())]
+  return {
+    name: [name] if name in listed else _matching(name, listed)
+    for name in names
+  }
+
+
+def _once(parts: Iterable[Sequence[str]]) -> list[str]:
+  return list(dict.fromkeys(name for part in parts for name in part))
+
+
+@functools.cache
+def _say(text: str) -> None:
+  """Says it once, however often a file is asked for."""
+  logging.warning(text)
+
+
+def _able(name: str) -> bool:
+  return bool(rows.format_of(Path(name)))
 
 
 def _matching(pattern: str, listed: Iterable[str]) -> list[str]:
@@ -121,7 +211,7 @@ def _matching(pattern: str, listed: Iterable[str]) -> list[str]:
 def _split(split: str, config: str, listed: Sequence[str]) -> list[str]:
   """The files of a split, in the first of the hub's layouts that has any."""
   folder, split = re.escape(config), re.escape(split)
-  able = [name for name in listed if rows.format_of(Path(name))]
+  able = [*filter(_able, listed)]
   for layout in (
     rf"{folder}/{split}-[0-9]+-of-[0-9]+(-[0-9a-f]+)?\.[\w.]+",
     rf"{folder}/{split}\.[\w.]+",
