@@ -57,7 +57,9 @@ def test_a_pattern_without_a_file_and_a_directory_are_refused(tmp_path):
 @pytest.fixture
 def asked(monkeypatch):
   """What is downloaded of a hub; `there` has its files, None = no list."""
-  found = type("Asked", (), {"there": [*TRAIN, DEV, "README.md"], "names": []})
+  found = type(
+    "Asked", (), {"there": [*TRAIN, DEV, ".gitattributes"], "names": []}
+  )
 
   def listed(repository, revision):
     if found.there is None:
