@@ -12,6 +12,7 @@ from typing import Any
 WHOLE = "tokenizer.json"
 VOCABULARY = "vocab.txt"
 PAIRS = "vocab.json"
+CODES = "bpe.codes"
 SETTINGS = "tokenizer_config.json"
 # Names without "Tokenizer", "TokenizerFast". These cut as BERT does: vocab.txt
 # and a few switches say the rest.
@@ -54,6 +55,11 @@ _ELSEWHERE = {
   "XLM": "cuts words by Moses",
   "Flaubert": "cuts words by Moses",
 }
+_ANOTHER = (
+  f"take an encoder whose {WHOLE} says it all, such as "
+  "--config.encoder=FacebookAI/xlm-roberta-base, which reads a hundred "
+  "languages"
+)
 _CONVERT = (
   "python -c \"from transformers import AutoTokenizer as A; A.from_pretrained('"
   "{0}').save_pretrained('{0}')\""
@@ -88,15 +94,20 @@ def check(
   ):
     said = "BertJapaneseTokenizer"
   there = [n for n in (WHOLE, VOCABULARY, PAIRS) if (directory / n).is_file()]
+  # PhoBERT's; its class may be said nowhere.
+  if WHOLE not in there and said is None and (directory / CODES).is_file():
+    raise ValueError(
+      f"{directory} has {CODES} and no {WHOLE}, so a tokenizer that cuts by "
+      "fastBPE what another program has cut into words (PhoBERT: VnCoreNLP), "
+      f"and neither is run here; {_ANOTHER}"
+    )
   if said is None or not there:
     return ""
   name = said.removesuffix("Fast").removesuffix("Tokenizer")
   if how := _ELSEWHERE.get(name):
     raise ValueError(
       f"{directory} has a tokenizer of the class {said}, which {how}; its "
-      f"files "
-      "alone do not say how a text is read, so take an encoder whose "
-      f"{WHOLE} says it all"
+      f"files alone do not say how a text is read, so {_ANOTHER}"
     )
   if WHOLE in there:
     known = _WORD_PIECES | _BYTE_PAIRS | _WHOLE

@@ -199,7 +199,10 @@ def _word_pieces(
     ) from error
   words = {word: number for number, word in enumerate(lines)}
   if unknown not in words:
-    raise ValueError(f"{path} has no {unknown}, which WordPiece needs")
+    raise ValueError(
+      f"{path} has no {unknown}, which WordPiece needs; give the "
+      f"{tokenizer_classes.WHOLE} that belongs to the model"
+    )
   for number, word in enumerate(lines):
     # The last of two counts; the number of the other must not be free.
     if words[word] != number:

@@ -193,6 +193,23 @@ CASES = [
       ("absent", VOCAB, None, "neither tokenizer.json nor vocab.txt"),
       ("folder", VOCAB, directory, "neither tokenizer.json nor vocab.txt"),
       ("empty", VOCAB, "", "vocab.txt has no [UNK], which WordPiece needs"),
+      (
+        "fastbpe",
+        VOCAB.replace("vocab.txt", "bpe.codes"),
+        "a n</w> 9\n",
+        "has bpe.codes and no tokenizer.json, so a tokenizer that cuts by "
+        "fastBPE what another program has cut into words (PhoBERT: VnCoreNLP)"
+        ", and neither is run here; take an encoder whose tokenizer.json says "
+        "it all, such as --config.encoder=FacebookAI/xlm-roberta-base",
+      ),
+      (
+        "phobert",
+        SETTINGS,
+        '{"tokenizer_class": "PhobertTokenizer"}',
+        "of the class PhobertTokenizer, which cuts by fastBPE, and asks for "
+        "words cut by VnCoreNLP; its files alone do not say how a text is "
+        "read, so take an encoder whose tokenizer.json says it all, such as",
+      ),
       ("bytes", VOCAB, b"[UNK]\n\xff\n", "vocab.txt is not UTF-8"),
       ("special", VOCAB, "[UNK]\n[SEP]\n", "has no [CLS], [PAD]; a vocabul"),
       (

@@ -133,6 +133,8 @@ def test_what_can_be_read_in_two_ways_is_refused(text, layout, said):
     ("a.json", '[{"x": {"review": 1}}]', ONE, "'review' is inside 'x'"),
     ("a.csv", "Survey,\nreview,id\n", ONE, "column 2 of 2 has no name"),
     (None, '{"text": "a"}\n', ONE, "no column 'review', only .'text'.$"),
+    ("a.json", '{"review": {"0": "a"}}', ONE, "is a whole table by its colum"),
+    ("a.json", '{"columns": ["review"], "data": []}', ONE, "orient='split'"),
     (None, "{\n", ONE, "line 1 is not JSON: the object does not end in this"),
     (None, "Review\na\n", ONE, "column 'review', only .'Review'.; did you me"),
     (None, "review;id\nGood;1\n", ONE, "columns are separated by ';'"),

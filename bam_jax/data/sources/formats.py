@@ -106,7 +106,8 @@ def objects(lines: Iterator[Line], name: str) -> Iterator[Found]:
     if bare == "{":
       raise ValueError(
         f"{where} is not JSON: the object does not end in this line; write each"
-        " one in a line of its own"
+        " one in a line of its own, or all of them as one list, [{...}, ...],"
+        " in a .json"
       )
     try:
       record = json.loads(line, object_pairs_hook=_once)

@@ -12,7 +12,7 @@ from pathlib import Path
 import reprlib
 from typing import Any
 
-from bam_jax.data.sources import formats, parquet
+from bam_jax.data.sources import formats, parquet, turned
 from bam_jax.data.sources import lines as text
 from bam_jax.runtime.spelling import hint
 
@@ -136,6 +136,8 @@ def named(
     if isinstance(cells, dict):
       if header:
         raise ValueError(f"{where} is an object, not a list as before")
+      if table := turned.called(cells, columns):
+        raise ValueError(f"{where} {table}")
       _check(where, list(cells), columns, cells)
       yield where, cells
     elif not header:
@@ -283,10 +285,18 @@ def _check(
 
 
 def inside(name: str, record: dict[str, Any]) -> str:
-  """Says under which key of an object a column hides; "" = under none."""
+  """Says where in an object a column hides that is none of its keys."""
+  if table := turned.called(record, [name]):
+    return f"; the object {table}"
   for key, value in record.items():
-    first = value[0] if isinstance(value, list) and value else value
+    listed = isinstance(value, list) and value
+    first = value[0] if listed else value
     if isinstance(first, dict) and name in first:
+      if listed and len(value) > 1:
+        return (
+          f"; {name!r} is inside the list {key!r}, whose objects are the rows:"
+          " save that list as a file of its own (.json)"
+        )
       return (
         f"; {name!r} is inside {key!r}, and columns are keys of the object"
         " itself (Label Studio: export as JSON-MIN or CSV)"

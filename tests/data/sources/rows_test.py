@@ -14,6 +14,7 @@ from bam_jax.data.sources import lines, rows
 
 ROWS = [("Good, really.", "yes"), ('a "b"\nc', "no"), ("naïve ", "yes")]
 CSV = 'text,label\n"Good, really.",yes\n"a ""b""\nc",no\nnaïve ,yes\n'
+LINES = r"df.to_json\('rows.jsonl', orient='records', lines=True\)"
 OBJECTS = [dict(zip(("text", "label"), row, strict=True)) for row in ROWS]
 JSONL = "\n".join(map(json.dumps, OBJECTS))
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 99\n"
@@ -243,6 +244,27 @@ def test_a_row_without_an_end_does_not_fill_the_memory(tmp_path, monkeypatch):
       "'text' is inside 'data'.*JSON-MIN",
     ),
     ("a.json", '{"rows": [{"text": 1}]}', "'text' is inside 'rows'"),
+    (
+      "a.json",
+      '{"rows": [{"text": 1}, {"text": 2}]}',
+      "'text' is inside the list 'rows', whose objects are the rows: save that",
+    ),
+    # What pandas and datasets write of a whole table
+    *(
+      ("a.json", json.dumps(table), f"line 1.* is a whole table{how}.*{LINES}")
+      for how, table in (
+        (
+          r" by its columns, as df.to_json\(\) ",
+          {"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}},
+        ),
+        (" by its columns;", {"text": ["a", "b"], "label": ["x", "y"]}),
+        (" by the names of its", {str(i): OBJECTS[i] for i in range(2)}),
+        (
+          ", as df.to_json.orient='split'",
+          {"columns": ["text", "label"], "index": [0], "data": [["a", "x"]]},
+        ),
+      )
+    ),
     ("a.csv", "", "a.csv is empty; its first line names the columns"),
     ("a.csv", "\n\n", "a.csv is empty; its first line names the columns"),
   ],
