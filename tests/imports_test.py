@@ -55,6 +55,15 @@ WITHOUT_JAX = ("stats.compare", "report.write", "tasks.table")
 LINES = 400
 
 
+FOREIGN = """
+import flax.linen as nn
+from bam_jax.a import b
+class D(b.B): pass
+class E(nn.Module): pass
+class F(Exception): pass
+"""
+
+
 def modules() -> dict[str, ast.Module]:
   """Returns every module of bam_jax by its name below the package."""
   package = ROOT / "bam_jax"
@@ -136,6 +145,33 @@ def circles(trees: Mapping[str, ast.Module]) -> list[str]:
   return sorted(waiting)
 
 
+def heirs(trees: Mapping[str, ast.Module]) -> list[str]:
+  """Returns a sentence for every class that inherits from one of ours."""
+  classes = {
+    (name, node.name): node
+    for name, tree in trees.items()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.ClassDef)
+  }
+  ours_of = {
+    name: {
+      alias.asname or alias.name
+      for node in ast.walk(tree)
+      if isinstance(node, ast.ImportFrom)
+      and node.module.partition(".")[0] == "bam_jax"
+      for alias in node.names
+    }
+    | {own for module, own in classes if module == name}
+    for name, tree in trees.items()
+  }
+  return sorted(
+    f"{name}.{own} inherits from {ast.unparse(base)}"
+    for (name, own), node in classes.items()
+    for base in node.bases
+    if ast.unparse(base).partition(".")[0] in ours_of[name]
+  )
+
+
 def test_imports_go_to_the_left_only():
   wrong = leftward(modules(), FOLDERS)
   assert not wrong, "\n".join(wrong)
@@ -146,6 +182,13 @@ def test_no_module_waits_for_itself():
   two = {"a.b": "from bam_jax.a import c", "a.c": "import bam_jax.a.b"}
   trees = {name: ast.parse(source) for name, source in two.items()}
   assert circles(trees) == ["a.b", "a.c"]
+
+
+def test_no_class_inherits_from_one_of_ours():
+  assert heirs(modules()) == []
+  two = {"a.b": "class B: pass\nclass C(B): pass", "a.c": FOREIGN}
+  trees = {name: ast.parse(source) for name, source in two.items()}
+  assert heirs(trees) == ["a.b.C inherits from B", "a.c.D inherits from b.B"]
 
 
 def test_at_the_root_are_commands_alone():

@@ -244,15 +244,21 @@ class TrialBatches(Sequence):
     return batch
 
 
-class Batches(TrialBatches):
-  """The batches of one trial: as `TrialBatches`, without the R axis."""
+class Batches(Sequence):
+  """The batches of one trial, without the R axis.
 
-  def __init__(self, pool: Pool, order: np.ndarray, **plan):
-    super().__init__([pool], order[None], **plan)
+  Attributes:
+    plan: the `TrialBatches` of that trial.
+  """
 
-  def read(self, k: int, rows: slice) -> dict[str, np.ndarray]:
-    """Returns some rows of step k, those that one host needs."""
-    return {name: each[0] for name, each in super().read(k, rows).items()}
+  def __init__(self, plan: TrialBatches):
+    self.plan = plan
+
+  def __len__(self) -> int:
+    return len(self.plan)
+
+  def __getitem__(self, k: int) -> dict[str, np.ndarray]:
+    return {name: each[0] for name, each in self.plan[k].items()}
 
 
 def empty(
@@ -353,11 +359,12 @@ def eval_batches(
   count = -(-total // batch_size)
   order = np.full(count * batch_size, -1, np.int32)
   order[:total] = np.argsort(-pool.lengths, kind="stable")
-  return Batches(
-    pool,
-    order.reshape(batch_size, count).T,
+  plan = TrialBatches(
+    [pool],
+    order.reshape(1, batch_size, count).swapaxes(1, 2),
     width=width,
     packing=packing,
     row_shapes=1,
     multiple=multiple,
   )
+  return Batches(plan)

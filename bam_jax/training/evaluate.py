@@ -72,7 +72,7 @@ def logits_of(
     def read(rows: slice) -> dict[str, np.ndarray]:
       return {name: array[rows] for name, array in batch.items()}
 
-    rows = int(batches.sizes[k])
+    rows = int(batches.plan.sizes[k])
     return batch, sharding.put(mesh, read, rows, trials=False)
 
   ready = sharding.ahead(make, range(len(batches)))

@@ -48,10 +48,13 @@ def pool():
 
 def plan(pool, orders=ORDERS, **changes):
   settings = {"width": WIDTH, "packing": True, "row_shapes": 2, "multiple": 2}
-  if orders.ndim == 2:
-    return pipeline.Batches(pool, orders, **settings | changes)
   pools = pool if isinstance(pool, list) else [pool] * len(orders)
   return pipeline.TrialBatches(pools, orders, **settings | changes)
+
+
+def plan_one(pool, order, **changes):
+  """Plans one trial, whose batches have no R axis."""
+  return pipeline.Batches(plan(pool, order[None], **changes))
 
 
 def equal(a, b):
@@ -92,7 +95,7 @@ def wanted(pool, number):
 
 @pytest.mark.parametrize("packing", [True, False])
 def test_a_step_holds_its_examples_and_nothing_else(pool, packing):
-  batches = plan(pool, ORDERS[0], packing=packing)
+  batches = plan_one(pool, ORDERS[0], packing=packing)
   for k, numbers in enumerate(ORDERS[0]):
     batch = batches[k]
     found = [
@@ -198,7 +201,7 @@ def test_few_shapes_hold_all_steps_with_room_for_all_examples(pool):
 
 
 def test_room_for_examples_grows_by_fours():
-  order = np.arange(5, dtype=np.int32)[None]
+  order = np.arange(5, dtype=np.int32)[None, None]
   for lengths, room in (([1] * 5, 8), ([3, 3, 3, 3, 13], 4), ([13] * 5, 4)):
     data = pipeline.TaskData("only", features(lengths), 2, None)
     batches = plan(pipeline.join([data], weights=[1]), order)
@@ -235,11 +238,11 @@ def test_batches_are_a_function_of_the_order(pool):
 
 def test_trials_share_shapes_and_keep_their_own_order(pool):
   both = plan(pool)
-  alone = [plan(pool, order) for order in ORDERS]
+  alone = [plan_one(pool, order) for order in ORDERS]
   for k in range(9):
-    assert both.rows[k] == max(each.rows[k] for each in alone)
+    assert both.rows[k] == max(each.plan.rows[k] for each in alone)
     for trial, each in enumerate(alone):
-      rows, room = each.rows[k], each.examples
+      rows, room = each.plan.rows[k], each.plan.examples
       for name, array in both[k].items():
         got, want = array[trial], each[k][name]
         if want.ndim == 2 and want.shape[1] == WIDTH:
@@ -326,7 +329,7 @@ def test_batches_of_an_evaluation_need_nearly_the_same_rows():
     packing=True,
     multiple=1,
   )
-  assert np.ptp(batches.rows) <= 1
+  assert np.ptp(batches.plan.rows) <= 1
 
 
 def test_an_empty_split_has_no_batches():

@@ -64,14 +64,15 @@ def batch():
   pool = pipeline.join(
     [pipeline.TaskData("mnli", rows, CLASSES, None)], weights=[1.0]
   )
-  return pipeline.Batches(
-    pool,
-    np.arange(ROWS, dtype=np.int32)[None],
+  plan = pipeline.TrialBatches(
+    [pool],
+    np.arange(ROWS, dtype=np.int32)[None, None],
     width=LENGTH,
     packing=False,
     row_shapes=1,
     multiple=1,
-  )[0]
+  )
+  return pipeline.Batches(plan)[0]
 
 
 def counted(fn, *args) -> float:

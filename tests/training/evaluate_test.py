@@ -97,19 +97,17 @@ def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
 
 
 class Twice:
-  """The first batch twice, then the second."""
+  """The first batch twice, then the second; a plan, too, for their sizes."""
 
   def __init__(self, batches):
-    self._batches, self.sizes = batches, [*batches.sizes[:1], *batches.sizes]
+    sizes = batches.plan.sizes
+    self._batches, self.plan, self.sizes = batches, self, [*sizes[:1], *sizes]
 
   def __len__(self):
     return 3
 
   def __getitem__(self, k):
     return self._batches[max(k - 1, 0)]
-
-  def read(self, k, rows):
-    return self._batches.read(max(k - 1, 0), rows)
 
 
 def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
