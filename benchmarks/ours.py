@@ -12,6 +12,7 @@ import time
 import jax
 import numpy as np
 
+from bam_jax.data.pipeline import Layout
 from bam_jax.runtime import allocator
 from bam_jax.training import evaluate, sharding
 from bam_jax.training import loop as train
@@ -99,9 +100,7 @@ def teaching(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
       materials.model(run),
       state.params,
       datasets,
-      width=materials.width(run),
-      batch_size=size,
-      packing=config.data.packing,
+      Layout(materials.width(run), size, packing=config.data.packing),
       mesh=materials.mesh,
       progress=lambda _: None,
     )

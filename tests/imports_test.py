@@ -53,6 +53,7 @@ OPTIONAL = {
 }
 WITHOUT_JAX = ("stats.compare", "report.write", "tasks.table")
 LINES = 400
+PARAMETERS = 7
 
 
 FOREIGN = """
@@ -189,6 +190,33 @@ def test_no_class_inherits_from_one_of_ours():
   two = {"a.b": "class B: pass\nclass C(B): pass", "a.c": FOREIGN}
   trees = {name: ast.parse(source) for name, source in two.items()}
   assert heirs(trees) == ["a.b.C inherits from B", "a.c.D inherits from b.B"]
+
+
+def crowded(trees: Mapping[str, ast.Module]) -> list[str]:
+  """Returns a sentence for every function that takes too many parameters."""
+  return sorted(
+    f"{name}.{node.name} takes {count}: which of them are one thing?"
+    for name, tree in trees.items()
+    for node in ast.walk(tree)
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    and (count := len(parameters(node.args))) > PARAMETERS
+  )
+
+
+def parameters(of: ast.arguments) -> list[str]:
+  """Returns the names that a function takes, but for the object's own."""
+  every = [*of.posonlyargs, *of.args, of.vararg, *of.kwonlyargs, of.kwarg]
+  names = [each.arg for each in every if each]
+  return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def test_no_function_takes_more_than_seven_parameters():
+  assert crowded(modules()) == []
+  source = "class A:\n  def f(self, a, b, /, c, *d, e, f, **g): pass\n"
+  assert crowded({"a": ast.parse(source)}) == []
+  source += "async def g(a, b, /, c, *d, e, f, h, **g): pass"
+  (said,) = crowded({"a": ast.parse(source)})
+  assert said.startswith("a.g takes 8")
 
 
 def test_at_the_root_are_commands_alone():

@@ -317,13 +317,26 @@ def _write(
     batch["has_gold"][row, slot] = pool.has_gold[numbers]
 
 
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """How examples lie in the batches of an evaluation.
+
+  Attributes:
+    width: tokens in a row, S.
+    batch_size: examples in a batch.
+    packing: several examples in a row, or one.
+  """
+
+  width: int
+  batch_size: int
+  packing: bool
+
+
 def eval_batches(
   datasets: Sequence[tuple[Features, int]],
+  layout: Layout,
   *,
   classes: int,
-  batch_size: int,
-  width: int,
-  packing: bool,
   multiple: int,
 ) -> Batches:
   """Returns batches that hold every example once, in one shape.
@@ -334,10 +347,8 @@ def eval_batches(
 
   Args:
     datasets: examples, and their task's position in the run.
+    layout: of the batches.
     classes: size of the last axis of `teacher`, C.
-    batch_size: examples in a batch.
-    width: tokens in a row.
-    packing: False gives each example a row of its own.
     multiple: the number of rows is a multiple of this.
 
   Raises:
@@ -356,14 +367,14 @@ def eval_batches(
     weights=[1] * len(data),
     positions=[position for _, position in datasets],
   )
-  count = -(-total // batch_size)
-  order = np.full(count * batch_size, -1, np.int32)
+  count = -(-total // layout.batch_size)
+  order = np.full(count * layout.batch_size, -1, np.int32)
   order[:total] = np.argsort(-pool.lengths, kind="stable")
   plan = TrialBatches(
     [pool],
-    order.reshape(1, batch_size, count).swapaxes(1, 2),
-    width=width,
-    packing=packing,
+    order.reshape(1, layout.batch_size, count).swapaxes(1, 2),
+    width=layout.width,
+    packing=layout.packing,
     row_shapes=1,
     multiple=multiple,
   )

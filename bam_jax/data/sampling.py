@@ -5,6 +5,7 @@ counted through the tasks one after the other.
 """
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import zlib
 
 import numpy as np
@@ -31,6 +32,34 @@ _SHARES = {
 }
 _SCALES = ("uniform", "proportional", "power")
 SAMPLING = (*_SHARES, "round_robin", "copies")
+
+
+@dataclasses.dataclass(frozen=True)
+class Mixing:
+  """How the tasks of a run are mixed in its steps.
+
+  Attributes:
+    kind: how the tasks of a batch are drawn: see `probabilities`; round_robin
+      makes batch k of task k mod T alone; copies shuffles all rows together,
+      each task's `copies` times, once an epoch.
+    exponent: of power.
+    temperature: of temperature.
+    copies: of copies: one number per task.
+
+  Raises:
+    ValueError: no such kind.
+  """
+
+  kind: str
+  exponent: float
+  temperature: float
+  copies: Sequence[int]
+
+  def __post_init__(self):
+    if self.kind not in SAMPLING:
+      raise ValueError(
+        f"sampling {self.kind!r}: it is one of {', '.join(SAMPLING)}"
+      )
 
 
 def _rng(seed: int, purpose: str, *more: int) -> np.random.Generator:
@@ -162,11 +191,8 @@ def count_steps(examples: int, *, batch_size: int, epochs: float) -> int:
 
 def train_order(
   sizes: Sequence[int],
+  mixing: Mixing,
   *,
-  kind: str,
-  exponent: float,
-  temperature: float,
-  copies: Sequence[int],
   batch_size: int,
   steps: int,
   seed: int,
@@ -179,40 +205,33 @@ def train_order(
 
   Args:
     sizes: training examples of each task.
-    kind: how the tasks of a batch are drawn: see `probabilities`; round_robin
-      makes batch k of task k mod T alone; copies shuffles all rows together,
-      each task's `copies` times, once an epoch.
-    exponent: of power.
-    temperature: of temperature.
-    copies: of copies: one number per task.
+    mixing: of the tasks.
     batch_size: examples in a step, B.
     steps: how many.
     seed: of the trial.
 
   Returns:
     i32[steps, B] numbers of examples, counted through the tasks in order.
-
-  Raises:
-    ValueError: no such kind.
   """
   assert min(sizes) > 0, sizes
-  if kind not in SAMPLING:
-    raise ValueError(f"sampling {kind!r}: it is one of {', '.join(SAMPLING)}")
   total = steps * batch_size
   order = np.empty(total, np.int32)
-  if kind == "copies":
+  if mixing.kind == "copies":
     rows = np.arange(sum(sizes), dtype=np.int32)
-    rows = np.repeat(rows, np.repeat(copies, sizes))
+    rows = np.repeat(rows, np.repeat(mixing.copies, sizes))
     # The reference code pads an epoch to whole batches; here the pool flows on
     # into the next one, so that no step is smaller than the others.
     order[:] = rows[_shuffled(len(rows), total, _rng(seed, "copies"))]
     return order.reshape(steps, batch_size)
-  if kind == "round_robin":
+  if mixing.kind == "round_robin":
     task = np.repeat(np.arange(steps) % len(sizes), batch_size)
   else:
     bounds = np.cumsum(
       probabilities(
-        sizes, kind=kind, exponent=exponent, temperature=temperature
+        sizes,
+        kind=mixing.kind,
+        exponent=mixing.exponent,
+        temperature=mixing.temperature,
       )
     )
     task = _rng(seed, "tasks").random(total)

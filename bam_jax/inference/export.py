@@ -1,6 +1,7 @@
 """The directories that a trained model is exported to, each written whole."""
 
 from collections.abc import Mapping
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bam_jax.hf import directory as hf
 from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
+from bam_jax.tasks.description import Description
 
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
@@ -51,6 +53,27 @@ Each input is i32[B, S], any B, any S that the encoder has positions for:
 token ids, 0 or 1 for the first or second text, 0 to S - 1, and 1 where there is
 a token, 0 where there is padding. What comes back is task -> f32[B, C]: logits,
 or of a regression task its prediction, as `heads.json` says."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Contents:
+  """What an exported directory holds beside its tokenizer and its card.
+
+  Attributes:
+    config: of config.json.
+    named: tensors of the encoder's file, by transformers' names.
+    description: what the heads mean.
+    usage: how to use it, for the card.
+    heads: task -> tensors of a file of its own; None = no heads.json either.
+    program: the serialized forward pass; empty = none.
+  """
+
+  config: Mapping[str, Any]
+  named: Mapping[str, np.ndarray]
+  description: Description
+  usage: str
+  heads: Mapping[str, Mapping[str, np.ndarray]] | None = None
+  program: bytes = b""
 
 
 def about(found: Trained) -> dict[str, Any]:
@@ -94,7 +117,8 @@ def write_classifier(
     .replace("TEXTS", ", ".join(("first", "second")[:columns]))
     .replace("TASK", task)
   )
-  _write(out, found, config, named, description, usage, known, overwrite)
+  made = Contents(config, named, description, usage)
+  _write(out, found, made, known, overwrite=overwrite)
 
 
 def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
@@ -110,7 +134,7 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
   """
   encoder = {part: found.params[part] for part in ("bert", "pooler")}
   named = hf.tensors(found.config, encoder)
-  config, known = hf.write_config(found.config), about(found)
+  config = hf.write_config(found.config)
   heads = {
     head.name: {
       "weight": np.ascontiguousarray(
@@ -120,17 +144,8 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
     }
     for head in found.description.heads
   }
-  _write(
-    out,
-    found,
-    config,
-    named,
-    found.description,
-    _HEADS,
-    known,
-    overwrite,
-    heads=heads,
-  )
+  made = Contents(config, named, found.description, _HEADS, heads)
+  _write(out, found, made, about(found), overwrite=overwrite)
 
 
 def write_program(
@@ -151,18 +166,9 @@ def write_program(
   if task != inference.ALL:
     description = description.alone(task)
   program = serialize(found, [head.name for head in description.heads])
-  _write(
-    out,
-    found,
-    hf.write_config(found.config),
-    {},
-    description,
-    _PROGRAM,
-    about(found),
-    overwrite,
-    heads={},
-    program=program,
-  )
+  config = hf.write_config(found.config)
+  made = Contents(config, {}, description, _PROGRAM, {}, program)
+  _write(out, found, made, about(found), overwrite=overwrite)
 
 
 def serialize(found: Trained, tasks: list[str]) -> bytes:
@@ -199,29 +205,24 @@ def serialize(found: Trained, tasks: list[str]) -> bytes:
 def _write(
   out: Path,
   found: Trained,
-  config: Mapping[str, Any],
-  named: Mapping[str, np.ndarray],
-  description: Any,
-  usage: str,
+  contents: Contents,
   known: Mapping[str, Any],
-  overwrite: bool,
   *,
-  heads: Mapping[str, Mapping[str, np.ndarray]] | None = None,
-  program: bytes = b"",
+  overwrite: bool,
 ) -> None:
   """Writes a directory beside and renames it."""
   files = hf.tokenizer_files(found.tokenizer)
   with hf.beside(out, overwrite=overwrite) as made:
-    hf.write(made, config, named, files)
+    hf.write(made, contents.config, contents.named, files)
     tokenizer = load_tokenizer(made, vocab_size=found.config.vocab_size)
     tokenizer_export.write(made, tokenizer, types=found.config.types > 1)
-    if heads is not None:
-      description.save(made, about=known)
-    if heads:
+    if contents.heads is not None:
+      contents.description.save(made, about=known)
+    if contents.heads:
       (made / "heads").mkdir()
-    for name, tensors in (heads or {}).items():
+    for name, tensors in (contents.heads or {}).items():
       hf.write_tensors(made / "heads" / f"{name}.safetensors", tensors)
-    if program:
-      (made / PROGRAM).write_bytes(program)
-    text = card.write(description, known, usage=usage)
+    if contents.program:
+      (made / PROGRAM).write_bytes(contents.program)
+    text = card.write(contents.description, known, usage=contents.usage)
     (made / CARD).write_text(text, encoding="utf-8")

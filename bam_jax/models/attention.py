@@ -28,8 +28,7 @@ def einsum(
   positions: Array,
   *,
   reach: int,
-  dropout: float,
-  dropout_rng: Draws | None,
+  dropout: Draws | None,
 ) -> Array:
   """Attends within segments by two products and a softmax between them.
 
@@ -40,8 +39,8 @@ def einsum(
     segments: i32[B, S], 0 for padding.
     positions: i32[B, S], from 0 in every example.
     reach: tokens of the same segment seen to either side; 0 = all of them.
-    dropout: rate on the probabilities.
-    dropout_rng: of each token's example, [B, S]; None to leave it out.
+    dropout: on the probabilities, of each token's example, [B, S]; None to
+      leave it out.
 
   Returns:
     dtype[B, S, H, K].
@@ -55,13 +54,13 @@ def einsum(
   seen = _seen(segments, positions, reach)
   logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)
-  if dropout_rng is not None and dropout > 0:
+  if dropout is not None:
     # Heads share a hash: unlike keys, they are as many wherever it lies.
     weights = drop(
       weights,
-      dropout,
-      dropout_rng.key,
-      dropout_rng.words[:, None, :, None],
+      dropout.rate,
+      dropout.key,
+      dropout.words[:, None, :, None],
       _LONGEST * positions[:, None, :, None] + positions[:, None, None, :],
       axis=1,
     )
@@ -76,8 +75,7 @@ def splash(
   positions: Array,
   *,
   reach: int,
-  dropout: float,
-  dropout_rng: Draws | None,
+  dropout: Draws | None,
 ) -> Array:
   """Does what `einsum` does by jax's Pallas kernel for TPUs, without dropout.
 
@@ -89,7 +87,7 @@ def splash(
   from jax.experimental.pallas.ops.tpu import splash_attention as pallas
 
   del positions  # an example's tokens lie side by side, so rows tell as much
-  assert dropout_rng is None or not dropout, "splash has no dropout"
+  assert dropout is None, "splash has no dropout"
   length, heads = query.shape[1:3]
   room = -length % _BLOCK
   side = length + room

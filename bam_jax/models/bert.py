@@ -255,7 +255,7 @@ class _Layer(nn.Module):
         query, key = (rotary(x, positions, theta) for x in (query, key))
       drawn = None
       if train and c.attention_dropout:
-        drawn = draws(self.make_rng("dropout"), examples)
+        drawn = draws(self.make_rng("dropout"), examples, c.attention_dropout)
       context = KERNELS[c.attention](
         query,
         key,
@@ -263,8 +263,7 @@ class _Layer(nn.Module):
         segments,
         positions,
         reach=reach,
-        dropout=c.attention_dropout,
-        dropout_rng=drawn,
+        dropout=drawn,
       )
       return dense("out", c.width, context.reshape(x.shape), c.attention_bias)
 

@@ -23,26 +23,30 @@ _fold = jnp.vectorize(jax.random.fold_in)
 
 @flax.struct.dataclass
 class Draws:
-  """What is hashed to draw for examples; see `draws`.
+  """How much is dropped from examples, and what is hashed to draw it.
 
   Attributes:
     key: u32[2] of the hash, the same for all examples.
     words: u32[..., 2] where each example begins to count.
+    rate: share that is dropped, in [0, 1).
   """
 
   key: jax.Array
   words: jax.Array
+  rate: float = flax.struct.field(pytree_node=False)
 
 
-def draws(key: jax.Array, examples: jax.Array) -> Draws:
-  """Returns what is hashed to draw for examples.
+def draws(key: jax.Array, examples: jax.Array, rate: float) -> Draws:
+  """Returns what is hashed to draw for examples; see `Draws`.
 
   Args:
     key: one key, of a step and of what is drawn.
     examples: i32[..., 2], task and index of each.
+    rate: share that is dropped.
   """
   own = _fold(_fold(key, examples[..., 0]), examples[..., 1])
-  return Draws(jax.random.bits(key, (2,)), jax.random.key_data(own)[..., :2])
+  words = jax.random.key_data(own)[..., :2]
+  return Draws(jax.random.bits(key, (2,)), words, rate)
 
 
 def drop(
@@ -120,6 +124,6 @@ class Dropout(nn.Module):
     """
     if not train or not self.rate:
       return x
-    own = draws(self.make_rng("dropout"), examples)
+    own = draws(self.make_rng("dropout"), examples, self.rate)
     places = jnp.asarray(places)[..., None]
-    return drop(x, self.rate, own.key, own.words[..., None, :], places)
+    return drop(x, own.rate, own.key, own.words[..., None, :], places)

@@ -1,6 +1,7 @@
 """Which pictures a report has, and the numbers in them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+import functools
 import math
 from typing import Any
 
@@ -122,7 +123,7 @@ def schedules(results: Mapping) -> Iterator[Picture]:
   if panels:
     text = "Learning rate of the heads, and lambda where there are teachers,"
     text += " over the steps of the longest run of each kind"
-    draw: Callable[[], bytes] = lambda: curves.schedules(panels)  # noqa: E731
+    draw = functools.partial(curves.schedules, panels)
     yield Picture("schedules.png", text, draw)
 
 

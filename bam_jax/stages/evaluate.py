@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from bam_jax.data.features import Features, width_of
+from bam_jax.data.pipeline import Layout
 from bam_jax.runtime.console import bar
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
@@ -138,15 +139,16 @@ def logits(
 ) -> dict[tuple[str, str], np.ndarray]:
   """Returns the logits f32[R, N, C] of every (task, split)."""
   config = session.config
+  rows = (rows for _, _, rows in datasets)
   return forward_pass.evaluate(
     session.materials.model(run),
     params,
     datasets,
-    width=width_of(
-      (rows for _, _, rows in datasets), at_most=config.max_length
+    Layout(
+      width_of(rows, at_most=config.max_length),
+      config.eval_batch_size,
+      packing=config.data.packing,
     ),
-    batch_size=config.eval_batch_size,
-    packing=config.data.packing,
     mesh=session.materials.mesh,
     progress=progress,
   )

@@ -75,10 +75,12 @@ def order(
   return functools.partial(
     sampling.train_order,
     tuple(sizes.values()),
-    kind=c.sampling.kind,
-    exponent=c.sampling.exponent,
-    temperature=c.sampling.temperature,
-    copies=tuple(copies[name] for name in run.tasks),
+    sampling.Mixing(
+      c.sampling.kind,
+      exponent=c.sampling.exponent,
+      temperature=c.sampling.temperature,
+      copies=tuple(copies[name] for name in run.tasks),
+    ),
     batch_size=settings.batch_size,
     steps=steps,
   )

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from bam_jax.data.features import width_of
-from bam_jax.runtime.console import bar, say
+from bam_jax.runtime.console import say
+from bam_jax.stages import evaluate
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.training import teach as training
@@ -41,21 +41,17 @@ def teach_for(session: Session, run: Run, seeds: Sequence[int]) -> list[Run]:
 
 def teach_task(session: Session, teacher: Run, name: str, seed: int) -> None:
   """Makes the logits of a task by one trial of its teacher."""
-  config, materials = session.config, session.materials
   task = session.experiment.table[name]
-  rows = materials.corpus.taught(task)
-  with bar(teacher.name, len(rows), text=f"teaches {name}") as progress:
-    training.teach(
-      materials.model(teacher),
-      session.finished(teacher.name, [seed]),
-      task,
-      rows,
-      paths=[session.workdir.teacher(teacher.name, name, seed)],
-      metadata=session.teachers.expected(teacher.name, task, seed),
-      # Held-out rows are taught too, and may be longer than those trained on.
-      width=width_of([rows], at_most=config.max_length),
-      batch_size=config.eval_batch_size,
-      packing=config.data.packing,
-      mesh=materials.mesh,
-      progress=session.asking(progress),
-    )
+  # Held-out rows are taught too.
+  rows = session.materials.corpus.taught(task)
+  params = session.finished(teacher.name, [seed])
+  split = "train"
+  said = evaluate.forward(
+    session, teacher, params, [(task, split, rows)], f"teaches {name}"
+  )
+  training.write(
+    rows,
+    said[name, split][0],
+    path=session.workdir.teacher(teacher.name, name, seed),
+    metadata=session.teachers.expected(teacher.name, task, seed),
+  )

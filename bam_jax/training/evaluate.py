@@ -92,10 +92,8 @@ def evaluate(
   model: MultiTask,
   params: Any,
   datasets: Sequence[tuple[Task, str, Features]],
+  layout: pipeline.Layout,
   *,
-  width: int,
-  batch_size: int,
-  packing: bool,
   mesh: jax.sharding.Mesh,
   progress: Callable[[int], None],
 ) -> dict[tuple[str, str], np.ndarray]:
@@ -105,9 +103,7 @@ def evaluate(
     model: the model.
     params: its parameters, [R, ...].
     datasets: (task, split, rows); the task is one of the model's heads.
-    width: tokens in a row.
-    batch_size: examples per forward pass.
-    packing: several examples in a row, or one.
+    layout: of the rows in a forward pass.
     mesh: the mesh.
     progress: called with the number of examples after each batch.
   """
@@ -119,10 +115,8 @@ def evaluate(
   # All at once, so that there is one shape to compile for.
   batches = pipeline.eval_batches(
     [(features, names.index(task.head)) for task, _, features in datasets],
+    layout,
     classes=classes,
-    batch_size=batch_size,
-    width=width,
-    packing=packing,
     multiple=sharding.row_multiple(mesh),
   )
   ends = np.cumsum([len(features) for _, _, features in datasets])

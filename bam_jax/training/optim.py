@@ -6,13 +6,53 @@ moments exist once. Nothing here looks at shapes: parameters may be stacked
 over trials, where a LayerNorm scale has two axes.
 """
 
+import dataclasses
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 import optax
 
 Params = Any  # {"bert": ..., "pooler": ..., "heads": ...}, leaves are arrays
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Adam:
+  """What the optimiser is made of but for its rates.
+
+  Attributes:
+    b1: decay of the first moment m.
+    b2: decay of the second moment v.
+    eps: added to the root of v, outside of it.
+    bias_correction: whether m and v are divided by 1 - b^t, as Adam's paper
+      does. BERT, and so BAM, leaves them as they are.
+    weight_decay: decoupled; like the rest of the update it is multiplied by
+      the rate of its layer.
+    clip: largest norm of all gradients together; 0 turns it off.
+
+  Raises:
+    ValueError: the decay or the clip is negative.
+  """
+
+  b1: float
+  b2: float
+  eps: float
+  bias_correction: bool
+  weight_decay: float
+  clip: float
+
+  def __post_init__(self):
+    for name in ("weight_decay", "clip"):
+      if not (value := getattr(self, name)) >= 0:
+        raise ValueError(f"{name} {value} is not possible; use 0 (off) or more")
+
+  @classmethod
+  def of(cls, config: ConfigDict) -> "Adam":
+    """Returns what `config.optim` says."""
+    return cls(
+      **{each.name: config[each.name] for each in dataclasses.fields(cls)}
+    )
 
 
 def _map_paths(function, params: Params) -> Any:
@@ -84,20 +124,14 @@ def decay_mask(params: Params) -> Any:
   )
 
 
-def adam(
-  *, b1: float, b2: float, eps: float, bias_correction: bool
-) -> optax.GradientTransformation:
+def moments(adam: Adam) -> optax.GradientTransformation:
   """Scales gradients to m / (sqrt(v) + eps), corrected for bias or as BERT did.
 
   Args:
-    b1: decay of the first moment m.
-    b2: decay of the second moment v.
-    eps: added to the root, outside of it.
-    bias_correction: whether m and v are divided by 1 - b^t, as Adam's paper
-      does. BERT, and so BAM, leaves them as they are.
+    adam: its clip and its weight decay are not looked at.
   """
-  corrected = optax.scale_by_adam(b1, b2, eps)
-  if bias_correction:
+  corrected = optax.scale_by_adam(adam.b1, adam.b2, adam.eps)
+  if adam.bias_correction:
     return corrected
 
   def update(updates, state, params=None):
@@ -105,7 +139,7 @@ def adam(
     # the compiler then removes.
     _, state = corrected.update(updates, state, params)
     scaled = jax.tree.map(
-      lambda m, v: m / (jnp.sqrt(v) + eps), state.mu, state.nu
+      lambda m, v: m / (jnp.sqrt(v) + adam.eps), state.mu, state.nu
     )
     return scaled, state
 
@@ -136,16 +170,11 @@ def scale_by_rate(
 
 def make_optimizer(
   params: Params,
+  adam: Adam,
   *,
   layers: int,
-  rate_schedule: optax.Schedule,
+  rate: optax.Schedule,
   layer_decay: float,
-  weight_decay: float,
-  clip: float,
-  b1: float,
-  b2: float,
-  eps: float,
-  bias_correction: bool,
 ) -> optax.GradientTransformationExtraArgs:
   """Chains the clip, Adam, weight decay and the rates of all depths.
 
@@ -155,39 +184,30 @@ def make_optimizer(
   Args:
     params: the parameters, arrays or shapes; only their names are looked at,
       so those of one trial and of R stacked trials give the same optimiser.
+    adam: its settings.
     layers: L, the number of layers of the encoder.
-    rate_schedule: step -> learning rate of the heads.
+    rate: step -> learning rate of the heads.
     layer_decay: alpha, by which the rate falls with every layer downwards; 1,
       or anything that is not positive, turns it off.
-    weight_decay: decoupled; like the rest of the update it is multiplied by
-      the rate of its layer.
-    clip: largest norm of all gradients together; 0 turns it off.
-    b1: decay of Adam's first moment.
-    b2: decay of Adam's second moment.
-    eps: added to the root of the second moment.
-    bias_correction: see `adam`.
 
   Returns:
     An optax transformation, to be `vmap`ped where trials are stacked.
 
   Raises:
-    ValueError: a parameter has no depth, or the decay or the clip is negative.
+    ValueError: a parameter has no depth.
   """
-  for name, value in (("weight_decay", weight_decay), ("clip", clip)):
-    if not value >= 0:
-      raise ValueError(f"{name} {value} is not possible; use 0 (off) or more")
 
   def rate_at(depth: int) -> optax.GradientTransformationExtraArgs:
     scale = rate_scale(depth, layers=layers, layer_decay=layer_decay)
-    return scale_by_rate(lambda step: scale * rate_schedule(step))
+    return scale_by_rate(lambda step: scale * rate(step))
 
   def label(depth: int) -> str:
     return f"depth_{depth}"
 
   return optax.chain(
-    optax.clip_by_global_norm(clip) if clip > 0 else optax.identity(),
-    adam(b1=b1, b2=b2, eps=eps, bias_correction=bias_correction),
-    optax.add_decayed_weights(weight_decay, mask=decay_mask(params)),
+    optax.clip_by_global_norm(adam.clip) if adam.clip > 0 else optax.identity(),
+    moments(adam),
+    optax.add_decayed_weights(adam.weight_decay, mask=decay_mask(params)),
     optax.multi_transform(
       {label(depth): rate_at(depth) for depth in range(layers + 3)},
       _map_paths(lambda path: label(depth_of(path, layers)), params),

@@ -183,15 +183,10 @@ def make_run(
   )
   tx = optim.make_optimizer(
     jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0)),
+    optim.Adam.of(config.optim),
     layers=model.config.layers,
-    rate_schedule=rate,
+    rate=rate,
     layer_decay=settings.layer_decay,
-    weight_decay=config.optim.weight_decay,
-    clip=config.optim.clip,
-    b1=config.optim.b1,
-    b2=config.optim.b2,
-    eps=config.optim.eps,
-    bias_correction=config.optim.bias_correction,
   )
   lam = schedules.teacher_lambda(
     kind=config.teacher.schedule,

@@ -9,7 +9,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from bam_jax.data import builders, corpus, soft_labels
@@ -17,7 +16,6 @@ from bam_jax.data.features import Features
 from bam_jax.runtime import distributed, sealed
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
-from bam_jax.training import evaluate
 
 
 def metadata(
@@ -45,51 +43,26 @@ def metadata(
   }
 
 
-def teach(
-  model: Any,
-  params: Any,
-  task: Task,
+def write(
   features: Features,
+  logits: np.ndarray,
   *,
-  paths: Sequence[Path],
+  path: Path,
   metadata: dict[str, Any],
-  width: int,
-  batch_size: int,
-  packing: bool,
-  mesh: jax.sharding.Mesh,
-  progress: Any,
 ) -> None:
-  """Writes the logits of a task's training rows, one dataset per trial.
+  """Writes the logits of a task's training rows by one trial.
 
   Args:
-    model: the teacher.
-    params: its parameters, [R, ...].
-    task: one of its tasks.
-    features: the task's training rows.
-    paths: R directories.
+    features: N rows.
+    logits: f32[N, C].
+    path: the directory.
     metadata: from `metadata`.
-    width: tokens in a row.
-    batch_size: examples per forward pass.
-    packing: several examples in a row, or one.
-    mesh: the mesh.
-    progress: called with the number of examples after each batch.
   """
-  logits = evaluate.evaluate(
-    model,
-    params,
-    [(task, "train", features)],
-    width=width,
-    batch_size=batch_size,
-    packing=packing,
-    mesh=mesh,
-    progress=progress,
-  )[task.name, "train"]
-  for path, trial in zip(paths, logits, strict=True):
-    with distributed.leader_first(f"logits {path}"):
-      if distributed.leader():
-        builders.write_logits(
-          path, index=features.index, logits=trial, metadata=metadata
-        )
+  with distributed.leader_first(f"logits {path}"):
+    if distributed.leader():
+      builders.write_logits(
+        path, index=features.index, logits=logits, metadata=metadata
+      )
 
 
 def read(

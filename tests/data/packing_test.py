@@ -173,10 +173,9 @@ def test_real_text_fills_its_rows(glue_lengths):
   sizes = [len(lengths) for lengths in glue_lengths]
   order = sampling.train_order(
     sizes,
-    kind="power",
-    exponent=0.75,
-    temperature=1,
-    copies=[1] * len(sizes),
+    sampling.Mixing(
+      "power", exponent=0.75, temperature=1, copies=[1] * len(sizes)
+    ),
     batch_size=128,
     steps=1000,
     seed=0,

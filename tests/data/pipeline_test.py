@@ -295,10 +295,8 @@ def test_evaluation_sees_every_example_once_in_one_shape(packing, count):
   found = [features(np.arange(n) % 9 + 1) for n in (count, 5)]
   batches = pipeline.eval_batches(
     [(found[0], 2), (found[1], 1)],
+    pipeline.Layout(WIDTH, 4, packing=packing),
     classes=CLASSES,
-    batch_size=4,
-    width=WIDTH,
-    packing=packing,
     multiple=2,
   )
   assert len(batches) == -(-(count + 5) // 4)
@@ -323,10 +321,8 @@ def test_batches_of_an_evaluation_need_nearly_the_same_rows():
   lengths = np.random.default_rng(0).integers(1, WIDTH + 1, 400)
   batches = pipeline.eval_batches(
     [(features(np.sort(lengths)), 0)],
+    pipeline.Layout(WIDTH, 40, packing=True),
     classes=CLASSES,
-    batch_size=40,
-    width=WIDTH,
-    packing=True,
     multiple=1,
   )
   assert np.ptp(batches.plan.rows) <= 1
@@ -335,10 +331,8 @@ def test_batches_of_an_evaluation_need_nearly_the_same_rows():
 def test_an_empty_split_has_no_batches():
   empty = pipeline.eval_batches(
     [(features([]), 0)],
+    pipeline.Layout(WIDTH, 4, packing=True),
     classes=1,
-    batch_size=4,
-    width=WIDTH,
-    packing=True,
     multiple=1,
   )
   assert list(empty) == []

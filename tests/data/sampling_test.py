@@ -11,16 +11,18 @@ BOUNDS = np.cumsum(SIZES)
 
 
 def draw(**changes):
-  settings = {
+  plan = {
+    name: changes.pop(name, value)
+    for name, value in {"batch_size": 16, "steps": 60, "seed": 0}.items()
+  }
+  mixing = {
     "kind": "power",
     "exponent": 0.75,
     "temperature": 2.0,
     "copies": (1, 3, 2),
-    "batch_size": 16,
-    "steps": 60,
-    "seed": 0,
   }
-  return sampling.train_order(SIZES, **settings | changes)
+  mixing = sampling.Mixing(**mixing | changes)
+  return sampling.train_order(SIZES, mixing, **plan)
 
 
 def task_of(order):

@@ -70,8 +70,7 @@ def test_packed_examples_attend_as_if_each_were_alone(kernel, reach, trials):
       segments,
       positions,
       reach=reach,
-      dropout=0.1,
-      dropout_rng=None,
+      dropout=None,
     )
 
   def loss(arrays):
@@ -122,7 +121,7 @@ def test_every_layer_attends_by_the_kernel_that_its_config_names(
   true = attention.KERNELS[kernel]
 
   def spy(*args, **kwargs):
-    calls.append(kwargs["dropout_rng"])
+    calls.append(kwargs["dropout"])
     return true(*args, **kwargs)
 
   monkeypatch.setattr(

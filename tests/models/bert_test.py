@@ -271,9 +271,10 @@ def test_attention_dropout_keeps_the_mean():
   def attend(rng):
     own = None
     if rng is not None:
-      own = draws(rng, jnp.stack([rows, jnp.arange(2)[:, None] + rows], -1))
+      examples = jnp.stack([rows, jnp.arange(2)[:, None] + rows], -1)
+      own = draws(rng, examples, 0.4)
     return attention.einsum(
-      query, keys, value, rows, places, reach=0, dropout=0.4, dropout_rng=own
+      query, keys, value, rows, places, reach=0, dropout=own
     )
 
   many = jax.jit(jax.vmap(attend))(jax.random.split(dropped, 16000))

@@ -17,8 +17,8 @@ PLACES = jnp.arange(50)[:, None]
 
 def dropped(x, rate, key=KEY, examples=EXAMPLES, places=PLACES):
   """Returns x [N, P, C], of N examples, after dropout."""
-  own = draws(key, examples)
-  return drop(x, rate, own.key, own.words[:, None, None], places)
+  own = draws(key, examples, rate)
+  return drop(x, own.rate, own.key, own.words[:, None, None], places)
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.9])

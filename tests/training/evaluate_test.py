@@ -20,7 +20,8 @@ from tests import tiny
 
 MNLI, STSB, COLA, MRPC, AX = get_tasks(["mnli", "stsb", "cola", "mrpc", "ax"])
 NET = tiny.model()
-PLAN = {"width": tiny.WIDTH, "batch_size": 8}
+LAYOUT = pipeline.Layout(tiny.WIDTH, 8, packing=True)
+PADDED = dataclasses.replace(LAYOUT, packing=False)
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +54,9 @@ def all_logits(mesh, *, packing=True, params=None):
     NET,
     trial_params() if params is None else params,
     datasets(),
-    packing=packing,
+    LAYOUT if packing else PADDED,
     mesh=mesh,
     progress=lambda n: None,
-    **PLAN,
   )
   return {" ".join(key): value for key, value in found.items()}
 
@@ -71,7 +71,7 @@ def logits(mesh):
 def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
   rows = tiny.features(size, 3)
   batches = pipeline.eval_batches(
-    [(rows, 1)], classes=3, packing=packing, multiple=4, **PLAN
+    [(rows, 1)], LAYOUT if packing else PADDED, classes=3, multiple=4
   )
 
   def forward(params, batch):
@@ -112,9 +112,7 @@ class Twice:
 
 def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
   rows = tiny.features(9, 3)
-  batches = pipeline.eval_batches(
-    [(rows, 0)], classes=3, packing=False, multiple=1, **PLAN
-  )
+  batches = pipeline.eval_batches([(rows, 0)], PADDED, classes=3, multiple=1)
   with pytest.raises(AssertionError, match="exactly once"):
     evaluate.logits_of(
       lambda params, batch: np.zeros((1, 8, 1, 3)),
@@ -133,10 +131,8 @@ def test_logits_are_those_of_each_example_alone(logits):
     # Each example in a row of its own, read without the loop.
     (batch,) = pipeline.eval_batches(
       [(rows, tiny.TASKS.index(task.head))],
+      pipeline.Layout(tiny.WIDTH, len(rows), packing=False),
       classes=3,
-      batch_size=len(rows),
-      width=tiny.WIDTH,
-      packing=False,
       multiple=1,
     )
     order = np.argsort(batch["index"][:, 0])

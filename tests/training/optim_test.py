@@ -1,5 +1,6 @@
 """The optimiser against Adam written out in numpy, and its layer table."""
 
+import dataclasses
 import functools
 
 import jax
@@ -11,17 +12,14 @@ import pytest
 from bam_jax.training import optim
 
 L, R = 2, 3
-SETTINGS = {
-  "layers": L,
-  "rate_schedule": lambda step: 0.1 / (step + 1),
-  "layer_decay": 0.9,
-  "weight_decay": 0.01,
-  "clip": 1.0,
-  "b1": 0.9,
-  "b2": 0.999,
-  "eps": 1e-6,
-  "bias_correction": False,
-}
+ADAM = optim.Adam(
+  b1=0.9,
+  b2=0.999,
+  eps=1e-6,
+  bias_correction=False,
+  weight_decay=0.01,
+  clip=1.0,
+)
 # path: (shape, depth, does it decay), the whole truth about a small model.
 LEAVES = {
   "bert/embeddings/word/embedding": ((5, 2), 0, True),
@@ -67,8 +65,14 @@ def _random(seed, scale=1.0):
   }
 
 
-def _make(params, **changes):
-  return optim.make_optimizer(params, **(SETTINGS | changes))
+def _make(params, *, layer_decay=0.9, **changes):
+  return optim.make_optimizer(
+    params,
+    dataclasses.replace(ADAM, **changes),
+    layers=L,
+    rate=lambda step: 0.1 / (step + 1),
+    layer_decay=layer_decay,
+  )
 
 
 def _run(params, gradients, **changes):
@@ -134,7 +138,8 @@ def test_five_steps_equal_adam_written_in_numpy(
 @pytest.mark.parametrize("bias_correction", [False, True])
 def test_epsilon_stands_outside_the_root(bias_correction):
   # A gradient of eps: with eps under the root the step would be ~ 1e-3 of it.
-  tx = optim.adam(b1=0.9, b2=0.999, eps=1e-6, bias_correction=bias_correction)
+  adam = dataclasses.replace(ADAM, bias_correction=bias_correction)
+  tx = optim.moments(adam)
   gradient = np.float32(1e-6)
   got, _ = tx.update(gradient, tx.init(gradient))
   m, v = (1e-6, 1e-12) if bias_correction else (1e-7, 1e-15)
@@ -257,7 +262,10 @@ def test_stacked_trials_step_as_each_would_alone():
     [_random(10 * trial + step, scale=trial + 0.01) for step in range(2)]
     for trial in range(R)
   ]
-  stack = lambda *leaves: jnp.stack(leaves)  # noqa: E731
+
+  def stack(*leaves):
+    return jnp.stack(leaves)
+
   stacked = jax.tree.map(stack, *map(_tree, params))
   tx = _make(jax.eval_shape(lambda: stacked))
   state, update = (
