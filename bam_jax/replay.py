@@ -130,7 +130,7 @@ def look(
       return (loss * batch["weight"]).sum(), (logits, loss)
 
     gradient, (logits, loss) = jax.grad(total, has_aux=True)(params)
-    parts = dict(gradient["bert"]) | {
+    parts = dict(gradient[model.config.kind]) | {
       f"head of {name}": part for name, part in gradient["heads"].items()
     }
     norms = {name: optax.tree.norm(part) for name, part in parts.items()}

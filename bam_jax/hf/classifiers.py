@@ -164,7 +164,7 @@ def tensors(
     name: of the head.
   """
   new = rename(config)
-  encoder = {part: params[part] for part in ("bert", "pooler")}
+  encoder = {part: params[part] for part in (config.kind, "pooler")}
   named = {new[k]: v for k, v in hf.tensors(config, encoder).items()}
   output, head = LAYOUTS[config.family].output, params["heads"][name]
   kernel = np.asarray(head["kernel"], np.float32)

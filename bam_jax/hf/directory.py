@@ -22,7 +22,8 @@ import safetensors
 import safetensors.numpy
 
 from bam_jax.hf import families, foreign, weights
-from bam_jax.models import bert
+from bam_jax.models import encoders
+from bam_jax.models.bert import BertConfig
 from bam_jax.runtime import files, hub, signatures
 from bam_jax.runtime.console import say
 
@@ -42,7 +43,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 def load_encoder(
   name: str | Path, *, layers: int | None = None, every: int = 1
-) -> tuple[bert.BertConfig, dict[str, Any], Path]:
+) -> tuple[BertConfig, dict[str, Any], Path]:
   """Loads an encoder from a directory or from the Hugging Face hub.
 
   The hub client obeys HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME. Only
@@ -104,7 +105,7 @@ def weights_of(name: str | Path, directory: Path) -> Path:
 
 def save_encoder(
   directory: str | Path,
-  config: bert.BertConfig,
+  config: BertConfig,
   params: Mapping[str, Any],
   *,
   tokenizer: str | Path,
@@ -130,7 +131,7 @@ def save_encoder(
 
 
 def tensors(
-  config: bert.BertConfig, params: Mapping[str, Any]
+  config: BertConfig, params: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
   """Returns transformers' name -> f32 tensor, of the encoder and its pooler."""
   shapes = weights.shapes(config)
@@ -249,7 +250,7 @@ def read_raw(path: Path) -> dict[str, Any]:
   return raw
 
 
-def read_config(path: Path) -> bert.BertConfig:
+def read_config(path: Path) -> BertConfig:
   """Reads config.json.
 
   Raises:
@@ -261,7 +262,8 @@ def read_config(path: Path) -> bert.BertConfig:
   except ValueError as error:
     raise ValueError(f"{path} {error}") from error
   try:
-    return bert.BertConfig(**values)
+    family = families.FAMILIES[values["family"]]
+    return encoders.ENCODERS[family.encoder].config(**values)
   except ValueError as error:
     raise ValueError(f"{path}: {error}") from error
 
@@ -310,7 +312,7 @@ def _parse(raw: families.Raw) -> dict[str, Any]:
   return {"family": name, **values, **family.facts, **layers}
 
 
-def write_config(config: bert.BertConfig) -> dict[str, Any]:
+def write_config(config: BertConfig) -> dict[str, Any]:
   """Returns what config.json holds, the way back."""
   family = families.FAMILIES[config.family]
   fixed = {key: allowed[0] for key, allowed in family.fixed.items()}

@@ -38,6 +38,7 @@ class Family:
     facts: fields of BertConfig that no key decides.
     padded: the position table starts with rows up to pad_id that no example
       uses, as in fairseq.
+    encoder: what computes it, a name of `encoders.ENCODERS`.
     read_layers: config.json and the number of layers -> fields that differ by
       layer.
     write_layers: the way back.
@@ -52,6 +53,7 @@ class Family:
   fixed: Mapping[str, tuple]
   facts: Mapping[str, Any]
   padded: bool = False
+  encoder: str = "bert"
   read_layers: Callable[[Raw, int], dict[str, Any]] = lambda raw, layers: {}
   write_layers: Callable[[BertConfig], dict[str, Any]] = lambda config: {}
 

@@ -19,7 +19,8 @@ import numpy as np
 
 from bam_jax.hf import opening
 from bam_jax.hf.families import FAMILIES
-from bam_jax.models import bert
+from bam_jax.models import encoders
+from bam_jax.models.bert import BertConfig
 from bam_jax.runtime.console import say
 
 # The tensors of one module: ours, theirs. A kernel is theirs transposed.
@@ -35,7 +36,7 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 _MOST = 10
 
 
-def names(config: bert.BertConfig) -> dict[str, tuple[str, ...]]:
+def names(config: BertConfig) -> dict[str, tuple[str, ...]]:
   """Returns Hugging Face's name -> our paths, for every parameter there is.
 
   Where there are several paths, their tensors lie in one, in this order.
@@ -55,17 +56,18 @@ def names(config: bert.BertConfig) -> dict[str, tuple[str, ...]]:
   return {name: ours for name, ours in table.items() if ours[0] in there}
 
 
-def shapes(config: bert.BertConfig) -> dict[str, tuple[int, ...]]:
+def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
   """Returns our path -> shape, asked of the modules, so none is forgotten."""
   ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
   first = jax.ShapeDtypeStruct((1, config.width), jnp.float32)
 
   def init(*ids, first):
-    encoder = bert.Bert(config, jnp.float32, False)
-    pooler = bert.Pooler(config, jnp.float32)
+    kind = encoders.of(config)
+    encoder = kind.module(config, jnp.float32, False)
+    pooler = kind.pooler(config, jnp.float32)
     key = jax.random.key(0)
     return {
-      "bert": encoder.init(key, *ids, train=False)["params"],
+      config.kind: encoder.init(key, *ids, train=False)["params"],
       "pooler": pooler.init(key, first)["params"],
     }
 
@@ -104,7 +106,7 @@ def _canonical(name: str, *prefixes: str) -> str:
 
 def read(
   path: Path,
-  config: bert.BertConfig,
+  config: BertConfig,
   *,
   kept: Sequence[int],
   aliases: Mapping[str, str],
@@ -171,7 +173,7 @@ class _Found:
   others: Sequence[str]
 
 
-def wrapper(file: Any, config: bert.BertConfig) -> str:
+def wrapper(file: Any, config: BertConfig) -> str:
   """Returns what a program that wraps a model has put before all its names.
 
   Args:
@@ -182,7 +184,7 @@ def wrapper(file: Any, config: bert.BertConfig) -> str:
   return begin.removesuffix(FAMILIES[config.family].prefix)
 
 
-def _beginning(found: Iterable[str], config: bert.BertConfig) -> str:
+def _beginning(found: Iterable[str], config: BertConfig) -> str:
   """Returns what stands before the encoder's own names in a file.
 
   Raises:
@@ -209,7 +211,7 @@ def _beginning(found: Iterable[str], config: bert.BertConfig) -> str:
 
 
 def _account(
-  file: Any, path: Path, config: bert.BertConfig, aliases: Mapping[str, str]
+  file: Any, path: Path, config: BertConfig, aliases: Mapping[str, str]
 ) -> _Found:
   """Matches a file's tensors to ours.
 
@@ -278,7 +280,7 @@ def _account(
 
 
 def _unfit(
-  path: Path, config: bert.BertConfig, problems: Sequence[str]
+  path: Path, config: BertConfig, problems: Sequence[str]
 ) -> ValueError:
   """Returns what to say of tensors that are not those of config.json."""
   more = f"; and {len(problems) - _MOST} more" * (len(problems) > _MOST)
@@ -292,7 +294,7 @@ def _unfit(
 
 
 def _misshapen(
-  file: Any, known: Mapping[str, tuple[str, ...]], config: bert.BertConfig
+  file: Any, known: Mapping[str, tuple[str, ...]], config: BertConfig
 ) -> list[str]:
   wanted, problems = shapes(config), []
   for name, ours in known.items():
@@ -324,7 +326,7 @@ def _refuse_kinds(path: Path, theirs: Sequence[str]) -> None:
       )
 
 
-def _refuse_family(path: Path, config: bert.BertConfig, outer: str) -> None:
+def _refuse_family(path: Path, config: BertConfig, outer: str) -> None:
   """Refuses another family's tensors, which compute otherwise, as BERT's.
 
   BERT is what a config.json means that names none. Where one is named, a

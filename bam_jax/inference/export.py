@@ -132,7 +132,7 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
   Raises:
     ValueError: something is there.
   """
-  encoder = {part: found.params[part] for part in ("bert", "pooler")}
+  encoder = {part: found.params[part] for part in (found.config.kind, "pooler")}
   named = hf.tensors(found.config, encoder)
   config = hf.write_config(found.config)
   heads = {

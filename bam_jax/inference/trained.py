@@ -14,7 +14,7 @@ import numpy as np
 
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
-from bam_jax.models.bert import BertConfig
+from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime import sealed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
@@ -28,14 +28,14 @@ class Trained:
 
   Attributes:
     config: of the encoder.
-    params: {"bert": ..., "pooler": ..., "heads": {task: ...}}, f32 numpy.
+    params: f32 numpy, named as `multitask.init_params` does.
     description: what the heads mean.
     tokenizer: the directory with its files.
     about: where it comes from: `run`, `trial`, `scores`, `data`, `commit`,
       `settings`, as far as it is known.
   """
 
-  config: BertConfig
+  config: EncoderConfig
   params: Mapping[str, Any]
   description: Description
   tokenizer: Path
@@ -159,7 +159,7 @@ def _check_params(path, config, description, params) -> None:
   wanted = {f"{h.name} of {h.classes} classes" for h in description.heads}
   shapes = weights.shapes(config)
   flat = traverse_util.flatten_dict(
-    {part: params.get(part, {}) for part in ("bert", "pooler")}, sep="/"
+    {part: params.get(part, {}) for part in (config.kind, "pooler")}, sep="/"
   )
   if got != wanted or {k: np.shape(v) for k, v in flat.items()} != shapes:
     raise ValueError(

@@ -6,6 +6,7 @@ row of the softmax is never empty and never NaN.
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bam_jax.models.dropout import Draws, drop
 
@@ -121,6 +122,20 @@ def splash(
 
 
 KERNELS = {"einsum": einsum, "splash": splash}
+
+
+def pairs(lengths: np.ndarray, reach: int) -> np.ndarray:
+  """Returns how many (query, key) pairs attention has in each example: i64[N].
+
+  Args:
+    lengths: i64[N].
+    reach: tokens seen to either side; 0 = all of the example.
+  """
+  if not reach:
+    return lengths * lengths
+  # A band about the diagonal: n pairs on it, n - d on both sides at distance d.
+  far = np.minimum(reach, lengths - 1)
+  return lengths + 2 * far * lengths - far * (far + 1)
 
 
 def _seen(segments: Array, positions: Array, reach: int) -> Array:

@@ -11,7 +11,7 @@ the softmax are f32 whatever `dtype` says.
 from collections.abc import Sequence
 import dataclasses
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 from flax import linen as nn
 import jax
@@ -75,6 +75,8 @@ class BertConfig:
     ValueError: a size is not positive, a rate not in [0, 1), the heads do
       not divide the width, or rotary positions cannot pair its columns.
   """
+
+  kind: ClassVar[str] = "bert"
 
   vocab_size: int
   width: int
@@ -144,7 +146,7 @@ class BertConfig:
     return nn.initializers.truncated_normal(self.init_std)
 
 
-def _norm(config: BertConfig, name: str) -> nn.LayerNorm:
+def _norm(config: BertConfig, name: str | None = None) -> nn.LayerNorm:
   """Layer norm computed in f32; the caller casts what comes out."""
   return nn.LayerNorm(
     epsilon=config.layer_norm_eps,
@@ -279,7 +281,17 @@ class Bert(nn.Module):
   remat: bool
   place: jax.sharding.Sharding | None = None
 
-  @nn.compact
+  def setup(self):
+    """Names the parameters."""
+    c = self.config
+    self.embeddings = _Embeddings(c, self.dtype)
+    # `train` is a Python bool, not traced: argument 5 counting self.
+    layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
+    for i in range(c.layers):
+      setattr(self, f"layer_{i}", layer(c, self.dtype, i))
+    if c.pre_norm:
+      self.norm = _norm(c)
+
   def __call__(
     self,
     tokens: Array,
@@ -304,25 +316,46 @@ class Bert(nn.Module):
     Returns:
       dtype[B, S, D]; finite but meaningless where segments is 0.
     """
+    x = self.embed(tokens, types, positions, train=train, examples=examples)
+    return self.encode(x, positions, segments, train=train, examples=examples)
+
+  def embed(
+    self,
+    tokens: Array,
+    types: Array,
+    positions: Array,
+    *,
+    train: bool,
+    examples: Array | None = None,
+  ) -> Array:
+    """Returns what the first layer reads of each token, dtype[B, S, D]."""
+    return self.embeddings(tokens, types, positions, examples, train=train)
+
+  def encode(
+    self,
+    x: Array,
+    positions: Array,
+    segments: Array,
+    *,
+    train: bool,
+    examples: Array | None = None,
+  ) -> Array:
+    """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
     c = self.config
-
-    def hold(x):
-      # Left alone, the compiler may gather the rows of all devices to spare
-      # itself the gathering of a layer's parameters.
-      place = self.place
-      return jax.lax.with_sharding_constraint(x, place) if place else x
-
-    x = _Embeddings(c, self.dtype, name="embeddings")(
-      tokens, types, positions, examples, train=train
-    )
-    # `train` is a Python bool, not traced: argument 5 counting self.
-    layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
     for i in range(c.layers):
-      x = layer(c, self.dtype, i, name=f"layer_{i}")(
-        hold(x), segments, positions, examples, train
-      )
-    x = hold(x)
-    return _norm(c, "norm")(x).astype(self.dtype) if c.pre_norm else x
+      layer = getattr(self, f"layer_{i}")
+      x = layer(_hold(x, self.place), segments, positions, examples, train)
+    x = _hold(x, self.place)
+    return self.norm(x).astype(self.dtype) if c.pre_norm else x
+
+
+def _hold(x: Array, place: jax.sharding.Sharding | None) -> Array:
+  """Keeps hidden states where they are.
+
+  Left alone, the compiler may gather the rows of all devices to spare itself
+  the gathering of a layer's parameters.
+  """
+  return jax.lax.with_sharding_constraint(x, place) if place else x
 
 
 class Pooler(nn.Module):

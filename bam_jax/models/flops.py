@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bam_jax.models.bert import BertConfig
+from bam_jax.models import encoders
+from bam_jax.models.encoders import EncoderConfig
 
 # The backward pass has two products for each of the forward pass: one for the
 # gradient of the inputs, one for that of the weights.
@@ -20,7 +21,7 @@ TRAIN_OVER_FORWARD = 3
 
 
 def forward(
-  config: BertConfig, lengths: Sequence[int], *, classes: int
+  config: EncoderConfig, lengths: Sequence[int], *, classes: int
 ) -> np.ndarray:
   """Returns the FLOPs of a forward pass of each example: i64[N].
 
@@ -29,21 +30,13 @@ def forward(
     lengths: i[N] tokens of each example, [CLS] and [SEP] included.
     classes: outputs of the example's head, 1 for regression.
   """
-  n, width = np.asarray(lengths, np.int64), config.width
-  projections = 4 * width * width
-  feed_forward = (2 + config.gated) * width * config.mlp
-  weights = config.layers * (projections + feed_forward)
-  if config.embedding_width not in (0, width):
-    weights += config.embedding_width * width
-  reaches = config.reaches or (0,) * config.layers
-  # Queries with keys, and probabilities with values.
-  attention = 2 * width * sum(pairs(n, reach) for reach in reaches)
-  ends = width * width + width * classes
-  return 2 * (n * weights + attention + ends)
+  lengths = np.asarray(lengths, np.int64)
+  encoder = encoders.of(config).multiplied(config, lengths)
+  return 2 * (encoder + config.width * classes)
 
 
 def train(
-  config: BertConfig, lengths: Sequence[int], *, classes: int
+  config: EncoderConfig, lengths: Sequence[int], *, classes: int
 ) -> np.ndarray:
   """Returns the FLOPs of each example in a training step: i64[N].
 
@@ -53,17 +46,3 @@ def train(
     classes: as for `forward`.
   """
   return TRAIN_OVER_FORWARD * forward(config, lengths, classes=classes)
-
-
-def pairs(lengths: np.ndarray, reach: int) -> np.ndarray:
-  """Returns how many (query, key) pairs attention has in each example: i64[N].
-
-  Args:
-    lengths: i64[N].
-    reach: tokens seen to either side; 0 = all of the example.
-  """
-  if not reach:
-    return lengths * lengths
-  # A band about the diagonal: n pairs on it, n - d on both sides at distance d.
-  far = np.minimum(reach, lengths - 1)
-  return lengths + 2 * far * lengths - far * (far + 1)

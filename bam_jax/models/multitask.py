@@ -11,15 +11,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bam_jax.models.bert import Bert, BertConfig, Pooler
+from bam_jax.models import encoders
 from bam_jax.models.dropout import Dropout
+from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import Heads, HeadSpec
 
 
 class MultiTask(nn.Module):
   """The whole model: a batch in, each example's own logits out."""
 
-  config: BertConfig
+  config: EncoderConfig
   heads: tuple[HeadSpec, ...]
   head_dropout: float
   dtype: Any
@@ -44,23 +45,28 @@ class MultiTask(nn.Module):
       # Segment n is slot n - 1; what padding draws is of no account.
       slot = jnp.maximum(batch["segments"] - 1, 0)
       tokens_of = jnp.take_along_axis(examples, slot[..., None], axis=1)
-    encoder = Bert(self.config, self.dtype, self.remat, self.place, name="bert")
-    hidden = encoder(
+    kind = encoders.of(self.config)
+    encoder = kind.module(
+      self.config, self.dtype, self.remat, self.place, name=self.config.kind
+    )
+    x = encoder.embed(
       batch["tokens"],
       batch["types"],
       batch["positions"],
-      batch["segments"],
-      examples=tokens_of,
       train=train,
+      examples=tokens_of,
+    )
+    hidden = encoder.encode(
+      x, batch["positions"], batch["segments"], train=train, examples=tokens_of
     )
     first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
-    pooled = Pooler(self.config, self.dtype, name="pooler")(first)
+    pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
     pooled = Dropout(self.head_dropout)(pooled, examples, train=train)
     return Heads(self.heads, name="heads")(pooled, batch["task"])
 
 
 def init_params(model: MultiTask, key: jax.Array) -> dict:
-  """Returns random parameters: `bert`, `pooler` and `heads`."""
+  """Returns random parameters: the encoder's kind, `pooler`, `heads`."""
   one = {
     name: jnp.zeros((1, 1), jnp.int32)
     for name in ("tokens", "types", "positions", "segments", "cls", "task")

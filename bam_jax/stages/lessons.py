@@ -8,7 +8,7 @@ import numpy as np
 from bam_jax.data import pipeline, sampling
 from bam_jax.data.features import Features
 from bam_jax.models import flops
-from bam_jax.models.bert import BertConfig
+from bam_jax.models.encoders import EncoderConfig
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
@@ -174,7 +174,7 @@ def check_gold(runs: Sequence[Run], task: str, labels: np.ndarray) -> None:
 
 
 def useful(
-  shape: BertConfig,
+  shape: EncoderConfig,
   tasks: Sequence[Task],
   batches: pipeline.TrialBatches,
   trial: int,

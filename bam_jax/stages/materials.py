@@ -22,7 +22,8 @@ from bam_jax.data.sources import glue as sources
 from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
-from bam_jax.models.bert import BertConfig
+from bam_jax.models import encoders
+from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime import distributed, sealed
 from bam_jax.runtime.console import Bars
@@ -46,7 +47,7 @@ class Encoder:
     folder: of the tokenizer's files.
   """
 
-  shape: BertConfig
+  shape: EncoderConfig
   params: Mapping[str, Any]
   tokenizer: Tokenizer | None
   folder: Path | None
@@ -112,15 +113,9 @@ class Materials:
   def model(self, run: Run) -> MultiTask:
     """Returns the model of a run: its tasks are its heads."""
     c, shape = self.experiment.settings(run).config, self.encoder.shape
-    own = c.attention_dropout == -1
-    shape = dataclasses.replace(
-      shape,
-      attention=c.attention,
-      attention_dropout=(shape if own else c).attention_dropout,
-    )
     tasks = self.experiment.tasks_of(run)
     return MultiTask(
-      shape,
+      encoders.of(shape).configured(shape, c),
       heads.specs(tasks, regression_output=c.loss.regression_output),
       head_dropout=c.head_dropout,
       dtype=jnp.dtype(c.dtype),
@@ -182,7 +177,7 @@ def load_encoder(config: ConfigDict, data: Path) -> Encoder:
   return Encoder(shape, params, tokenizer, folder)
 
 
-def check_length(config: ConfigDict, shape: BertConfig) -> None:
+def check_length(config: ConfigDict, shape: EncoderConfig) -> None:
   """Refuses examples that are longer than an encoder has positions."""
   if config.max_length > shape.positions:
     raise ValueError(
@@ -191,23 +186,10 @@ def check_length(config: ConfigDict, shape: BertConfig) -> None:
     )
 
 
-def scratch(config: ConfigDict, vocab_size: int, pad_id: int) -> BertConfig:
+def scratch(config: ConfigDict, vocab_size: int, pad_id: int) -> EncoderConfig:
   """Returns the shape of the encoder that starts from random weights."""
-  c = config.scratch
-  return BertConfig(
-    vocab_size=vocab_size,
-    width=c.width,
-    layers=c.layers,
-    heads=c.heads,
-    mlp=c.mlp,
-    positions=config.max_length,
-    types=2,
-    layer_norm_eps=1e-12,
-    hidden_dropout=c.dropout,
-    attention_dropout=c.dropout,
-    init_std=c.init_std,
-    pad_id=pad_id,
-  )
+  kind = encoders.ENCODERS["bert"]
+  return kind.scratch(config.scratch, vocab_size, pad_id, config.max_length)
 
 
 def digest(tree: Mapping) -> str:

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import optax
 
+from bam_jax.models.encoders import ENCODERS
+
 Params = Any  # {"bert": ..., "pooler": ..., "heads": ...}, leaves are arrays
 
 
@@ -73,30 +75,26 @@ def depth_of(path: str, layers: int) -> int:
     layers: L, the number of layers of the encoder.
 
   Returns:
-    0 for the embeddings, i + 1 for layer i, L for a norm behind the last layer,
-    L + 1 for the pooler and L + 2 for everything that belongs to a task.
+    0 to L in the encoder, as its row says, L + 1 for the pooler and L + 2 for
+    everything that belongs to a task.
 
   Raises:
     ValueError: no depth is known for the path.
   """
+  depth = None
   match path.split("/"):
-    case ["bert", "embeddings", _, *_]:
-      return 0
-    case ["bert", layer, _, *_] if layer.startswith("layer_"):
-      number = layer.removeprefix("layer_")
-      if number.isdecimal() and int(number) < layers:
-        return int(number) + 1
-    case ["bert", "norm", _]:
-      return layers
     case ["pooler", _, *_]:
-      return layers + 1
+      depth = layers + 1
     case ["heads", _, *_]:
-      return layers + 2
-  raise ValueError(
-    f"parameter {path!r} has no depth in an encoder of {layers} layers; known"
-    f" are bert/embeddings, bert/layer_0 to bert/layer_{layers - 1}, pooler and"
-    " heads"
-  )
+      depth = layers + 2
+    case [kind, *names] if kind in ENCODERS:
+      depth = ENCODERS[kind].depth(names, layers)
+  if depth is None:
+    raise ValueError(
+      f"parameter {path!r} has no depth in an encoder of {layers} layers; known"
+      f" are those of {', '.join(ENCODERS)}, pooler and heads"
+    )
+  return depth
 
 
 def rate_scale(depth: int, *, layers: int, layer_decay: float) -> float:

@@ -13,26 +13,19 @@ import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 import numpy as np
 
+from bam_jax.models.encoders import ENCODERS
+
 P = PartitionSpec
 AXES = ("data", "fsdp", "tensor")
 ROWS = ("data", "fsdp")
 
-# The first rule that matches the end of a parameter's path is its spec. The
-# optimiser's moments carry the same paths, so the same rules place them.
-RULES = (
-  # Before all others: a task may be called anything.
-  (r"heads/[^/]+/(kernel|bias)", P()),
-  (r"embeddings/(word|position|type)/embedding", P(None, ("fsdp", "tensor"))),
-  (r"(query|key|value|up|gate|project)/kernel", P("fsdp", "tensor")),
-  (r"(query|key|value|up|gate|project)/bias", P("tensor")),
-  (r"(out|down)/kernel", P("tensor", "fsdp")),
-  (r"(out|down)/bias", P()),
-  (r"(norm|attention_norm|mlp_norm)/(scale|bias)", P()),
-  (r"pooler/kernel", P("fsdp", "tensor")),
-  (r"pooler/bias", P("tensor")),
-  # Counts, keys and scores.
-  (r"(step|key|count|bad|score|waited)", P()),
-)
+# What each axis of an encoder's parameters is split over; see encoders.py.
+SPLIT = {
+  None: None,
+  "width": "fsdp",
+  "inner": "tensor",
+  "table": ("fsdp", "tensor"),
+}
 
 
 def make_mesh(
@@ -84,13 +77,32 @@ def path_name(path: tuple) -> str:
   )
 
 
+def rules() -> list[tuple[str, PartitionSpec]]:
+  """Returns (the end of a path, its spec); the first that matches counts.
+
+  The optimiser's moments carry the paths of the parameters, so the same rules
+  place them.
+  """
+  return [
+    # Before all others: a task may be called anything.
+    (r"heads/[^/]+/(kernel|bias)", P()),
+    *(
+      (pattern, P(*map(SPLIT.get, axes)))
+      for kind in ENCODERS.values()
+      for pattern, axes in kind.axes.items()
+    ),
+    # Counts, keys and scores.
+    (r"(step|key|count|bad|score|waited)", P()),
+  ]
+
+
 def spec(name: str) -> PartitionSpec:
   """Returns the spec of one leaf, without the axis of trials."""
-  for pattern, found in RULES:
+  for pattern, found in rules():
     if re.search(rf"(^|/){pattern}$", name):
       return found
   raise ValueError(
-    f"no rule in bam_jax/training/sharding.py places the array {name!r}"
+    f"no rule in bam_jax/models/encoders.py places the array {name!r}"
   )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import pipeline
-from bam_jax.models import flops
+from bam_jax.models import attention, flops
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training.step import make_run
@@ -35,7 +35,7 @@ def test_pairs_are_those_that_the_mask_lets_see_each_other(length, reach):
   at = np.arange(length)
   apart = np.abs(at[:, None] - at)
   seen = apart <= reach if reach else apart >= 0
-  assert flops.pairs(np.array([length]), reach).tolist() == [seen.sum()]
+  assert attention.pairs(np.array([length]), reach).tolist() == [seen.sum()]
 
 
 def test_every_product_is_counted_once():
@@ -94,7 +94,7 @@ def test_the_compiler_counts_the_same(reach):
 
   found = counted(forward, params, data)
   useful = flops.forward(c, [LENGTH] * ROWS, classes=CLASSES).sum()
-  unseen = LENGTH**2 - flops.pairs(np.array([LENGTH]), reach)[0]
+  unseen = LENGTH**2 - attention.pairs(np.array([LENGTH]), reach)[0]
   masked = ROWS * 4 * c.width * unseen
   assert useful + masked == pytest.approx(found, rel=0.05)
   assert (masked > 0) == bool(reach)

@@ -1,0 +1,158 @@
+"""Encoders: all that differs from one architecture to another, one row each.
+
+Whoever has the configuration of an encoder has its row, `of(config)`, and
+need not know which one it is.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+from typing import Any, ClassVar, Protocol
+
+import flax.linen as nn
+import numpy as np
+
+from bam_jax.models.attention import pairs
+from bam_jax.models.bert import Bert, BertConfig, Pooler
+
+# The names of a parameter's axes: "width" and "inner" of a kernel, "table" of
+# a row that is looked up; None is never split. What they are split over, and
+# whether, is no matter of an encoder (training/sharding.py).
+Axes = tuple[str | None, ...]
+
+
+class EncoderConfig(Protocol):
+  """What the configuration of every encoder says.
+
+  Attributes:
+    kind: the encoder's row, which is also the name of its parameters.
+    vocab_size: V.
+    width: D, of what it makes of every token.
+    layers: L.
+    positions: the longest example that it can read, in tokens.
+  """
+
+  kind: ClassVar[str]
+  vocab_size: int
+  width: int
+  layers: int
+  positions: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncoderKind:
+  """One architecture.
+
+  Attributes:
+    module: (config, dtype, remat, place) -> a module with `embed` and `encode`
+      as `bert.Bert` has them, and both in one when it is called.
+    pooler: (config, dtype) -> a module of [CLS], dtype[..., D] both ways.
+    depth: (names of a parameter below the encoder's own, L) -> how deep it
+      lies: 0 for embeddings, i + 1 for layer i; None = no such parameter.
+    axes: the end of a parameter's path, a pattern -> the names of its axes.
+    multiplied: (config, lengths i64[N]) -> multiplications of one forward pass
+      over each example, pooler included: i64[N].
+    config: the class of its configurations, where files are read into them.
+    scratch: (config.scratch, V, pad_id, positions) -> the configuration of the
+      encoder that starts from random weights; None = it cannot.
+    configured: (config, the run's whole config) -> what the run trains.
+  """
+
+  module: Callable[..., nn.Module]
+  pooler: Callable[..., nn.Module]
+  depth: Callable[[Sequence[str], int], int | None]
+  axes: Mapping[str, Axes]
+  multiplied: Callable[[Any, np.ndarray], np.ndarray]
+  config: type | None = None
+  scratch: Callable[[Any, int, int, int], EncoderConfig] | None = None
+  configured: Callable[[Any, Any], EncoderConfig] = lambda config, run: config
+
+
+def bert_depth(names: Sequence[str], layers: int) -> int | None:
+  """Says how deep a parameter of BERT and its kin lies; see `EncoderKind`.
+
+  A norm behind the last layer goes with that layer.
+  """
+  match names:
+    case ["embeddings", _, *_]:
+      return 0
+    case [layer, _, *_] if layer.startswith("layer_"):
+      number = layer.removeprefix("layer_")
+      if number.isdecimal() and int(number) < layers:
+        return int(number) + 1
+    case ["norm", _]:
+      return layers
+  return None
+
+
+def bert_multiplied(config: BertConfig, lengths: np.ndarray) -> np.ndarray:
+  """Counts the multiplications of BERT and its kin; see `EncoderKind`."""
+  width = config.width
+  projections = 4 * width * width
+  feed_forward = (2 + config.gated) * width * config.mlp
+  weights = config.layers * (projections + feed_forward)
+  if config.embedding_width not in (0, width):
+    weights += config.embedding_width * width
+  reaches = config.reaches or (0,) * config.layers
+  # Queries with keys, and probabilities with values.
+  attention = 2 * width * sum(pairs(lengths, reach) for reach in reaches)
+  return lengths * weights + attention + width * width
+
+
+def bert_scratch(
+  settings: Any, vocab_size: int, pad_id: int, positions: int
+) -> BertConfig:
+  """Returns the configuration of a BERT that starts from random weights."""
+  return BertConfig(
+    vocab_size=vocab_size,
+    width=settings.width,
+    layers=settings.layers,
+    heads=settings.heads,
+    mlp=settings.mlp,
+    positions=positions,
+    types=2,
+    layer_norm_eps=1e-12,
+    hidden_dropout=settings.dropout,
+    attention_dropout=settings.dropout,
+    init_std=settings.init_std,
+    pad_id=pad_id,
+  )
+
+
+def bert_configured(config: BertConfig, run: Any) -> BertConfig:
+  """Returns a BERT with the kernel and the dropout that a run asks for."""
+  own = run.attention_dropout == -1
+  return dataclasses.replace(
+    config,
+    attention=run.attention,
+    attention_dropout=(config if own else run).attention_dropout,
+  )
+
+
+ENCODERS: dict[str, EncoderKind] = {
+  # RoBERTa, ELECTRA, DistilBERT and ModernBERT are BERTs of other settings
+  # (bert.py) and other files (hf/families.py).
+  "bert": EncoderKind(
+    module=Bert,
+    pooler=Pooler,
+    depth=bert_depth,
+    axes={
+      "embeddings/(word|position|type)/embedding": (None, "table"),
+      "(query|key|value|up|gate|project)/kernel": ("width", "inner"),
+      "(query|key|value|up|gate|project)/bias": ("inner",),
+      "(out|down)/kernel": ("inner", "width"),
+      "(out|down)/bias": (),
+      "(norm|attention_norm|mlp_norm)/(scale|bias)": (),
+      "pooler/kernel": ("width", "inner"),
+      "pooler/bias": ("inner",),
+    },
+    multiplied=bert_multiplied,
+    config=BertConfig,
+    scratch=bert_scratch,
+    configured=bert_configured,
+  )
+}
+
+
+def of(config: EncoderConfig) -> EncoderKind:
+  """Returns the row of an encoder."""
+  return ENCODERS[config.kind]
