@@ -3,38 +3,51 @@
 from pathlib import Path
 import re
 
+from flax.traverse_util import flatten_dict
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax.models import heads
+from bam_jax.data import pipeline
+from bam_jax.data.sources import glue
+from bam_jax.models import encoders, flops, heads
 from bam_jax.models.heads import Heads, HeadSpec
+from bam_jax.models.multitask import init_params
 from bam_jax.tasks import metrics
-from bam_jax.training import objectives
+from bam_jax.tasks.table import TASKS
+from bam_jax.training import objectives, optim, sharding
+from tests import tiny
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
 MOST = 40
 
 
+TABLES = (
+  TASKS,
+  encoders.ENCODERS,
+  metrics.METRICS,
+  objectives.OBJECTIVES,
+  heads.HEADS,
+)
+
+
 @pytest.fixture
-def examples(monkeypatch):
+def examples():
   """Runs every example as it is written; takes its rows away again."""
-  for table in (
-    (metrics, "METRICS"),
-    (objectives, "OBJECTIVES"),
-    (heads, "HEADS"),
-  ):
-    monkeypatch.setattr(*table, dict(getattr(*table)))
   blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
   assert all(len(block.splitlines()) <= MOST for block in blocks)
+  were = [dict(table) for table in TABLES]
   for block in blocks:
     exec(compile(block, str(PAGE), "exec"), {})
-  return len(blocks)
+  yield len(blocks)
+  for table, rows in zip(TABLES, were, strict=True):
+    table.clear()
+    table.update(rows)
 
 
 def test_every_example_adds_its_row(examples):
-  assert examples == 3
+  assert examples == 5
   said = metrics.METRICS["zero_one"](np.array([0, 1, 1]), np.array([0, 1, 0]))
   assert said == pytest.approx(2 / 3)
 
@@ -59,6 +72,44 @@ def test_the_head_has_two_layers_of_its_own(examples):
   assert shapes["rte_hidden"]["kernel"] == (5, 5)
   assert shapes["rte"]["kernel"] == (5, 2)
   assert net.apply(params, pooled, task).shape == (3, 2, 2)
+
+
+def test_the_encoder_tells_packed_examples_apart(examples):
+  row = encoders.ENCODERS["bag"]
+  shape = row.module.__annotations__["config"]
+  config = shape(vocab_size=40, width=16, positions=tiny.WIDTH)
+  net = tiny.model(dropout=0.0).clone(config=config)
+  params = init_params(net, jax.random.key(0))
+  assert params.keys() == {"bag", "pooler", "heads"}
+  for name, leaf in flatten_dict(params, sep="/").items():
+    assert len(sharding.spec(name)) <= leaf.ndim
+    deepest = {"bag": 0, "pooler": 1, "heads": 2}[name.split("/")[0]]
+    assert optim.depth_of(name, config.layers) == deepest
+  said = []
+  for packing in (True, False):
+    batch = pipeline.Batches(tiny.batches(packing=packing))[0]
+    out = np.asarray(net.apply({"params": params}, batch, train=False))
+    here = batch["task"] >= 0
+    order = np.lexsort((batch["index"][here], batch["task"][here]))
+    said.append(out[here][order])
+  np.testing.assert_allclose(*said, atol=1e-5)
+  assert np.ptp(said[0]) > 0.1
+  # The pooler's 16 x 16 and 16 more a token, then the head; two for each.
+  found = flops.forward(config, [5, 7], classes=3)
+  assert found.tolist() == [2 * 16 * (n + 16 + 3) for n in (5, 7)]
+
+
+def test_the_task_is_read_from_its_folder(examples, tmp_path):
+  file = tmp_path / "SciTail" / "dev.tsv"
+  file.parent.mkdir()
+  file.write_text(
+    "gold_label\tpremise\thypothesis\nneutral\tIt rains.\tIt snows.\n"
+  )
+  task = TASKS["scitail"]
+  rows = glue.load(task, "validation", glue_dir=str(tmp_path), seed=0)
+  assert rows.texts == (["It rains."], ["It snows."])
+  assert rows.labels.tolist() == [1]
+  assert task.splits == ("train", "validation")
 
 
 def test_the_table_has_every_folder():
