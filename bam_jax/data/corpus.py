@@ -72,7 +72,9 @@ class Texts:
     if key not in self._holdouts:
       seen = self._seen.get((task.name, task.train))
       examples = seen or self._load(task, task.train)
-      self._holdouts[key] = hold_out(task, examples.texts, share)
+      self._holdouts[key] = hold_out(
+        task, examples.texts, share, examples.groups
+      )
     return self._holdouts[key]
 
   def _load(self, task: Task, split: str) -> sources.Examples:

@@ -1,10 +1,12 @@
 """Which training rows are held out, so that no kept row gives one away.
 
-Rows go together that are one text twice, or a pair and its mirror; and where a
-task's rows are phrases of one another, a phrase with every longer one that it
-stands in. All chained together would be one group of nearly all phrases: "bad"
-stands in half of them. So it is the longest phrases that are drawn, and a
-phrase is held out if all of the longest that it stands in are.
+Rows go together that are one text twice, or a pair and its mirror; those of one
+premise or question, where a task has several of one; those with one value of
+the column that an own task names; and where a task's rows are phrases of one
+another, a phrase with every longer one that it stands in. All of these chained
+together would be one group of nearly all phrases: "bad" stands in half of them.
+So it is the longest phrases that are drawn, and a phrase is held out if all of
+the longest that it stands in are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +15,7 @@ import zlib
 
 import numpy as np
 
+from bam_jax.data.sources.groups import numbered, together
 from bam_jax.tasks.table import Task
 
 Texts = Sequence[Sequence[str]]
@@ -23,13 +26,14 @@ class Grouping:
   """A way to say what goes together.
 
   Attributes:
-    find: one or two columns of N texts -> i64[2, M], pairs of a row and a
-      thing that is drawn, which are numbered by their first row. A row is held
-      out with the last of its things.
+    find: one or two columns of N texts, and N groups where the task's rows
+      name them -> i64[2, M], pairs of a row and a thing that is drawn, which
+      are numbered by their first row. A row is held out with the last of its
+      things.
     none: what no held-out row does.
   """
 
-  find: Callable[[Texts], np.ndarray]
+  find: Callable[[Texts, Sequence[str]], np.ndarray]
   none: str
 
 
@@ -46,19 +50,22 @@ class Holdout:
   sentence: str
 
 
-def hold_out(task: Task, texts: Texts, share: float) -> Holdout:
+def hold_out(
+  task: Task, texts: Texts, share: float, groups: Sequence[str] = ()
+) -> Holdout:
   """Divides the training rows of a task; no seed and no tokenizer moves them.
 
   Args:
     task: whose rows; its `group` is a name in `GROUPINGS`.
     texts: one or two columns of N texts.
     share: of the rows to hold out, above 0; what goes together may make more.
+    groups: the N groups that its rows name; () = they name none.
 
   Raises:
     ValueError: none would be left on one side.
   """
   rows, grouping = len(texts[0]), GROUPINGS[task.group]
-  row, thing = grouping.find(texts)
+  row, thing = grouping.find(texts, groups)
   order = np.random.Generator(
     np.random.Philox(key=zlib.crc32(task.name.encode()))
   ).permutation(1 + int(thing.max(initial=-1)))
@@ -70,10 +77,17 @@ def hold_out(task: Task, texts: Texts, share: float) -> Holdout:
   end = np.sort(last)[count - 1] if count else -1
   mask = last <= end
   if not 0 < mask.sum() < rows:
-    raise ValueError(
+    said = (
       f"data.holdout={share} holds out {mask.sum()} of the {rows} training "
-      f"rows of {task.name}; leave some on both sides: "
-      "--config.data.holdout=0.1"
+      f"rows of {task.name}"
+    )
+    if len(order) == 1:
+      raise ValueError(
+        f"{said}, since all of them go together: a row is held out only if it "
+        f"neither {grouping.none}"
+      )
+    raise ValueError(
+      f"{said}; leave some on both sides: --config.data.holdout=0.1"
     )
   inside = np.unique(row[(place[thing] <= end) & ~mask[row]])
   return Holdout(
@@ -106,19 +120,29 @@ def _plain(text: str) -> str:
   return " ".join(text.lower().split())
 
 
-def _numbered(keys: Sequence) -> np.ndarray:
-  """Numbers equal keys alike, by their first place: i64[N]."""
-  numbers: dict = {}
-  return np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-
-
-def _by_texts(texts: Texts) -> np.ndarray:
+def _pairs(texts: Texts) -> list[tuple[str, ...]]:
   columns = [map(_plain, column) for column in texts]
-  keys = [tuple(sorted(pair)) for pair in zip(*columns, strict=True)]
-  return np.stack([np.arange(len(keys)), _numbered(keys)])
+  return [tuple(sorted(pair)) for pair in zip(*columns, strict=True)]
 
 
-def _by_phrases(texts: Texts) -> np.ndarray:
+def _alone(numbers: np.ndarray) -> np.ndarray:
+  """Returns the pairs of rows that are each of one thing."""
+  return np.stack([np.arange(len(numbers)), numbers])
+
+
+def _by_texts(texts: Texts, _: Sequence[str]) -> np.ndarray:
+  return _alone(numbered(_pairs(texts)))
+
+
+def _by_first(texts: Texts, _: Sequence[str]) -> np.ndarray:
+  return _alone(together(map(_plain, texts[0]), _pairs(texts)))
+
+
+def _by_groups(texts: Texts, groups: Sequence[str]) -> np.ndarray:
+  return _alone(together(groups, _pairs(texts)))
+
+
+def _by_phrases(texts: Texts, _: Sequence[str]) -> np.ndarray:
   phrases = [tuple(_plain(text).split()) for text in texts[0]]
   # Whatever stands in a phrase stands in all that it stands in: only those that
   # are in no longer one need to be searched, and longer ones come first.
@@ -143,7 +167,10 @@ def _by_phrases(texts: Texts) -> np.ndarray:
   return np.stack([np.array([row for row, _ in found]), thing])
 
 
+_EQUAL = "equals a kept row, swapped or not"
 GROUPINGS: Mapping[str, Grouping] = {
-  "texts": Grouping(_by_texts, "equals a kept row, swapped or not"),
+  "texts": Grouping(_by_texts, _EQUAL),
+  "first": Grouping(_by_first, f"{_EQUAL}, nor has the first text of one"),
+  "groups": Grouping(_by_groups, f"{_EQUAL}, nor is of the group of one"),
   "phrases": Grouping(_by_phrases, "equals a kept row or stands in one"),
 }

@@ -31,6 +31,7 @@ KEYS = (
   "range",
   "metric",
   "symmetric",
+  "group",
   "soft_columns",
   "soft_labels",
   "hub",
@@ -160,6 +161,7 @@ class _Entry:
       folder="",
       submission={},
       head=self.name,
+      group="groups" if "group" in self.given else "texts",
       own=self.own(labels, float(share)),
     )
 
@@ -273,6 +275,13 @@ class _Entry:
     repository = self.string("hub", needed=False)
     if repository and not _HUB.fullmatch(repository):
       self.refuse("hub", "is OWNER/NAME of a data set")
+    group = self.string("group", needed=False)
+    if group and group == self.given["label"]:
+      self.refuse(
+        "group",
+        "is the label column, so that all rows of a label would be on one"
+        " side; name the column of what several rows are about",
+      )
     for key in ("config", "revision"):
       if key in self.given and not repository:
         self.refuse(key, "is only for a data set of the hub; add hub")
@@ -296,6 +305,7 @@ class _Entry:
       soft_columns=soft,
       soft_labels=self.string("soft_labels", needed=False),
       ignore=self.ignored(labels),
+      group=group,
     )
 
   def string(self, key: str, *, needed: bool = True) -> str:

@@ -29,6 +29,8 @@ class Own:
       or one with all of them; () = none.
     soft_labels: file with another model's answers; "" = none.
     ignore: labels whose rows are left out, by their names (labels.name).
+    group: column of the train file whose equal values keep rows on one side
+      of a hold-out; "" = none.
   """
 
   file: str
@@ -40,6 +42,7 @@ class Own:
   soft_columns: tuple[str, ...]
   soft_labels: str
   ignore: tuple[str, ...]
+  group: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,8 @@ class Task:
     submission: test split -> file name that the GLUE server wants.
     head: the task whose head predicts this one.
     group: what goes together where rows are held out: texts (equal rows,
-      swapped or not) or phrases (with those that they stand in).
+      swapped or not), first (those with one first text too), groups (those
+      that the rows name) or phrases (with those that they stand in).
     own: where the rows are, of a task from the user's tasks file.
   """
 
@@ -219,6 +223,8 @@ _ROWS = (
       "test_matched": "MNLI-m.tsv",
       "test_mismatched": "MNLI-mm.tsv",
     },
+    # Of one premise there are several rows.
+    group="first",
   ),
   _glue(
     "qnli",
@@ -226,6 +232,8 @@ _ROWS = (
     ("question", "sentence"),
     ("entailment", "not_entailment"),
     ("accuracy",),
+    # Of one question there are several rows.
+    group="first",
   ),
   _glue(
     "rte",
@@ -233,6 +241,8 @@ _ROWS = (
     _PAIR,
     ("entailment", "not_entailment"),
     ("accuracy",),
+    # Of one premise there are several rows.
+    group="first",
   ),
   _glue(
     "wnli",
@@ -243,6 +253,8 @@ _ROWS = (
     file_labels=_BINARY,
     # Its dev set contradicts its train set; BAM's average leaves it out.
     in_average=False,
+    # Of one premise there are several rows.
+    group="first",
   ),
   _glue(
     "ax",

@@ -11,7 +11,7 @@ from bam_jax.data.holdout import GROUPINGS, hold_out
 from bam_jax.data.sources import glue
 from bam_jax.tasks.table import TASKS
 
-RTE, SST2, STSB = (TASKS[name] for name in ("rte", "sst2", "stsb"))
+RTE, SST2, STSB, MRPC = (TASKS[x] for x in ("rte", "sst2", "stsb", "mrpc"))
 
 
 def rows(number: int, columns: int = 2) -> list[list[str]]:
@@ -31,7 +31,9 @@ def test_a_holdout_that_leaves_one_side_empty_is_refused(share):
 
 
 def test_one_group_of_all_rows_cannot_be_divided():
-  with pytest.raises(ValueError, match="holds out 7 of the 7 training rows"):
+  with pytest.raises(
+    ValueError, match=r"7 training rows .* all of them go tog"
+  ):
     hold_out(RTE, [["a"] * 7, ["b"] * 7], 0.2)
 
 
@@ -53,10 +55,39 @@ def test_a_pair_goes_with_its_double_and_its_mirror():
 
 def test_a_text_that_both_sides_share_is_counted():
   texts = [["the premise"] * 9, [f"hypothesis {i}" for i in range(9)]]
-  found = hold_out(RTE, texts, 0.34)
+  found = hold_out(MRPC, texts, 0.34)
   assert found.mask.sum() == 3
   assert "3 of 9 training rows are held out" in found.sentence
   assert "3 of them have a text that a kept row has too" in found.sentence
+
+
+@pytest.mark.parametrize("name", ["mnli", "qnli", "rte", "wnli"])
+def test_rows_of_one_premise_or_question_are_on_one_side(name):
+  # Four rows of each of nine; and one more is the mirror of row 0.
+  texts = [
+    [*(f"Premise {i % 9}" for i in range(36)), "hypothesis 0"],
+    [*(f"hypothesis {i}" for i in range(36)), "premise 0"],
+  ]
+  found = hold_out(TASKS[name], texts, 0.3)
+  mask = found.mask[:36].reshape(4, 9)
+  assert 11 <= mask.sum() <= 17
+  np.testing.assert_array_equal(mask, np.broadcast_to(mask[0], mask.shape))
+  assert found.mask[36] == mask[0, 0]
+  assert (
+    "nor has the first text of one; 0 of them have a text" in found.sentence
+  )
+  assert len({*hold_out(MRPC, texts, 0.3).mask[:36:9]}) == 2
+
+
+def test_rows_of_one_named_group_are_on_one_side_with_their_equals():
+  task = dataclasses.replace(MRPC, group="groups")
+  texts, groups = rows(40), [f"g{i // 5}" for i in range(40)]
+  # Row 12, of g2, is row 39, of g7, again.
+  for column in texts:
+    column[12] = column[39]
+  mask = hold_out(task, texts, 0.3, groups).mask.reshape(8, 5)
+  assert (mask == mask[:, :1]).all() and 0 < mask[:, 0].sum() < 6
+  assert (mask[2] == mask[7]).all()
 
 
 def phrases(seed: int) -> list[str]:

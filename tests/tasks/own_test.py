@@ -177,6 +177,12 @@ WRONG = [
   ("[pets]", '[pets]\nhub = "x"', "line 2: pets.hub = 'x' is OWNER/NAME of"),
   ("[pets]", '[pets]\nconfig = "x"', "is only for a data set of the hub"),
   ('"pets.csv"', '"train"\nhub = "a/b"', "config is missing: 'train' is a"),
+  ("[pets]", "[pets]\ngroup = 3", "group = 3 is a text in quotes"),
+  (
+    "[pets]",
+    '[pets]\ngroup = "verdict"',
+    "group = 'verdict' is the label column, so that all rows of a label",
+  ),
   ("[pets]", "[pets]\nsymmetric = 1", "symmetric = 1 is true or false"),
   ("[pets]", '[pets]\nsoft_columns = ["a", "b"]', "has 2 columns; one column"),
   (

@@ -27,6 +27,7 @@ class Examples:
     origin: the file or address that the rows came from.
     soft: f32[N, C], another model's answers as logits (regression: values in
       [0, 1]) that came with the rows; None where none did.
+    groups: N groups that the rows name, for a hold-out; () = they name none.
   """
 
   task: str
@@ -35,16 +36,17 @@ class Examples:
   labels: np.ndarray | None
   origin: str
   soft: np.ndarray | None = None
+  groups: Sequence[str] = ()
 
   def __len__(self) -> int:
     return len(self.texts[0])
 
   @functools.cached_property
   def fingerprint(self) -> str:
-    """sha256 (hex) of texts and all labels, whatever file they came from."""
+    """sha256 (hex) of texts, groups and all labels, of whatever file."""
     digest = hashlib.sha256()
     # Every length first, so that no two ways to cut the same text agree.
-    for column in self.texts:
+    for column in (*self.texts, *([self.groups] if self.groups else [])):
       digest.update(len(column).to_bytes(8, "little"))
       for text in column:
         data = text.encode()

@@ -13,7 +13,9 @@ import numpy as np
 from bam_jax.data.sources import gold, rows, splits
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.examples import Examples, check
+from bam_jax.data.sources.groups import together
 from bam_jax.runtime.spelling import shown
+from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.table import Task
 
 
@@ -39,10 +41,12 @@ def read(task: Task, split: str) -> Examples:
   first = paths[0]
   origin = f"{first} and {len(paths) - 1} more" if paths[1:] else str(first)
   judged = own.soft_columns if trains else ()
+  divided = splits.key_of(task, split) == "train"
   # Rows that a teacher judges need no gold; who cuts dev from them sees that.
   taught = bool(own.soft_columns or own.soft_labels)
-  taught = taught and splits.key_of(task, split) == "train"
-  wanted, label = [*task.text, *judged], [task.label]
+  taught = taught and divided
+  grouped = [own.group] if own.group and divided else []
+  wanted, label = [*task.text, *judged, *grouped], [task.label]
   if not taught:
     wanted, label = wanted + label, []
   found = [
@@ -51,6 +55,7 @@ def read(task: Task, split: str) -> Examples:
   if not found:
     raise ValueError(f"{origin} holds no rows")
   texts = tuple([_text(row, name) for row in found] for name in task.text)
+  groups = [_group(own.group, *row) for row in found] if grouped else []
   labels, kept = gold.read(task, split, found, taught=taught)
   known = ~np.isnan(labels)
   gold.tell(task, origin, found, known=known, kept=kept)
@@ -67,14 +72,14 @@ def read(task: Task, split: str) -> Examples:
   elif trains and own.soft_labels:
     file = Path(own.folder) / os.path.expanduser(own.soft_labels)
     soft = soft_files.read(file, task=task, count=len(found))
-  if own.dev_share and splits.key_of(task, split) == "train":
+  if own.dev_share and divided:
     if not known.any():
       raise ValueError(
         f"{own.file}: no row of {origin} has a label, and dev of {task.name} is"
         " scored by its labels; give dev = FILE with some, in place of"
         " dev_share"
       )
-    mask = dev_rows(texts, own.dev_share, among=known)
+    mask = dev_rows(texts, own.dev_share, among=known, groups=groups)
     if mask[kept].all() or not mask.any():
       raise ValueError(
         f"{own.file}: dev_share of {task.name} is {own.dev_share}, which makes"
@@ -88,7 +93,8 @@ def read(task: Task, split: str) -> Examples:
       for column in texts
     )
     labels, soft = labels[kept], None if soft is None else soft[kept]
-  examples = Examples(task.name, split, texts, labels, origin, soft)
+    groups = [groups[at] for at in np.flatnonzero(kept)] if groups else []
+  examples = Examples(task.name, split, texts, labels, origin, soft, groups)
   check(examples)
   if trains and task.labels:
     there = set(labels[~np.isnan(labels)].astype(int).tolist())
@@ -105,28 +111,69 @@ def read(task: Task, split: str) -> Examples:
 
 
 def dev_rows(
-  texts: Sequence[Sequence[str]], share: float, *, among: np.ndarray
+  texts: Sequence[Sequence[str]],
+  share: float,
+  *,
+  among: np.ndarray,
+  groups: Sequence[str] = (),
 ) -> np.ndarray:
-  """Tells which rows are dev, bool[N], by a hash of their text.
+  """Tells which rows are dev, bool[N], by a hash of their text or group.
 
-  Equal rows come to the same side, and no seed and no order of the rows moves
-  any.
+  Equal rows and those of one group come to the same side, and no seed and no
+  order of the rows moves any.
 
   Args:
     texts: one list of N strings per column.
-    share: of the different rows among which dev is chosen.
+    share: of the different rows among which dev is chosen; of groups those
+      that make no more, and the smallest where each would.
     among: bool[N], those with a label; one without comes to the side of its
       equals.
+    groups: N names; () = there are none.
   """
+  rows = list(zip(*texts, strict=True))
   hashes = np.array(
-    [
-      int.from_bytes(hashlib.sha256("\0".join(row).encode()).digest()[:8])
-      for row in zip(*texts, strict=True)
-    ],
-    np.uint64,
+    [_hash(name) for name in groups or map("\0".join, rows)], np.uint64
   )
-  kinds = np.unique(hashes[among])
-  return np.isin(hashes, kinds[: round(share * len(kinds))])
+  if groups:
+    # What is chained by equal rows takes the least hash of its groups.
+    chain = together(groups, rows)
+    least = np.full(1 + chain.max(), 2**64 - 1, np.uint64)
+    np.minimum.at(least, chain, hashes)
+    hashes = least[chain]
+  different = {row: at for at, row in enumerate(rows) if among[at]}
+  kinds, sizes = np.unique(hashes[[*different.values()]], return_counts=True)
+  wanted = left = round(share * len(different))
+  taken = []
+  for kind, size in zip(kinds, sizes, strict=True):
+    if size <= left:
+      taken.append(kind)
+      left -= size
+    if not left:
+      break
+  if wanted and not taken:
+    taken = [kinds[sizes.argmin()]]
+  return np.isin(hashes, np.array(taken, np.uint64))
+
+
+def _hash(text: str) -> int:
+  return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
+
+
+def _group(column: str, where: str, record: dict[str, Any]) -> str:
+  """Returns what the group of a row is called."""
+  try:
+    name = label_names.name(record[column])
+  except ValueError as error:
+    raise ValueError(
+      f"{where}, column {column!r}: {shown(record[column])} names no group"
+      f" ({error})"
+    ) from None
+  if not name:
+    raise ValueError(
+      f"{where}, column {column!r}: this row names no group; give it one, its"
+      " own if it goes with no other"
+    )
+  return name
 
 
 def _text(row: rows.Row, name: str) -> str:

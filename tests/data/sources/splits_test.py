@@ -152,3 +152,62 @@ def test_a_mirror_without_lists_serves_a_split_of_one_file(
   assert "train is taken for one file" in caplog.text
   with pytest.raises(ConnectionError, match="cannot list"):
     splits.files(hub_task(tmp_path, train="data/*"), "train")
+
+
+GROUPED = "question,answer,verdict,story\n" + "".join(
+  f"q{i},a{i},{'yes' if i % 2 else 'no'},{story}\n"
+  for i, story in enumerate([*"aaaabbbbccccddddeeeeffff"])
+)
+
+
+def test_a_share_of_dev_tears_no_group_apart(tmp_path):
+  (tmp_path / "pets.csv").write_text(GROUPED)
+  stories = dict(row.split(",")[::3] for row in GROUPED.split("\n")[1:-1])
+  sides = {}
+  for group in ("story", None):
+    task = task_of(tmp_path, dev=None, dev_share=0.35, group=group)
+    train, dev = (own_files.read(task, split) for split in task.splits)
+    sides[group] = [{stories[q] for q in x.texts[0]} for x in (train, dev)]
+    assert len(train) + len(dev) == 24
+    assert [stories[q] for q in train.texts[0]] == [*train.groups] or not group
+  assert not set.intersection(*sides["story"]) and len(sides["story"][1]) == 2
+  assert set.intersection(*sides[None])
+
+
+def test_equal_rows_of_two_groups_come_to_one_side(tmp_path):
+  (tmp_path / "pets.csv").write_text(
+    GROUPED + "q0,a0,no,f\nq5,a5,yes,f\nq9,a9,no,f\nq13,a13,yes,f\n"
+  )
+  task = task_of(tmp_path, dev=None, dev_share=0.1, group="story")
+  train, dev = (own_files.read(task, split) for split in task.splits)
+  assert len(dev) == 4 and len(train) == 24
+  assert {*dev.groups} == {"e"}
+
+
+@pytest.mark.parametrize(
+  ("group", "text", "said"),
+  [
+    ("storey", GROUPED, "no column 'storey', only .*; did you mean 'story'"),
+    (
+      "story",
+      GROUPED.replace(",b\n", ",\n", 1),
+      "line 6, column 'story': this r",
+    ),
+  ],
+)
+def test_a_group_that_no_row_names_is_refused(tmp_path, group, text, said):
+  (tmp_path / "pets.csv").write_text(text)
+  for split in ("train", "validation"):
+    with pytest.raises(ValueError, match=said):
+      own_files.read(
+        task_of(tmp_path, dev=None, dev_share=0.3, group=group), split
+      )
+
+
+def test_a_group_changes_what_the_rows_are(tmp_path):
+  (tmp_path / "pets.csv").write_text(GROUPED)
+  plain, told = (
+    own_files.read(task_of(tmp_path, group=group), "train")
+    for group in (None, "story")
+  )
+  assert plain.fingerprint != told.fingerprint
