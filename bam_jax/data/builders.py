@@ -193,8 +193,8 @@ def read_logits(
   differs = shards.differences(builder.info.metadata, expected)
   if differs:
     raise IntegrityError(
-      f"the teacher logits in {path} do not fit this run: {differs}; set the "
-      f"run as the teacher was, or delete {path} and teach again"
+      f"the teacher logits in {path} do not fit this run: {differs}",
+      f"set the run as the teacher was, or delete {path} and teach again",
     )
   index, logits = [], []
   for rows in shards.rows(builder, "train"):
@@ -207,7 +207,8 @@ def read_logits(
   wrong = examples.uncovered(index, builder.info.metadata["rows"])
   if wrong:
     raise IntegrityError(
-      f"the teacher logits in {path} {wrong}; delete {path} and teach again"
+      f"the teacher logits in {path} {wrong}",
+      f"delete {path} and teach again",
     )
   order = np.argsort(index)
   return index[order], logits[order]

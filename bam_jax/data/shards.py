@@ -113,7 +113,7 @@ def open_dataset(
           raise ValueError(f"it names {path}, which was not written")
   except Exception as error:  # TFDS raises whatever its files lead it to.
     first = str(error).partition("\n")[0]
-    raise IntegrityError(f"{folder} is damaged: {first}; {cure}") from error
+    raise IntegrityError(f"{folder} is damaged: {first}", cure) from error
   return builder
 
 
@@ -140,7 +140,7 @@ def rows(
     except Exception as error:  # array_record and protobuf: nothing narrower.
       folder = Path(builder.data_dir)
       raise IntegrityError(
-        f"{folder} is damaged in its split {split}; {again(folder)}"
+        f"{folder} is damaged in its split {split}", again(folder)
       ) from error
     yield found
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from bam_jax.data import builders
 from bam_jax.data.sources import soft as soft_files
+from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
 
 
@@ -43,5 +44,21 @@ def read_soft_labels(
   """
   path = Path(path)
   if not path.suffix and not path.is_file():
-    return builders.read_logits(path, expected=shared)
+    try:
+      return builders.read_logits(path, expected=shared)
+    except IntegrityError as error:
+      raise IntegrityError(error.seen, elsewhere(path)) from error
   return np.arange(rows), soft_files.read(path, task=task, count=rows)
+
+
+def elsewhere(path: Path) -> str:
+  """Returns what to do where a file does not fit that is not this run's own.
+
+  Args:
+    path: of it; another study may need it as it is.
+  """
+  return (
+    f"it is not this working directory's: set this run as the teacher was, or "
+    f"have it teach these rows in a directory of its own, or give "
+    f"--config.teacher.files another in place of {path}"
+  )

@@ -318,8 +318,8 @@ def _stale(
   if found := probe.difference(ids, other):
     yield (
       f"{found} have other ids by tokenizer.json than by {there} beside it; "
-      "tokenizer.json is followed, as transformers does: delete the one that "
-      "does not belong to the model"
+      "tokenizer.json is followed, as transformers does: see which of the two "
+      "belongs to the model"
     )
 
 

@@ -18,7 +18,16 @@ _SCHEMA = 1
 
 
 class IntegrityError(ValueError):
-  """What is on disk is damaged, or was made from something else."""
+  """What is on disk is damaged, or was made from something else.
+
+  Attributes:
+    seen: what is wrong with it.
+  """
+
+  def __init__(self, seen: str, cure: str = ""):
+    """Says what was seen and, where there is one, the cure."""
+    super().__init__("; ".join(filter(None, (seen, cure))))
+    self.seen = seen
 
 
 @contextlib.contextmanager
@@ -67,25 +76,27 @@ def verify(folder: Path) -> frozenset[str]:
     RecursionError,
   ) as error:
     raise IntegrityError(
-      f"{folder / DIGESTS} is missing or damaged; {cure}"
+      f"{folder / DIGESTS} is missing or damaged", cure
     ) from error
   if schema != _SCHEMA:
     raise IntegrityError(
       f"{folder / DIGESTS} has schema {reprlib.repr(schema)}, this program "
-      f"reads {_SCHEMA}; {cure}"
+      f"reads {_SCHEMA}",
+      cure,
     )
   for name, digest in files:
     path = folder / name
     if path.parent != folder or path.is_symlink():
       raise IntegrityError(
         f"{folder / DIGESTS} names {reprlib.repr(name)}, which is no file of "
-        f"its folder; {cure}"
+        f"its folder",
+        cure,
       )
     found = _digest(path) if path.is_file() else "missing"
     if found != digest:
       was = " ".join(str(digest).split())[:100]
       raise IntegrityError(
-        f"{path} is damaged: {was} when written, {found} now; {cure}"
+        f"{path} is damaged: {was} when written, {found} now", cure
       )
   return frozenset(written["files"])
 

@@ -86,7 +86,8 @@ def read(
   found = []
   for path, metadata in made.items():
     index, logits = builders.read_logits(path, expected=metadata)
-    found.append(align(index, logits, features, path))
+    cure = f"delete {path} and run --config.stage=teach again"
+    found.append(align(index, logits, features, path, cure))
   return average(found, task)
 
 
@@ -120,12 +121,17 @@ def read_elsewhere(
     wanted = features
     if len(index) == rows:
       wanted = dataclasses.replace(features, index=features.index % rows)
-    found.append(align(index, logits, wanted, path))
+    cure = soft_labels.elsewhere(path)
+    found.append(align(index, logits, wanted, path, cure))
   return average(found, task)
 
 
 def align(
-  index: np.ndarray, logits: np.ndarray, features: Features, path: Path
+  index: np.ndarray,
+  logits: np.ndarray,
+  features: Features,
+  path: Path,
+  cure: str,
 ) -> np.ndarray:
   """Returns the logits in the order of the rows.
 
@@ -134,6 +140,7 @@ def align(
     logits: f32[M, C].
     features: N rows.
     path: named in the message.
+    cure: what to do where a row has none.
 
   Raises:
     IntegrityError: a row has no logits.
@@ -145,8 +152,8 @@ def align(
   if len(missing):
     raise sealed.IntegrityError(
       f"{path} has no logits for {len(missing)} of {len(features)} training "
-      f"rows (first: example {missing[0]}); delete {path} and run "
-      "--config.stage=teach again"
+      f"rows (first: example {missing[0]})",
+      cure,
     )
   return logits[found]
 

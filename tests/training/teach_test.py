@@ -52,7 +52,7 @@ def test_one_teacher_is_left_as_it_is():
 def test_logits_follow_their_examples_not_their_order(tmp_path):
   logits = np.float32([[10], [30], [20]])
   found = teach.align(
-    np.array([1, 3, 2]), logits, rows([3, 1, 1]), tmp_path / "x"
+    np.array([1, 3, 2]), logits, rows([3, 1, 1]), tmp_path / "x", ""
   )
   assert found.ravel().tolist() == [30, 10, 10]
 
@@ -60,7 +60,11 @@ def test_logits_follow_their_examples_not_their_order(tmp_path):
 def test_a_row_without_logits_is_named(tmp_path):
   with pytest.raises(sealed.IntegrityError, match=r"example 5.*teach") as error:
     teach.align(
-      np.array([0, 1]), np.zeros((2, 1)), rows([1, 5]), tmp_path / "lost"
+      np.array([0, 1]),
+      np.zeros((2, 1)),
+      rows([1, 5]),
+      tmp_path / "lost",
+      "teach again",
     )
   assert "1 of 2" in str(error.value)
   assert "lost" in str(error.value)
@@ -204,3 +208,39 @@ def test_another_text_label_order_or_holdout_elsewhere_is_refused(
     elsewhere([path], [0, 1], 2, SHARED | {key: ["other"]})
   with pytest.raises(FileNotFoundError, match="no teacher logits"):
     elsewhere([tmp_path / "seed-1"], [0, 1], 2)
+
+
+def lacking(path):
+  written(path, rows([0, 1, 2]))
+
+
+def damaged(path):
+  written(path, rows([0, 1, 3]))
+  (shard,) = path.glob("*array_record*")
+  shard.write_bytes(shard.read_bytes()[:-7])
+
+
+def of_another_text(path):
+  written(path, rows([0, 1, 3]), text="x1")
+
+
+@pytest.mark.parametrize(
+  ("spoil", "said"),
+  [
+    (lacking, "has no logits for 1 of 2 training rows (first: example 3)"),
+    (damaged, "is damaged: "),
+    (of_another_text, "text is 'x1' there and 'x0' here"),
+  ],
+)
+def test_what_another_directory_holds_is_never_one_to_delete(
+  tmp_path, spoil, said
+):
+  path = tmp_path / "seed-0"
+  spoil(path)
+  with pytest.raises(sealed.IntegrityError) as error:
+    elsewhere([path], [1, 3], 4)
+  assert said in str(error.value)
+  assert "delete" not in str(error.value)
+  assert f"--config.teacher.files another in place of {path}" in str(
+    error.value
+  )
