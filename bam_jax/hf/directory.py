@@ -22,6 +22,7 @@ import safetensors
 import safetensors.numpy
 
 from bam_jax.hf import families, foreign, weights
+from bam_jax.hf.family import Raw, typed
 from bam_jax.models import encoders
 from bam_jax.models.bert import BertConfig
 from bam_jax.runtime import files, hub, signatures
@@ -268,7 +269,7 @@ def read_config(path: Path) -> BertConfig:
     raise ValueError(f"{path}: {error}") from error
 
 
-def _parse(raw: families.Raw) -> dict[str, Any]:
+def _parse(raw: Raw) -> dict[str, Any]:
   """Returns what config.json says to BertConfig."""
   # Files older than the key are BERT's.
   name = raw.get("model_type", "bert")
@@ -294,7 +295,7 @@ def _parse(raw: families.Raw) -> dict[str, Any]:
       )
   values: dict[str, Any] = {}
   for field, key, default in family.fields:
-    value = families.typed(raw, key, default)
+    value = typed(raw, key, default)
     if values.setdefault(field, value) != value:
       raise ValueError(
         f"says {key} {value}, but {values[field]} for another {field}; this "
