@@ -25,7 +25,8 @@ import pytest
 
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import state as states
-from bam_jax.training.checkpoint import fingerprint, load_params
+from bam_jax.training.checkpoint import load_params
+from bam_jax.training.fingerprint import fingerprint
 from bam_jax.training.step import guard, make_run
 from tests import small, tiny
 
