@@ -19,7 +19,7 @@ from bam_jax.stages.session import Session, opened
 from bam_jax.stages.teach import teach
 from bam_jax.stages.train import train
 from bam_jax.stats import search
-from bam_jax.study import results
+from bam_jax.study import locks, results
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import coverage
 
@@ -51,7 +51,7 @@ def execute(config: Any, workdir: Workdir, stop: Callable[[], bool]) -> None:
   here = opened(config, workdir, stop)
   checks.check(here)
   reuse.sources(here)
-  with workdir.lock(share=config.share) as last:
+  with locks.lock(workdir.path, share=config.share) as last:
     run_stages(here, last)
 
 

@@ -14,7 +14,7 @@ import time
 from typing import IO, TypeVar
 
 from bam_jax.runtime.console import say
-from bam_jax.study.workdir import owner
+from bam_jax.study.locks import owner
 
 # Seconds between two looks at what other commands hold.
 POLL = 2.0

@@ -20,7 +20,7 @@ from bam_jax.runtime.console import bar
 from bam_jax.runtime.files import HALF
 from bam_jax.runtime.findings import Finding, Level, one_line
 from bam_jax.study import experiment as experiments
-from bam_jax.study import records, results
+from bam_jax.study import locks, records, results
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import differences, shaped
 from bam_jax.study.plan import Run
@@ -37,7 +37,7 @@ from bam_jax.training.checkpoint import (
 
 def lock(workdir: Workdir) -> Iterator[Finding]:
   """Yields who is at work in the directory."""
-  holder = workdir.holder()
+  holder = locks.holder(workdir.path)
   if holder:
     text = (
       f"in use by {holder}: what is below may change while it is looked at; "
@@ -318,7 +318,7 @@ def leftovers(workdir: Workdir) -> Iterator[Finding]:
   found = [
     path for each in patterns for path in sorted(workdir.path.glob(each))
   ]
-  if found and not workdir.holder():
+  if found and not locks.holder(workdir.path):
     text = f"{_list(found)}: no run reads them; delete them for room"
     yield Finding(Level.WARNING, "leftovers", text)
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from bam_jax.study.workdir import Workdir
+from bam_jax.study import locks
 from tests import small
 from tests.runtime.distributed_test import assert_same_curve
 
@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FIELD = """
 import sys, time
 from pathlib import Path
-from bam_jax.study.workdir import Workdir
-with Workdir(Path(sys.argv[1])).lock():
+from bam_jax.study import locks
+with locks.lock(Path(sys.argv[1])):
   print("held", flush=True)
   time.sleep(600)
 """
@@ -40,13 +40,13 @@ def test_a_directory_in_use_names_who_uses_it(tmp_path):
   process = held(tmp_path)
   try:
     said = rf"in use by process {process.pid} on .* since .*another --workdir"
-    with pytest.raises(ValueError, match=said), Workdir(tmp_path).lock():
+    with pytest.raises(ValueError, match=said), locks.lock(tmp_path):
       pass
   finally:
     process.send_signal(signal.SIGKILL)
     process.communicate()
   # A killed owner leaves no lock behind.
-  with Workdir(tmp_path).lock():
+  with locks.lock(tmp_path):
     assert "process" in (tmp_path / "lock").read_text()
   assert (tmp_path / "lock").read_text() == ""
 

@@ -5,6 +5,7 @@ those of two processes.
 """
 
 import contextlib
+import functools
 import json
 import os
 from pathlib import Path
@@ -15,7 +16,7 @@ import time
 import pytest
 
 from bam_jax.stages import checks, session
-from bam_jax.study import claims
+from bam_jax.study import claims, locks
 from bam_jax.study.claims import Claims
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop as train
@@ -116,20 +117,21 @@ def test_who_waits_says_for_whom_once_and_ends_when_all_is_done(
 
 
 def test_a_workdir_is_shared_only_among_those_that_say_so(tmp_path):
-  place = Workdir(tmp_path)
-  with place.lock(share=True) as first, place.lock(share=True) as second:
-    assert "sharing it" in place.holder()
+  shared = functools.partial(locks.lock, tmp_path, share=True)
+  with shared() as first, shared() as second:
+    assert "sharing it" in locks.holder(tmp_path)
     with pytest.raises(ValueError, match=r"in use by .*sharing it"):
-      place.lock().__enter__()
+      locks.lock(tmp_path).__enter__()
     assert not first()
     assert second()
-  assert place.holder() == ""
+  assert locks.holder(tmp_path) == ""
 
 
 def test_the_last_command_alone_hears_so(tmp_path):
-  place = Workdir(tmp_path)
   with contextlib.ExitStack() as stack:
-    asked = [stack.enter_context(place.lock(share=True)) for _ in range(3)]
+    asked = [
+      stack.enter_context(locks.lock(tmp_path, share=True)) for _ in range(3)
+    ]
     assert [last() for last in asked] == [False, False, True]
 
 

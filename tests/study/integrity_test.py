@@ -9,7 +9,7 @@ import pytest
 
 from bam_jax.runtime.findings import Level
 from bam_jax.study import experiment as experiments
-from bam_jax.study import integrity, records
+from bam_jax.study import integrity, locks, records
 from bam_jax.study.workdir import Workdir
 from tests.found import copied, said
 
@@ -40,7 +40,7 @@ def test_a_config_of_another_version_says_which(small_run, tmp_path):
 
 
 def test_a_command_at_work_is_a_warning(tmp_path):
-  with Workdir(tmp_path).lock():
+  with locks.lock(tmp_path):
     (finding,) = integrity.lock(Workdir(tmp_path))
   assert finding.level is Level.WARNING
   assert f"in use by process {os.getpid()} on " in finding.text

@@ -1,7 +1,5 @@
 """The working directory: whose it is, what is refused, nothing half."""
 
-import os
-
 import pytest
 
 from bam_jax.runtime import files
@@ -36,19 +34,6 @@ def test_a_key_that_is_off_makes_no_difference(tmp_path, monkeypatch):
   config.optim.ema = 0.9
   with pytest.raises(ValueError, match=r"optim.ema: None there, 0.9 asked"):
     Workdir(tmp_path).open(config)
-
-
-def test_the_lock_tells_its_holder_and_is_not_changed_by_asking(tmp_path):
-  place = Workdir(tmp_path)
-  assert place.holder() == ""
-  assert list(tmp_path.iterdir()) == []
-  with place.lock():
-    before = (tmp_path / "lock").read_bytes()
-    assert place.holder().startswith(f"process {os.getpid()} on ")
-    assert (tmp_path / "lock").read_bytes() == before
-    # Asking has not let go of it.
-    assert place.holder()
-  assert place.holder() == ""
 
 
 def test_a_key_that_one_version_lacks_is_a_difference(tmp_path):
