@@ -5,112 +5,22 @@ finished experiment no longer needs is not looked at, so that it can be
 reported without its data.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import jax
 from ml_collections import ConfigDict
 
 from bam_jax.data import sampling, soft_labels
-from bam_jax.models.attention import KERNELS
-from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.console import say
-from bam_jax.runtime.spelling import hint
-from bam_jax.stages import initial, lessons
+from bam_jax.stages import initial, lessons, values
 from bam_jax.stages.materials import Materials, scratch
 from bam_jax.stages.session import Session
 from bam_jax.study import contrasts, variants
 from bam_jax.study.experiment import Experiment
-from bam_jax.study.plan import OUTSIDE, Run, names
+from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
-from bam_jax.tasks import submission
-from bam_jax.training import schedules, sharding, trackers
+from bam_jax.training import sharding
 from bam_jax.training.settings import Settings
-
-STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
-# Those that several commands can do in one workdir.
-SHARED = ("all", "train", "teach")
-# Whole numbers that JAX and NumPy hold on every machine are below it.
-BOUND = 2**31
-# What numbers may be, and the keys that are such; NaN is nowhere.
-RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
-  "1 or more": (
-    lambda n: 1 <= n < BOUND,
-    (
-      "trials",
-      "encoder_every",
-      "eval_batch_size",
-      "log_every",
-      "checkpoint_every",
-      "data.row_shapes",
-    ),
-  ),
-  "0 or more": (
-    lambda n: 0 <= n < BOUND,
-    (
-      "max_steps",
-      "trials_at_once",
-      "seed",
-      "encoder_layers",
-      "micro_rows",
-      "eval_every",
-      "select.patience",
-      "nonfinite.limit",
-      "data.synthetic_seed",
-      "optim.clip",
-      "optim.weight_decay",
-    ),
-  ),
-  "above 0": (
-    lambda n: 0 < n < BOUND,
-    (
-      *("claims_margin", "optim.eps"),
-      "sampling.temperature",
-      "scratch.init_std",
-      *(
-        f"{kind}.{key}"
-        for kind in ("single", "multi", "finetune")
-        for key in ("epochs", "batch_size", "rate", "layer_decay")
-      ),
-    ),
-  ),
-  "from 0 to 1": (lambda n: 0 <= n <= 1, ("teacher.value",)),
-  # A typing slip of a few zeros would take all memory there is.
-  "from 1 to 100000": (
-    lambda n: 1 <= n <= 100_000,
-    (
-      "max_length",
-      *(
-        f"scratch.{key}"
-        for key in ("layers", "width", "heads", "mlp", "vocab_size")
-      ),
-    ),
-  ),
-  "a finite number": (
-    lambda n: -BOUND < n < BOUND,
-    ("sampling.exponent", "sampling.loss_scale_exponent"),
-  ),
-  "-1 or a share, from 0 to below 1": (
-    lambda n: n == -1 or 0 <= n < 1,
-    ("attention_dropout",),
-  ),
-  "a share, from 0 to below 1": (
-    lambda n: 0 <= n < 1,
-    ("head_dropout", "data.holdout", "optim.b1", "optim.b2"),
-  ),
-}
-# Keys that are one of a few words.
-WORDS = {
-  "stage": STAGES,
-  "wnli": ("trained", "majority"),
-  "submit": tuple(submission.BY),
-  "dtype": ("float32", "bfloat16"),
-  "attention": tuple(KERNELS),
-  "loss.reduction": ("sum", "mean"),
-  "loss.regression_output": ("sigmoid", "linear"),
-  "sampling.kind": sampling.SAMPLING,
-  "nonfinite.policy": ("stop", "skip"),
-}
 
 
 def check(session: Session) -> None:
@@ -164,7 +74,7 @@ def settings(experiment: Experiment) -> None:
   for variant in ("", *c.variants):
     varied = variants.settings(c, variant)
     try:
-      values(varied)
+      values.check(varied)
       selection(experiment, varied)
     except ValueError as error:
       if variant:
@@ -174,72 +84,6 @@ def settings(experiment: Experiment) -> None:
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     lessons.mixture(experiment.settings(run), run, dict.fromkeys(run.tasks, 1))
-
-
-def values(c: ConfigDict) -> None:
-  """Checks the values of the keys, each by itself."""
-  for key, words in WORDS.items():
-    got = lookup(c, key)
-    if got not in words:
-      raise ValueError(
-        f"{key} is {got!r}; it is {' or '.join(words)}{hint(got, words)}"
-      )
-  tracing.span(c.profile)
-  trackers.check(names(c.trackers))
-  sharing(c)
-  for words, (allowed, keys) in RANGES.items():
-    for key in keys:
-      if not allowed(value := lookup(c, key)):
-        bound = f", and below {BOUND}" if value >= BOUND else ""
-        raise ValueError(f"{key} is {value}; it is {words}{bound}")
-  for kind in ("single", "multi", "finetune"):
-    schedules.learning_rate(
-      peak=c[kind].rate,
-      steps=100,
-      warmup=c.optim.warmup,
-      join=c.optim.warmup_join,
-    )
-  # Most schedules take any number of steps; one that does not says so later.
-  schedules.teacher_lambda(
-    kind=c.teacher.schedule,
-    steps=100,
-    value=c.teacher.value,
-    options=c.teacher.options.to_dict(),
-  )
-  sampling.loss_scale(
-    [1], kind=c.sampling.loss_scale, exponent=c.sampling.loss_scale_exponent
-  )
-  if c.max_length < 5:
-    raise ValueError(
-      f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
-    )
-
-
-def sharing(c: ConfigDict) -> None:
-  """Checks that the work can be divided among commands."""
-  if not c.share:
-    return
-  if c.stage not in SHARED:
-    raise ValueError(
-      f"share=True with stage={c.stage}: that stage is one command's alone; "
-      f"several share {', '.join(SHARED)}: --config.share=False"
-    )
-  for key, value in (("reuse", ""), ("profile", "")):
-    if c[key] != value:
-      raise ValueError(
-        f"share=True with {key}={c[key]}: that is one command's alone; let one "
-        "without share=True do it first"
-      )
-  if not c.trials_at_once:
-    raise ValueError(
-      "share=True with trials_at_once=0: commands on other machines would make "
-      "other groups of trials; say how many: --config.trials_at_once=1"
-    )
-  if not distributed.alone():
-    raise ValueError(
-      "share=True is for commands of one process each, and this job has "
-      "several, which divide every run among them: --config.share=False"
-    )
 
 
 def selection(experiment: Experiment, c: ConfigDict) -> None:
@@ -379,7 +223,7 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
   copies, _ = lessons.mixture(settings, run, known)
   pooled = sum(known[name] * copies[name] for name in run.tasks)
   mix = settings.config.sampling
-  if pooled >= BOUND:
+  if pooled >= values.BOUND:
     raise ValueError(
       f"sampling.exponent={mix.exponent} makes {pooled} rows of copies for "
       f"{run.name}; the paper has 0.75"
@@ -391,10 +235,3 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
       exponent=mix.exponent,
       temperature=mix.temperature,
     )
-
-
-def lookup(config: Any, key: str) -> Any:
-  """Returns the value of "optim.clip"."""
-  for part in key.split("."):
-    config = config[part]
-  return config

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from bam_jax.stages import checks, session
+from bam_jax.stages import session, values
 from bam_jax.study import claims, locks
 from bam_jax.study.claims import Claims
 from bam_jax.study.workdir import Workdir
@@ -147,10 +147,10 @@ def test_the_last_command_alone_hears_so(tmp_path):
   ],
 )
 def test_what_cannot_be_shared_is_refused(monkeypatch, key, value, alone, said):
-  monkeypatch.setattr(checks.distributed, "alone", lambda: alone)
+  monkeypatch.setattr(values.distributed, "alone", lambda: alone)
   config = small.settings("glue", "encoder", share=True, **{key: value})
   with pytest.raises(ValueError, match=said):
-    checks.sharing(config)
+    values.sharing(config)
 
 
 def test_a_waiting_command_can_be_stopped(tmp_path):
