@@ -42,7 +42,7 @@ TESTED = {
   "tensorflow-datasets": "4.9.10",
   "tokenizers": "0.23.3",
 }
-REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
+REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 
 
 def requirements() -> dict[str, SpecifierSet]:

@@ -19,6 +19,14 @@ def test_the_tested_set_is_the_requirements():
     assert versions.TESTED[name] in range_, name
 
 
+def test_a_checkout_that_is_not_installed_knows_its_ranges(monkeypatch):
+  def requires(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+  monkeypatch.setattr(importlib.metadata, "requires", requires)
+  assert "jax" in versions.requirements()
+
+
 @pytest.mark.parametrize(
   ("here", "level", "text"),
   [
