@@ -16,7 +16,7 @@ def load(path: Any, *, trial: int | None = None) -> Any:
     trial: the seed of a run's trial; None = the best on dev.
 
   Returns:
-    An `inference.Model`.
+    An `inference.model.Model`.
 
   Raises:
     ValueError: it is neither, or damaged, or lacks that trial.

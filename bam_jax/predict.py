@@ -61,7 +61,7 @@ def stream(
   """Answers example after example, a batch at a time.
 
   Args:
-    model: an `inference.Model`.
+    model: an `inference.model.Model`.
     tasks: those asked; of several, the ones that read so many texts answer.
     reader: a `streams.Reader`.
     writer_of: called with the heads that answer; returns a `streams.Writer`

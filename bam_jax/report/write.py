@@ -39,10 +39,10 @@ def write(results: Mapping, workdir: Path) -> Path:
 
   Args:
     results: what results.json holds. Beside the contract's keys these are
-      used where they are: "differences" (`stats.differences`), "claims" and
-      "noninferiority" (`stats.contrasts`), "claims_named" (`Workdir.claims`),
+      used where they are: "differences" (`compare.differences`), "claims" and
+      "noninferiority" (`contrasts`), "claims_named" (`Workdir.claims`),
       "overall" (`aggregates.overall`), "search"
-      (`tuning.search`), "variants" (name -> {key: value}), "calibration"
+      (`search.search`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" and "joules" (likewise), "scored" (method -> task -> run),

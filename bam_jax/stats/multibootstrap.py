@@ -50,11 +50,11 @@ def multi_bootstrap(
   drawn examples, and takes the difference of the two means. The interval is
   between percentiles of the draws and p counts those on the rarer side of 0:
   2 (1 + count) / (1 + draws). It is too bold with few seeds (see
-  `stats.MIN_MULTI_TRIALS`), and too shy where every seed errs on examples of
+  `compare.MIN_MULTI_TRIALS`), and too shy where every seed errs on examples of
   its own, which both drawings then count.
 
   Args:
-    a: [R1, N], class numbers or values; see `evaluate.scores`.
+    a: [R1, N], class numbers or values; see `metrics.scores`.
     b: [R2, N], of the same examples in the same order.
     labels: [N].
     metric: a key of `SCORERS`.
@@ -228,7 +228,7 @@ def _pearson(predicted: np.ndarray, labels: np.ndarray) -> Score:
     mean_x, mean_y = (weights @ x) / n, (weights @ y) / n
     square_x = (weights @ x**2) / n - mean_x**2
     square_y = (weights @ y**2) / n - mean_y**2
-    # 0 where a side is constant, as `evaluate.correlation` has it.
+    # 0 where a side is constant, as `metrics.correlation` has it.
     square_x[square_x <= 1e-12 * (x**2).mean(0)] = 0
     square_y[square_y <= 1e-12 * (y**2).mean(0)] = 0
     above = (weights @ (x * y)) / n - mean_x * mean_y
@@ -277,7 +277,7 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
   return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
 
 
-# Metric -> its weighted form; the metrics are those of `evaluate.METRICS`.
+# Metric -> its weighted form; the metrics are those of `metrics.METRICS`.
 SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   "accuracy": _accuracy,
   "f1": _f1,
