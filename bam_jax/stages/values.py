@@ -12,6 +12,7 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
 from bam_jax.tasks import submission
 from bam_jax.training import schedules, trackers
+from bam_jax.training.settings import KINDS
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
 # Those that several commands can do in one workdir.
@@ -55,7 +56,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "scratch.init_std",
       *(
         f"{kind}.{key}"
-        for kind in ("single", "multi", "finetune")
+        for kind in KINDS
         for key in ("epochs", "batch_size", "rate", "layer_decay")
       ),
     ),
@@ -115,7 +116,7 @@ def check(c: ConfigDict) -> None:
       if not allowed(value := lookup(c, key)):
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
-  for kind in ("single", "multi", "finetune"):
+  for kind in KINDS:
     schedules.learning_rate(
       peak=c[kind].rate,
       steps=100,

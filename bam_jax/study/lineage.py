@@ -19,10 +19,10 @@ from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
 from bam_jax.tasks.table import Task
+from bam_jax.training.settings import KINDS
 
 # Raise it when the same settings begin to give other numbers.
 SCHEMA = 1
-KINDS = ("single", "multi", "finetune")
 # Keys that stand in a lineage as what they lead to: files as their content,
 # names as what they name.
 NAMING = (

@@ -14,13 +14,14 @@ from ml_collections import ConfigDict
 from bam_jax.runtime.files import flatten
 from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
+from bam_jax.training.settings import KINDS
 
 # What may differ between the runs of one study, and nothing that the data, the
 # encoder or the trials of a run are made from: those are shared.
 KEYS = (
   *("tasks", "max_steps", "head_dropout", "sampling", "loss", "optim"),
   *("teacher.schedule", "teacher.value", "teacher.options"),
-  *("single", "multi", "finetune", "eval_every", "select"),
+  *(*KINDS, "eval_every", "select"),
 )
 
 

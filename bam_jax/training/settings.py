@@ -4,6 +4,9 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+# The kinds of runs, each with settings of its own in the config.
+KINDS = ("single", "multi", "finetune")
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Settings:
@@ -25,6 +28,6 @@ class Settings:
 
   @classmethod
   def of(cls, config: ConfigDict, kind: str) -> "Settings":
-    """Returns the settings of a kind of run: single, multi or finetune."""
+    """Returns the settings of a kind of run, one of `KINDS`."""
     own = config[kind]
     return cls(config, own.epochs, own.batch_size, own.rate, own.layer_decay)
