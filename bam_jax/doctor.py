@@ -163,15 +163,15 @@ def load(name: str, level: Level) -> Iterator[Finding]:
     yield Finding(Level.SKIPPED, "encoder", text)
     return
   try:
-    bert, _, folder = hf.load_encoder(name)
-    words = load_tokenizer(folder, vocab_size=bert.vocab_size)
+    shape, _, folder = hf.load_encoder(name)
+    words = load_tokenizer(folder, vocab_size=shape.vocab_size)
   except (ValueError, OSError) as error:
     yield Finding(level, "encoder", one_line(error))
     return
   yield Finding(
     Level.OK,
     "encoder",
-    f"{name}: {bert.layers} layers, {bert.width} wide, {bert.positions} "
+    f"{name}: {shape.layers} layers, {shape.width} wide, {shape.positions} "
     f"positions, a tokenizer of {words.vocab_size} tokens",
   )
   for text in words.remarks:

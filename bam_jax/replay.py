@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import json
 from pathlib import Path
 import re
-import sys
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ import optax
 import rich.table
 import rich.text
 
+from bam_jax.runtime import command
 from bam_jax.runtime.console import CONSOLE, bar, say
 from bam_jax.stages import session
 from bam_jax.stages.session import Session
@@ -198,6 +198,12 @@ def show(found: dict[str, Any], here: Session, *, rows: int) -> None:
     )
 
 
+def answer(flags: argparse.Namespace) -> None:
+  """Does what the command line says."""
+  found = replay(flags.state, flags.step)
+  show(found, opened(flags.state)[0], rows=flags.rows)
+
+
 def main(args: Sequence[str] | None = None) -> None:
   """Prints the batch that the command line names."""
   parser = argparse.ArgumentParser(
@@ -209,12 +215,7 @@ def main(args: Sequence[str] | None = None) -> None:
   parser.add_argument("--step", type=int, required=True, help="counted from 1")
   parser.add_argument("--rows", type=int, default=10, help="examples to show")
   given = parser.parse_args(args)
-  try:
-    found = replay(given.state, given.step)
-    show(found, opened(given.state)[0], rows=given.rows)
-  except (ValueError, OSError) as error:
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
+  command.run(lambda: answer(given))
 
 
 if __name__ == "__main__":
