@@ -27,6 +27,10 @@ _KNOWN = (
   (b"\xfd7zXZ", "compressed by xz", "unpack it: unxz"),
   (b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it: unzstd"),
   (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
+  *(
+    (mark, "a web page", "fetch the file that it shows (GitHub: Raw)")
+    for mark in (b"<!DOCTYPE ", b"<!doctype ", b"<html", b"<HTML")
+  ),
   # The longer mark first: UTF-16's is how it begins.
   (b"\xff\xfe\0\0", "UTF-32 text", "save it again as UTF-8"),
   (b"\0\0\xfe\xff", "UTF-32 text", "save it again as UTF-8"),

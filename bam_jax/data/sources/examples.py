@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import math
+import re
 
 from absl import logging
 import numpy as np
@@ -92,9 +93,14 @@ def encode(
       raise ValueError(
         f"{where(i)}: {task.name} has no label {shown(value)}; it must be "
         + (f"from {low:g} to {high:g}" if task.range else ", ".join(names))
+        + ("; a number has a point, no comma" if _comma(task, value) else "")
       )
     labels[i] = (number - low) / (high - low)
   return labels
+
+
+def _comma(task: Task, value: str | float) -> bool:
+  return bool(task.range) and re.fullmatch(r"-?\d+,\d+", str(value)) is not None
 
 
 def _number(value: str | float) -> float:
@@ -121,6 +127,19 @@ def check(examples: Examples) -> None:
       raise ValueError(
         f"{examples.origin} has no text in any row, column {number} of"
         f" {len(examples.texts)} that {examples.task} reads{cure}"
+      )
+    empty = [at for at, text in enumerate(column) if not text.strip()]
+    if empty:
+      logging.warning(
+        "%s: %d of %d rows of %s have no text in column %d of %d, which a model"
+        " sees as nothing to read: %s, counted from 0",
+        examples.origin,
+        len(empty),
+        len(column),
+        examples.task,
+        number,
+        len(examples.texts),
+        some(np.array(empty)),
       )
   if not cure:
     return

@@ -223,6 +223,8 @@ def wrong(error: Exception) -> str:
     cure = r"; inside a text a line end is \n and a tab \t"
   elif "escape" in error.msg:
     cure = r"; a backslash is \\"
+  elif after.startswith(("//", "#", "/*")):
+    cure = "; JSON has no comments"
   elif after[:1] in ("}", "]") or "trailing comma" in error.msg:
     cure = "; the last entry has no comma after it"
   return f"{error.msg} at {after!r} after {before!r}{cure}"

@@ -1,9 +1,10 @@
 """Reads the gold labels of own rows: by name, left out, or missing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import functools
 import json
+from typing import Any
 
 from absl import logging
 import numpy as np
@@ -114,8 +115,17 @@ def _name(task: Task, row: Row) -> str:
   except ValueError as error:
     raise ValueError(
       f"{_where(task, row)}: {task.name} has no label {shown(value)} ({error});"
-      " a row has one label"
+      f" a row has one label{_cure(value)}"
     ) from None
+
+
+def _cure(value: Any) -> str:
+  """Returns what to do with what says something of several labels."""
+  if isinstance(value, Mapping) and value:
+    return ": write the name of the one that is right in a column of its own"
+  if isinstance(value, list) and len(value) > 1:
+    return ": for several at once, write a task for each, with a column of 0, 1"
+  return ""
 
 
 def _refuse(
@@ -131,6 +141,8 @@ def _refuse(
   there, known = Counter(names), {*map(label_names.name, task.labels)}
   if not near and name not in _MISSING and len(there) <= _LISTED:
     said += f", the column has {shown(sorted(there))}"
+  if not near and name not in _MISSING and not known & {*there}:
+    said += "; labels are written as the column has them"
   # Where no row has a label of the task, to leave rows out is no cure.
   if not near and (name in _MISSING or known & {*there}):
     typed = name if name == "-1" else json.dumps(name, ensure_ascii=False)

@@ -18,6 +18,9 @@ from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.table import Task
 
+# What Prodigy writes into every row: what was said of it, and what it is.
+_ANSWER, _HASH = "answer", "_task_hash"
+
 
 def read(task: Task, split: str) -> Examples:
   """Reads a split of an own task.
@@ -54,6 +57,7 @@ def read(task: Task, split: str) -> Examples:
   ]
   if not found:
     raise ValueError(f"{origin} holds no rows")
+  _refuse_rejected(task, found)
   texts = tuple([_text(row, name) for row in found] for name in task.text)
   groups = [_group(own.group, *row) for row in found] if grouped else []
   labels, kept = gold.read(task, split, found, taught=taught)
@@ -174,6 +178,19 @@ def _group(column: str, where: str, record: dict[str, Any]) -> str:
       " own if it goes with no other"
     )
   return name
+
+
+def _refuse_rejected(task: Task, found: Sequence[rows.Row]) -> None:
+  """Refuses rows that Prodigy keeps beside those that were accepted."""
+  if task.label == _ANSWER:
+    return
+  for where, record in found:
+    if _HASH in record and record.get(_ANSWER, "accept") != "accept":
+      raise ValueError(
+        f"{where}: its {_ANSWER!r} is {shown(record[_ANSWER])}, so Prodigy says"
+        f" that its {task.label!r} does not hold; keep the rows whose"
+        f" {_ANSWER!r} is 'accept', or take label = \"{_ANSWER}\""
+      )
 
 
 def _text(row: rows.Row, name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bam_jax.data.sources import formats, parquet, turned
 from bam_jax.data.sources import lines as text
+from bam_jax.runtime import signatures
 from bam_jax.runtime.spelling import hint
 
 # The formats of text; a suffix is a point and a format. Parquet is no text.
@@ -24,8 +25,18 @@ FORMATS = {
 }
 LISTS = "json"
 PARQUET = "parquet"
+_HEADER = "; if that is a row, put a line that names the columns before it"
 # Their first line names the columns.
 HEADED = ("csv", "tsv")
+# What to do with a file of another suffix.
+_CURES = {
+  ".ndjson": "; name it .jsonl",
+  ".jl": "; name it .jsonl",
+  ".tab": "; name it .tsv",
+  ".txt": "; name it .tsv or .csv if its columns are separated so",
+  ".arrow": "; in datasets: Dataset.from_file(FILE).to_parquet('rows.parquet')",
+  ".pkl": "; in pandas: read_pickle(FILE).to_parquet('rows.parquet')",
+}
 _repr = reprlib.Repr()
 _repr.maxlist = 20
 Row = tuple[str, dict[str, Any]]
@@ -62,9 +73,14 @@ def read(
       found = in_format(file, str(path), format)
       yield from named(found, str(path), columns, format=format)
   else:
+    suffix = Path(_plain(path)).suffix
+    with path.open("rb") as file:
+      called = signatures.called(file.read(signatures.LENGTH))
+    able = sorted(f".{each}" for each in (*FORMATS, LISTS, PARQUET))
+    cure = (called and f", and it {called}") or _CURES.get(suffix, "")
     raise ValueError(
-      f"{path} has the suffix {Path(_plain(path)).suffix!r}; rows are read from"
-      f" {', '.join(sorted(f'.{each}' for each in (*FORMATS, LISTS, PARQUET)))}"
+      f"{path} has the suffix {suffix!r}; rows are read from"
+      f" {', '.join(able)}{cure}"
     )
 
 
@@ -146,7 +162,7 @@ def named(
     elif len(cells) != len(header):
       raise ValueError(
         f"{where}: {len(cells)} columns instead of {len(header)}, which are"
-        f" {_repr.repr(header)}{_why(cells, format)}"
+        f" {_repr.repr(header)}{_why(cells, header, format)}"
       )
     elif (
       len(cells) > 1
@@ -163,9 +179,13 @@ def named(
     raise ValueError(f"{name} is empty; its first line names the columns")
 
 
-def _why(cells: Sequence[str], format: str) -> str:
+def _why(cells: Sequence[str], header: Sequence[str], format: str) -> str:
+  if str(cells[0]).startswith(("<<<<<<< ", "=======", ">>>>>>> ")):
+    return "; it is what git left of two versions: take one of them"
+  if format == "csv" and len(cells) > len(header):
+    return "; put a text with a comma in double quotes"
   if format == "csv":
-    return "; put a text with a comma in quotes"
+    return "; put a text with a line end in double quotes"
   if format == "tsv" and any('"' in cell for cell in cells):
     return (
       "; in a .tsv quotes belong to the text and hold no tab or line end: save"
@@ -252,7 +272,7 @@ def check_header(
       f"{where}: column {header.index('') + 1} of {len(header)} has no name;"
       " give it one, or leave it out (pandas: index=False)"
     )
-  _check(where, header, columns)
+  _check(where, header, columns, cure=_HEADER)
 
 
 def other_mark(
@@ -274,13 +294,14 @@ def _check(
   there: Sequence[str],
   columns: Sequence[str],
   record: dict[str, Any] | None = None,
+  cure: str = "",
 ) -> None:
   for name in columns:
     if name not in there:
       raise ValueError(
         f"{where}: there is no column {name!r}, only"
         f" {_repr.repr(list(there))}"
-        f"{inside(name, record or {}) or hint(name, there)}"
+        f"{inside(name, record or {}) or hint(name, there) or cure}"
       )
 
 

@@ -89,7 +89,9 @@ def test_truth_is_no_number_and_no_word(tmp_path, labels):
   with pytest.raises(ValueError, match=r"no label True; .* the col") as caught:
     read(tmp_path, "a.jsonl", lines([True, False]), labels=labels)
   # No row has any of the labels: to leave rows out would be no cure.
-  assert str(caught.value).endswith("the column has ['false', 'true']")
+  assert str(caught.value).endswith(
+    "has ['false', 'true']; labels are written as the column has them"
+  )
 
 
 @pytest.mark.parametrize(
@@ -103,9 +105,15 @@ def test_truth_is_no_number_and_no_word(tmp_path, labels):
     (-1, "write ignore = [-1]"),
     ("-1.0", "write ignore = [-1]"),
     ("N/A", 'the column has ["N/A", "no", "yes"]; to leave out such rows (2)'),
-    (["no", "yes"], "(has 2 labels); a row has one label"),
+    (
+      ["no", "yes"],
+      "(has 2 labels); a row has one label: for several at once, write a task",
+    ),
     ([["no"]], "(list is no label); a row has one label"),
-    ({"a": 1}, "(dict is no label); a row has one label"),
+    (
+      {"a": 1},
+      "(dict is no label); a row has one label: write the name of the one that",
+    ),
   ],
 )
 def test_a_row_without_a_label_is_refused_with_the_cure(tmp_path, value, cure):

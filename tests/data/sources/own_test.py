@@ -190,6 +190,7 @@ def test_a_number_out_of_its_range_is_named_with_its_place(tmp_path, value):
 def test_a_label_that_no_row_has_is_told(tmp_path, caplog):
   labels = ["no", "maybe", "yes", "never"]
   assert len(read(tmp_path, "a.csv", CSV, labels=labels)) == 3
+  assert "no training row of pets in " in caplog.text
   assert "has the label maybe, never" in caplog.text
 
 
