@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.data import pipeline
-from bam_jax.data.features import Features, offsets_of
+from bam_jax.data.features import Features
+from bam_jax.data.ragged import offsets_of
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import get_tasks

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from bam_jax.data import features as features_lib
-from bam_jax.data import shards
+from bam_jax.data import ragged, shards
 from bam_jax.data.features import Features
 from bam_jax.data.sources import examples
 from bam_jax.data.sources.glue import Examples
@@ -277,7 +277,7 @@ def _features_of(
       Features(
         tokens=shards.flat(ids, np.int32),
         types=shards.flat(types, np.int8),
-        offsets=features_lib.offsets_of([len(each) for each in ids]),
+        offsets=ragged.offsets_of([len(each) for each in ids]),
         index=shards.flat(index, np.int64),
         labels=shards.flat(labels, np.float32) if labelled else None,
       )

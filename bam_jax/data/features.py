@@ -12,6 +12,7 @@ import itertools
 
 import numpy as np
 
+from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer
 
 # Enough for every core to stay busy, few enough that the library's own records
@@ -87,17 +88,6 @@ def width_of(parts: Iterable[Features], *, at_most: int) -> int:
   """
   longest = max(int(part.lengths.max()) for part in parts)
   return min(at_most, -(-longest // 16) * 16)
-
-
-def offsets_of(lengths: np.ndarray) -> np.ndarray:
-  """Returns where rows of these lengths start, and the end: i64[N + 1]."""
-  return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-
-
-def spans(starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-  """Returns `starts[i] + [0 .. lengths[i])` of all rows, joined: i64[sum]."""
-  before = offsets_of(lengths)
-  return np.arange(before[-1]) + np.repeat(starts - before[:-1], lengths)
 
 
 def truncate_pair(

@@ -12,7 +12,8 @@ import dataclasses
 import numpy as np
 
 from bam_jax.data import packing as packing_lib
-from bam_jax.data.features import Features, offsets_of, spans
+from bam_jax.data.features import Features
+from bam_jax.data.ragged import offsets_of, spans
 
 # Steps planned at a time.
 _CHUNK = 4096

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.data.features import Features, featurise, spans
+from bam_jax.data.features import Features, featurise
+from bam_jax.data.ragged import spans
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models.multitask import MultiTask

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import features as features_lib
-from bam_jax.data import pipeline
+from bam_jax.data import pipeline, ragged
 
 WIDTH = 13
 CLASSES = 3
@@ -21,7 +21,7 @@ def features(lengths, *, labelled=True, first_token=100, index=1000):
   return features_lib.Features(
     tokens=np.arange(first_token, first_token + total, dtype=np.int32),
     types=(np.arange(total) % 3 == 1).astype(np.int8),
-    offsets=features_lib.offsets_of(lengths),
+    offsets=ragged.offsets_of(lengths),
     index=np.arange(index, index + n, dtype=np.int64)[::-1].copy(),
     labels=np.arange(n, dtype=np.float32) / 4 if labelled else None,
   )

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bam_jax.data import features as features_lib
+from bam_jax.data import ragged
 from bam_jax.data.repeats import repeats
 
 
@@ -11,7 +12,7 @@ def rows(*texts, first=0):
   return features_lib.Features(
     tokens=np.array([ord(c) for text in texts for c in text], np.int32),
     types=np.zeros(sum(lengths), np.int8),
-    offsets=features_lib.offsets_of(lengths),
+    offsets=ragged.offsets_of(lengths),
     index=first + np.arange(len(texts)),
     labels=np.zeros(len(texts), np.float32),
   )
