@@ -18,6 +18,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.sources import examples
 from bam_jax.data.sources.glue import Examples
 from bam_jax.data.tokenizer import Tokenizer
+from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
 
@@ -33,6 +34,8 @@ _FEATURES = {
   "types": shards.vector(np.int8),
   "label": shards.vector(np.float32),
 }
+# Of rows whose words are labelled: where in the row each is read.
+_WORDS = {"words": shards.vector(np.int32)}
 _LOGITS = {"index": np.int64, "logits": shards.vector(np.float32)}
 
 
@@ -72,6 +75,7 @@ def load_features(
   for split in splits:
     examples = load(split)
     folder = parent / split
+    columns = _FEATURES | (_WORDS if examples.words is not None else {})
     names = {split: False}
     if task.symmetric and split == task.train:
       names[f"{split}_swapped"] = True
@@ -101,12 +105,12 @@ def load_features(
       shards.write(
         folder,
         name="features",
-        columns=_FEATURES,
+        columns=columns,
         splits=rows,
         metadata=facts,
         counted=lambda cut=cut: {CUT: cut},
       )
-    builder = shards.open_dataset(folder, _FEATURES)
+    builder = shards.open_dataset(folder, columns)
     differs = shards.differences(builder.info.metadata, facts)
     if differs:
       raise IntegrityError(
@@ -115,7 +119,9 @@ def load_features(
       )
     for name in names:
       found[name] = dataclasses.replace(
-        _features_of(builder, name, facts["labelled"]),
+        _features_of(
+          builder, name, facts["labelled"], worded="words" in columns
+        ),
         cut=builder.info.metadata.get(CUT, {}).get(name),
       )
   return found
@@ -234,37 +240,39 @@ def _featurised(
   cut: Callable[[int], None],
 ) -> Iterator[list[dict]]:
   """Yields chunks of rows ready to be written."""
-  rows, labels = len(examples), examples.labels
+  rows, labels, words = len(examples), examples.labels, examples.words
+  ends = ragged.offsets_of([1] * rows if words is None else [*map(len, words)])
   for start in range(0, rows, shards.CHUNK):
     stop = min(start + shards.CHUNK, rows)
     part = features_lib.featurise(
       tokenizer,
       [column[start:stop] for column in examples.texts],
-      None if labels is None else labels[start:stop],
+      None if labels is None else labels[ends[start] : ends[stop]],
       max_length=max_length,
       swap=swap,
+      words=None if words is None else words[start:stop],
     )
     cut(part.cut)
-    cuts = part.offsets[1:-1]
+    cuts, each = part.offsets[1:-1], ends[start + 1 : stop] - ends[start]
     first = start + (rows if swap else 0)
-    size = 0 if labels is None else 1
-    values = np.zeros((stop - start, 0)) if labels is None else part.labels
+    nothing = [np.zeros(0, np.float32)] * (stop - start)
+    columns = {
+      "index": range(first, first + stop - start),
+      "tokens": np.split(part.tokens, cuts),
+      "types": np.split(part.types, cuts),
+      "label": nothing if labels is None else np.split(part.labels, each),
+    }
+    if part.words:
+      columns["words"] = np.split(part.words.at, each)
     yield [
-      {"index": first + row, "tokens": tokens, "types": types, "label": value}
-      for row, (tokens, types, value) in enumerate(
-        zip(
-          np.split(part.tokens, cuts),
-          np.split(part.types, cuts),
-          values.astype(np.float32).reshape(stop - start, size),
-          strict=True,
-        )
-      )
+      dict(zip(columns, row, strict=True))
+      for row in zip(*columns.values(), strict=True)
     ]
     report(stop)
 
 
 def _features_of(
-  builder: tfds.core.DatasetBuilder, split: str, labelled: bool
+  builder: tfds.core.DatasetBuilder, split: str, labelled: bool, *, worded: bool
 ) -> Features:
   """Reads one split into flat arrays."""
   parts = []
@@ -273,6 +281,7 @@ def _features_of(
     types = [row["types"].int64_list.value for row in rows]
     index = [row["index"].int64_list.value for row in rows]
     labels = [row["label"].float_list.value for row in rows]
+    words = [row["words"].int64_list.value for row in rows] if worded else []
     parts.append(
       Features(
         tokens=shards.flat(ids, np.int32),
@@ -280,6 +289,11 @@ def _features_of(
         offsets=ragged.offsets_of([len(each) for each in ids]),
         index=shards.flat(index, np.int64),
         labels=shards.flat(labels, np.float32) if labelled else None,
+        words=Words(
+          shards.flat(words, np.int32), ragged.offsets_of([*map(len, words)])
+        )
+        if worded
+        else None,
       )
     )
   return Features.join(parts)

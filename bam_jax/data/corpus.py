@@ -223,6 +223,8 @@ def fingerprint(features: Features) -> str:
     features.offsets,
     features.index,
     features.labels,
+    features.words and features.words.at,
+    features.words and features.words.offsets,
   ):
     digest.update(b"" if array is None else np.ascontiguousarray(array))
   return digest.hexdigest()

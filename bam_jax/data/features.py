@@ -14,6 +14,7 @@ import numpy as np
 
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer
+from bam_jax.data.words import Words, first_tokens
 
 # Enough for every core to stay busy, few enough that the library's own records
 # of a chunk (about 1 kB a sentence) stay small.
@@ -32,7 +33,9 @@ class Features:
     index: i64[N], the example number in its split; the swapped copy of
       example `i` has number `N + i`.
     labels: f32[N], a class number or a value in [0, 1], NaN where a training
-      row has soft labels alone; None where no row is labelled.
+      row has soft labels alone; f32[M] where words are labelled; None where no
+      row is labelled.
+    words: where words are labelled, M in all; None = rows are.
     cut: of all rows of a split, how many were cut; None where not known.
   """
 
@@ -41,6 +44,7 @@ class Features:
   offsets: np.ndarray
   index: np.ndarray
   labels: np.ndarray | None
+  words: Words | None = None
   cut: int | None = None
 
   def __len__(self) -> int:
@@ -56,26 +60,31 @@ class Features:
     rows = np.arange(len(self))[rows]
     lengths = self.lengths[rows]
     where = spans(self.offsets[rows], lengths)
+    labelled = self.words.of(rows) if self.words else rows
     return Features(
       tokens=self.tokens[where],
       types=self.types[where],
       offsets=offsets_of(lengths),
       index=self.index[rows],
-      labels=None if self.labels is None else self.labels[rows],
+      labels=None if self.labels is None else self.labels[labelled],
+      words=self.words and self.words.take(rows),
     )
 
   @staticmethod
   def join(parts: Sequence[Features]) -> Features:
     """Returns the rows of all parts, one part after the other."""
     labels = [part.labels for part in parts]
+    words = [part.words for part in parts]
     unlabelled = [each is None for each in labels]
     assert all(unlabelled) or not any(unlabelled), "labelled with unlabelled"
+    assert all(words) or not any(words), "words with rows"
     return Features(
       tokens=np.concatenate([part.tokens for part in parts]),
       types=np.concatenate([part.types for part in parts]),
       offsets=offsets_of(np.concatenate([part.lengths for part in parts])),
       index=np.concatenate([part.index for part in parts]),
       labels=None if any(unlabelled) else np.concatenate(labels),
+      words=Words.join(words) if all(words) else None,
     )
 
 
@@ -117,6 +126,7 @@ def featurise(
   *,
   max_length: int,
   swap: bool = False,
+  words: Sequence[np.ndarray] | None = None,
 ) -> Features:
   """Turns one or two columns of text into `[CLS] a [SEP]` or `.. b [SEP]`.
 
@@ -125,9 +135,11 @@ def featurise(
   Args:
     tokenizer: see `tokenizer.load_tokenizer`.
     texts: one or two columns of N sentences each.
-    labels: f32[N], or None.
+    labels: f32[N], or f32[M] of words, or None.
     max_length: most tokens of an example, special ones counted.
     swap: exchange the two sentences and number the rows from N on.
+    words: i32[W, 2] of each row, where its words begin and end in the text of
+      the one column, M in all; None = words are not asked for.
 
   Raises:
     ValueError: `max_length` leaves no room for text.
@@ -142,17 +154,21 @@ def featurise(
     )
   rows = len(texts[0])
   assert len(texts) in (1, 2) and not (swap and len(texts) == 1)
+  assert words is None or (len(texts) == 1 and len(words) == rows)
   assert all(len(column) == rows for column in texts)
   columns = texts[::-1] if swap else texts
   parts = [
     _chunk(
-      tokenizer, [column[i : i + _CHUNK] for column in columns], max_length
+      tokenizer,
+      [column[i : i + _CHUNK] for column in columns],
+      max_length,
+      None if words is None else words[i : i + _CHUNK],
     )
     for i in range(0, rows, _CHUNK)
   ]
   empty = (np.zeros(0, np.int32), np.zeros(0, np.int8))
-  empty += (np.zeros(0, np.int32), np.zeros(0, bool))
-  tokens, types, lengths, cut = (
+  empty += (np.zeros(0, np.int32), np.zeros(0, bool), np.zeros(0, np.int32))
+  tokens, types, lengths, cut, at = (
     np.concatenate(each) for each in zip(empty, *parts, strict=True)
   )
   return Features(
@@ -161,17 +177,26 @@ def featurise(
     offsets=offsets_of(lengths),
     index=np.arange(rows, dtype=np.int64) + (rows if swap else 0),
     labels=None if labels is None else np.asarray(labels, np.float32),
+    words=None if words is None else Words(at, offsets_of([*map(len, words)])),
     cut=int(cut.sum()),
   )
 
 
 def _chunk(
-  tokenizer: Tokenizer, columns: list[Sequence[str]], max_length: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-  """Returns tokens, types and lengths of some rows, and which are cut."""
-  ids, found = zip(
-    *(_encode(tokenizer, column) for column in columns), strict=True
-  )
+  tokenizer: Tokenizer,
+  columns: list[Sequence[str]],
+  max_length: int,
+  words: Sequence[np.ndarray] | None,
+) -> tuple[np.ndarray, ...]:
+  """Returns tokens, types, lengths of rows, which are cut, and `Words.at`."""
+  firsts = []
+  if words is None:
+    ids, found = zip(
+      *(_encode(tokenizer, column) for column in columns), strict=True
+    )
+  else:
+    *one, firsts = _encode_words(tokenizer, columns[0], words)
+    ids, found = ([each] for each in one)
   starts = [offsets_of(lengths)[:-1] for lengths in found]
   pieces = tokenizer.pair if len(columns) > 1 else tokenizer.single
   special = sum(map(len, pieces))
@@ -195,7 +220,12 @@ def _chunk(
     for word in after:
       tokens[at] = word
       at = at + 1
-  return tokens, types, lengths.astype(np.int32), sum(found) > sum(kept)
+  at = [
+    np.where((first >= 0) & (first < most), first + len(pieces[0]), -1)
+    for first, most in zip(firsts, kept[0] if firsts else (), strict=True)
+  ]
+  at = np.concatenate([np.zeros(0, np.int32), *at]).astype(np.int32)
+  return tokens, types, lengths.astype(np.int32), sum(found) > sum(kept), at
 
 
 def _encode(
@@ -205,7 +235,23 @@ def _encode(
   found = tokenizer.backend.encode_batch_fast(
     list(column), add_special_tokens=False
   )
-  ids = [each.ids for each in found]
+  return _flat([each.ids for each in found])
+
+
+def _encode_words(
+  tokenizer: Tokenizer, column: Sequence[str], words: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+  """Returns the same as `_encode`, and the first token of each row's words."""
+  # The fast one does not say where in the text a token stands.
+  found = tokenizer.backend.encode_batch(list(column), add_special_tokens=False)
+  firsts = [
+    first_tokens(mine, np.array(each.offsets, np.int32).reshape(-1, 2))
+    for mine, each in zip(words, found, strict=True)
+  ]
+  return *_flat([each.ids for each in found]), firsts
+
+
+def _flat(ids: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
   lengths = np.fromiter(map(len, ids), np.int32, len(ids))
   flat = itertools.chain.from_iterable(ids)
   return np.fromiter(flat, np.int32, int(lengths.sum())), lengths

@@ -24,11 +24,14 @@ class Examples:
     split: the split's name, as on the hub.
     texts: one list of N strings per text column.
     labels: f32[N], the class number or the value scaled to [0, 1]; NaN where a
-      row has soft labels alone; None where the split is not labelled.
+      row has soft labels alone; f32[M] where words are labelled; None where
+      the split is not labelled.
     origin: the file or address that the rows came from.
     soft: f32[N, C], another model's answers as logits (regression: values in
       [0, 1]) that came with the rows; None where none did.
     groups: N groups that the rows name, for a hold-out; () = they name none.
+    words: i32[W, 2] of each row, where its labelled words, M in all, begin and
+      end in the text; None = rows are labelled.
   """
 
   task: str
@@ -38,6 +41,7 @@ class Examples:
   origin: str
   soft: np.ndarray | None = None
   groups: Sequence[str] = ()
+  words: Sequence[np.ndarray] | None = None
 
   def __len__(self) -> int:
     return len(self.texts[0])
@@ -56,6 +60,10 @@ class Examples:
       digest.update(self.labels.astype("<f4").tobytes())
     if self.soft is not None:
       digest.update(self.soft.astype("<f4").tobytes())
+    for row in self.words or ():
+      digest.update(
+        len(row).to_bytes(8, "little") + row.astype("<i4").tobytes()
+      )
     return digest.hexdigest()
 
 

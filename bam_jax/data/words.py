@@ -1,0 +1,87 @@
+"""The words of text, and the token that stands for each of them.
+
+Where words are labelled, an encoder says of a word what it says of the word's
+first token, and whatever is kept of a word is kept whichever tokenizer reads
+it. A word is a span of the text, so that answers lead back to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+import dataclasses
+import re
+
+import numpy as np
+
+from bam_jax.data.ragged import offsets_of, spans
+
+# What most corpora's tokenisers split: runs of letters and digits, and each
+# other mark by itself.
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+  """Where the words of N rows are read, in flat arrays.
+
+  Attributes:
+    at: i32[M], the position in its row of the first token of each word; -1
+      where no token of it is left, because max_length has cut it away.
+    offsets: i64[N + 1], row `i` has the words `offsets[i] : offsets[i + 1]`.
+  """
+
+  at: np.ndarray
+  offsets: np.ndarray
+
+  @property
+  def counts(self) -> np.ndarray:
+    """Words of every row: i64[N]."""
+    return np.diff(self.offsets)
+
+  def of(self, rows: np.ndarray) -> np.ndarray:
+    """Returns the numbers of the words of some rows, i64[sum of counts]."""
+    return spans(self.offsets[rows], self.counts[rows])
+
+  def take(self, rows: np.ndarray) -> Words:
+    """Returns the words of the given rows i64[K], in the given order."""
+    return Words(self.at[self.of(rows)], offsets_of(self.counts[rows]))
+
+  @staticmethod
+  def join(parts: Sequence[Words]) -> Words:
+    """Returns the words of all parts, one part after the other."""
+    return Words(
+      np.concatenate([part.at for part in parts]),
+      offsets_of(np.concatenate([part.counts for part in parts])),
+    )
+
+
+def split(text: str) -> np.ndarray:
+  """Returns the words of a raw text: i32[W, 2], where each begins and ends."""
+  found = [match.span() for match in _WORD.finditer(text)]
+  return np.array(found, np.int32).reshape(-1, 2)
+
+
+def joined(words: Sequence[str]) -> tuple[str, np.ndarray]:
+  """Returns the text of words that came apart, and i32[W, 2] of them in it."""
+  lengths = np.fromiter(map(len, words), np.int32, len(words))
+  begins = offsets_of(lengths + 1)[:-1]
+  return " ".join(words), np.stack(
+    [begins, begins + lengths], 1, dtype=np.int32
+  )
+
+
+def first_tokens(words: np.ndarray, tokens: np.ndarray) -> np.ndarray:
+  """Returns which token is the first of each word: i32[W], -1 where none is.
+
+  It is the first that has any of the word's letters; a token of several words
+  is the first of each.
+
+  Args:
+    words: i32[W, 2], where each begins and ends in the text.
+    tokens: i32[S, 2] likewise, in their order.
+  """
+  if not len(tokens) or not len(words):
+    return np.full(len(words), -1, np.int32)
+  found = np.searchsorted(tokens[:, 1], words[:, 0], side="right")
+  there = tokens[np.minimum(found, len(tokens) - 1), 0] < words[:, 1]
+  return np.where((found < len(tokens)) & there, found, -1).astype(np.int32)
