@@ -126,10 +126,10 @@ def look(
   def measure(params, key, step, batch):
     def total(params):
       dropout = jax.random.fold_in(key, step)
-      logits, loss = example_losses(params, batch, dropout, lam(step))
-      return (loss * batch["weight"]).sum(), (logits, loss)
+      outputs, loss = example_losses(params, batch, dropout, lam(step))
+      return (loss * batch["weight"]).sum(), (outputs, loss)
 
-    gradient, (logits, loss) = jax.grad(total, has_aux=True)(params)
+    gradient, (outputs, loss) = jax.grad(total, has_aux=True)(params)
     parts = dict(gradient[model.config.kind]) | {
       f"head of {name}": part for name, part in gradient["heads"].items()
     }
@@ -137,7 +137,7 @@ def look(
     finite = jax.tree.reduce(
       lambda a, x: a & jax.numpy.isfinite(x).all(), params, True
     )
-    return logits, loss, norms, finite
+    return outputs, loss, norms, finite
 
   found: dict[str, list] = {
     name: []
@@ -146,15 +146,18 @@ def look(
   for trial in range(len(state.step)):
     mine = {name: array[trial] for name, array in batch.items()}
     own = jax.tree.map(lambda x, t=trial: x[t], state)
-    logits, loss, norms, finite = jax.device_get(
+    outputs, loss, norms, finite = jax.device_get(
       measure(own.params, own.key, own.step, mine)
     )
     here = mine["task"] >= 0
     found["task"].append([run.tasks[t] for t in mine["task"][here]])
-    for name, array in (("index", mine["index"]), ("label", mine["label"])):
-      found[name].append(array[here].tolist())
+    found["index"].append(mine["index"][here].tolist())
     found["loss"].append(loss[here].tolist())
-    found["logits"].append(logits[here].tolist())
+    # Of labelled words there are too many to show.
+    none = np.full((*here.shape, 0), np.nan)
+    label = mine.get("label", np.full(here.shape, np.nan))
+    found["label"].append(label[here].tolist())
+    found["logits"].append(outputs.get("example", none)[here].tolist())
     found["norms"].append({name: float(norm) for name, norm in norms.items()})
     found["finite"].append(bool(finite))
   return found

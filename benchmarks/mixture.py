@@ -9,6 +9,8 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import pipeline
+from bam_jax.data.fields import EXAMPLE
+from bam_jax.data.pool import Pool, TaskData, join
 from bam_jax.models import flops
 from bam_jax.stages import checks, lessons
 from bam_jax.stages.session import Session, opened
@@ -50,7 +52,7 @@ class Mixture:
 
   session: Session
   run: Run
-  pool: pipeline.Pool
+  pool: Pool
   order: np.ndarray
 
   @classmethod
@@ -68,11 +70,11 @@ class Mixture:
       teacher = rng.normal(size=(len(rows), task.classes)).astype(np.float32)
       if task.classes == 1:
         teacher = 1 / (1 + np.exp(-teacher))
-      data.append(pipeline.TaskData(task.name, rows, task.classes, teacher))
+      data.append(TaskData(task.name, rows, task.classes, teacher))
     return cls(
       session,
       run,
-      pipeline.join(data, weights=[1.0] * len(data)),
+      join(data, weights=[1.0] * len(data)),
       lessons.order(experiment.settings(run), run, sizes)(seed=config.seed),
     )
 
@@ -140,15 +142,15 @@ class Mixture:
     kept, places = np.unique(order[order >= 0], return_inverse=True)
     numbers = np.full(order.shape, -1, np.int64)
     numbers[order >= 0] = places
-    features = pool.features.take(kept)
+    features, learned = pool.features.take(kept), pool.learned[EXAMPLE]
     np.savez(
       file,
       tokens=features.tokens,
       types=features.types,
       offsets=features.offsets,
-      labels=features.labels,
+      labels=learned.label[kept],
       task=pool.task[kept],
-      teacher=pool.teacher[kept],
+      teacher=learned.teacher[kept],
       order=numbers,
       measured=self.measured(count),
       classes=[task.classes for task in tasks],

@@ -11,6 +11,7 @@ import numpy as np
 
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
+from bam_jax.data.pool import Pool, TaskData, join
 from bam_jax.data.ragged import offsets_of
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.multitask import MultiTask
@@ -83,7 +84,7 @@ def features(size: int, classes: int, *, seed: int = 0) -> Features:
   )
 
 
-def pool(*, weights=(1.0, 1.0, 1.0), taught=True) -> pipeline.Pool:
+def pool(*, weights=(1.0, 1.0, 1.0), taught=True) -> Pool:
   """Returns the examples of the three tasks; all have a teacher, or none."""
   rng = np.random.default_rng(5)
   data = []
@@ -92,8 +93,8 @@ def pool(*, weights=(1.0, 1.0, 1.0), taught=True) -> pipeline.Pool:
     teacher = 1 / (1 + np.exp(-teacher)) if classes == 1 else 2 * teacher
     rows = features(size, classes)
     known = teacher if taught else None
-    data.append(pipeline.TaskData(name, rows, classes, known))
-  return pipeline.join(data, weights=weights)
+    data.append(TaskData(name, rows, classes, known))
+  return join(data, weights=weights)
 
 
 def orders(trials: int) -> np.ndarray:

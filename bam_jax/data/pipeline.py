@@ -6,122 +6,31 @@ the order (see `sampling`) and k: a run resumes at an integer, and every host
 makes the same plan and reads its own rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 
 import numpy as np
 
 from bam_jax.data import packing as packing_lib
 from bam_jax.data.features import Features
-from bam_jax.data.ragged import offsets_of, spans
+from bam_jax.data.fields import EXAMPLES, FORWARD, HAS_GOLD, SPACES, Room
+from bam_jax.data.places import Places
+from bam_jax.data.pool import Pool, TaskData, join
+from bam_jax.data.ragged import offsets_of
 
 # Steps planned at a time.
 _CHUNK = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class TaskData:
-  """What a run trains on of one task.
-
-  Attributes:
-    name: of the task.
-    features: its N examples, swapped copies included.
-    classes: its classes, 1 for regression.
-    teacher: f32[N, classes] the teacher's answers, passed on as they are; a
-      row of NaN is an example without a teacher. None: no teacher.
-  """
-
-  name: str
-  features: Features
-  classes: int
-  teacher: np.ndarray | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Pool:
-  """The examples of all tasks of a run, one task after the other.
-
-  Attributes:
-    features: their tokens and labels, 0 where unlabelled.
-    has_gold: f32[N] 0 where a label is NaN, whose target is the teacher's
-      alone, else 1; None where no row lacks gold.
-    lengths: i32[N] tokens of each.
-    task: i32[N] the task's position in the run.
-    weight: f32[N] of its loss; 0 where there is neither gold nor teacher.
-    teacher: f32[N, C], 0 where there is none.
-    has_teacher: f32[N] 1 or 0.
-  """
-
-  features: Features
-  has_gold: np.ndarray | None
-  lengths: np.ndarray
-  task: np.ndarray
-  weight: np.ndarray
-  teacher: np.ndarray
-  has_teacher: np.ndarray
-
-
-def join(
-  tasks: Sequence[TaskData],
-  *,
-  weights: Sequence[float],
-  positions: Sequence[int] | None = None,
-) -> Pool:
-  """Lays the examples of several tasks end to end.
-
-  Args:
-    tasks: what is laid out, in this order.
-    weights: one per task: loss scale x weight of the copies.
-    positions: of each task in the run; None = in the run's order.
-  """
-  if positions is None:
-    positions = range(len(tasks))
-  parts = []
-  for data in tasks:
-    labels = data.features.labels
-    if labels is None:
-      labels = np.zeros(len(data.features), np.float32)
-    parts.append(dataclasses.replace(data.features, labels=labels))
-  sizes = [len(part) for part in parts]
-  offsets = offsets_of(sizes)
-  teacher = np.zeros(
-    (offsets[-1], max(data.classes for data in tasks)), np.float32
-  )
-  has_teacher = np.zeros(offsets[-1], np.float32)
-  for data, start, size in zip(tasks, offsets, sizes, strict=False):
-    if data.teacher is not None:
-      assert data.teacher.shape == (size, data.classes), data.name
-      known = ~np.isnan(data.teacher).any(axis=1)
-      rows = np.flatnonzero(known) + start
-      teacher[rows, : data.classes] = data.teacher[known]
-      has_teacher[rows] = 1
-  features = Features.join(parts)
-  known = ~np.isnan(features.labels)
-  weight = np.repeat(np.asarray(weights, np.float32), sizes)
-  weight[~known & (has_teacher == 0)] = 0
-  features = dataclasses.replace(
-    features, labels=np.where(known, features.labels, np.float32(0))
-  )
-  return Pool(
-    features=features,
-    has_gold=None if known.all() else known.astype(np.float32),
-    lengths=features.lengths,
-    task=np.repeat(np.asarray(positions, np.int32), sizes),
-    weight=weight,
-    teacher=teacher,
-    has_teacher=has_teacher,
-  )
-
-
 class TrialBatches(Sequence):
   """The batches of R trials trained together, each in an order of its own.
 
-  `batches[k]` holds, with a leading R axis throughout:
-  `tokens, types, positions, segments`: i32[B, S], 0 where nothing lies;
-  `cls`: i32[B, E] where in its row an example begins; `task, index`: i32[B, E],
-  -1 where there is no example; `label, weight, has_teacher`: f32[B, E];
-  `teacher`: f32[B, E, C]; and where a row of the run lacks gold, so that the
-  step of all other runs stays as it is, `has_gold`: f32[B, E].
+  `batches[k]` holds, with a leading R axis throughout, the fields of
+  fields.py: `tokens, types, positions, segments`: i32[B, S], 0 where nothing
+  lies; `cls`: i32[B, E] where in its row an example begins; `task, index`:
+  i32[B, E], -1 where there is no example; `weight`: f32[B, E]; what is learned
+  in each space that the run has; and where a row of the run lacks gold, so
+  that the step of all other runs stays as it is, `has_gold`: f32[B, E].
 
   Attributes:
     width: tokens in a row, S.
@@ -222,15 +131,10 @@ class TrialBatches(Sequence):
     assert stride == 1, rows
     numbers = self._orders[:, k]
     placed = self._place(self._lengths(numbers), self.width)
-    batch = empty(
-      len(self._orders),
-      last - first,
-      width=self.width,
-      examples=self.examples,
-      classes=self._pools[0].teacher.shape[1],
-    )
+    room = Room(last - first, self.width, self.examples)
+    batch = empty(len(self._orders), room, self._pools[0].columns)
     if self._pools[0].has_gold is not None:
-      batch["has_gold"] = np.zeros_like(batch["has_teacher"])
+      batch |= room.empty([HAS_GOLD], trials=len(self._orders))
     for trial in range(len(numbers)):
       row = placed.row[trial]
       mine = np.flatnonzero((row >= first) & (row < last))
@@ -238,9 +142,9 @@ class TrialBatches(Sequence):
         {name: array[trial] for name, array in batch.items()},
         self._pools[trial],
         numbers[trial, mine],
-        row=row[mine] - first,
-        start=placed.start[trial, mine],
-        slot=placed.slot[trial, mine],
+        Places(
+          row[mine] - first, placed.start[trial, mine], placed.slot[trial, mine]
+        ),
       )
     return batch
 
@@ -263,59 +167,41 @@ class Batches(Sequence):
 
 
 def empty(
-  trials: int, rows: int, *, width: int, examples: int, classes: int
+  trials: int, room: Room, columns: Mapping[str, int]
 ) -> dict[str, np.ndarray]:
   """Returns a batch without an example in it, as `TrialBatches` describes.
 
   Args:
     trials: R.
-    rows: B.
-    width: tokens in a row, S.
-    examples: examples a row has room for, E.
-    classes: of the task that has most, C.
+    room: how large its arrays are.
+    columns: space -> C of its widest head, of the spaces that the run has.
   """
-  tokens = (trials, rows, width)
-  room = (trials, rows, examples)
-  names = ("tokens", "types", "positions", "segments")
-  return {
-    **{name: np.zeros(tokens, np.int32) for name in names},
-    "cls": np.zeros(room, np.int32),
-    "task": np.full(room, -1, np.int32),
-    "index": np.full(room, -1, np.int32),
-    "label": np.zeros(room, np.float32),
-    "weight": np.zeros(room, np.float32),
-    "teacher": np.zeros((*room, classes), np.float32),
-    "has_teacher": np.zeros(room, np.float32),
-  }
+  batch = room.empty([*FORWARD, *EXAMPLES], trials=trials)
+  for space, width in columns.items():
+    batch |= room.empty(SPACES[space].fields, trials=trials, columns=width)
+  return batch
 
 
 def _write(
-  batch: dict[str, np.ndarray],
+  batch: Mapping[str, np.ndarray],
   pool: Pool,
   numbers: np.ndarray,
-  *,
-  row: np.ndarray,
-  start: np.ndarray,
-  slot: np.ndarray,
+  places: Places,
 ) -> None:
   """Writes examples to their places in the arrays of one trial."""
-  features, lengths = pool.features, pool.lengths[numbers]
-  source = spans(features.offsets[numbers], lengths)
-  position = spans(np.zeros_like(row), lengths)
-  there = np.repeat(row, lengths), np.repeat(start, lengths) + position
-  batch["tokens"][there] = features.tokens[source]
-  batch["types"][there] = features.types[source]
-  batch["positions"][there] = position
-  batch["segments"][there] = np.repeat(slot + 1, lengths)
-  batch["cls"][row, slot] = start
-  batch["task"][row, slot] = pool.task[numbers]
-  batch["index"][row, slot] = features.index[numbers]
-  batch["label"][row, slot] = features.labels[numbers]
-  batch["weight"][row, slot] = pool.weight[numbers]
-  batch["teacher"][row, slot] = pool.teacher[numbers]
-  batch["has_teacher"][row, slot] = pool.has_teacher[numbers]
+  places.write(batch, pool.features, numbers)
+  slots = places.row, places.slot
+  batch["task"][slots] = pool.task[numbers]
+  batch["index"][slots] = pool.features.index[numbers]
+  batch["weight"][slots] = pool.weight[numbers]
   if pool.has_gold is not None:
-    batch["has_gold"][row, slot] = pool.has_gold[numbers]
+    batch[HAS_GOLD.name][slots] = pool.has_gold[numbers]
+  for name, each in pool.learned.items():
+    which, there = places.outputs(numbers, each.words)
+    space = SPACES[name]
+    batch[space.label.name][there] = each.label[which]
+    batch[space.teacher.name][there] = each.teacher[which]
+    batch[space.has_teacher.name][there] = each.has_teacher[which]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -337,10 +223,9 @@ def eval_batches(
   datasets: Sequence[tuple[Features, int]],
   layout: Layout,
   *,
-  classes: int,
   multiple: int,
 ) -> Batches:
-  """Returns batches that hold every example once, in one shape.
+  """Returns batches of one trial that hold every example once, in one shape.
 
   Their `index` counts the examples of all data sets, one after the other. Each
   batch has long and short ones in the same mixture, so that all need nearly
@@ -349,7 +234,6 @@ def eval_batches(
   Args:
     datasets: examples, and their task's position in the run.
     layout: of the batches.
-    classes: size of the last axis of `teacher`, C.
     multiple: the number of rows is a multiple of this.
 
   Raises:
@@ -359,15 +243,20 @@ def eval_batches(
   total = int(starts[-1])
   data = [
     dataclasses.replace(
-      features, labels=None, index=start + np.arange(len(features))
+      features,
+      labels=None,
+      words=None,
+      index=start + np.arange(len(features)),
     )
     for (features, _), start in zip(datasets, starts, strict=False)
   ]
   pool = join(
-    [TaskData("", features, classes, None) for features in data],
+    [TaskData("", features, 1, None) for features in data],
     weights=[1] * len(data),
     positions=[position for _, position in datasets],
   )
+  # Nothing is learned from them.
+  pool = dataclasses.replace(pool, learned={})
   count = -(-total // layout.batch_size)
   order = np.full(count * layout.batch_size, -1, np.int32)
   order[:total] = np.argsort(-pool.lengths, kind="stable")

@@ -47,6 +47,11 @@ class Words:
     return Words(self.at[self.of(rows)], offsets_of(self.counts[rows]))
 
   @staticmethod
+  def none(rows: int) -> Words:
+    """Returns those of rows in which no word is labelled."""
+    return Words(np.zeros(0, np.int32), np.zeros(rows + 1, np.int64))
+
+  @staticmethod
   def join(parts: Sequence[Words]) -> Words:
     """Returns the words of all parts, one part after the other."""
     return Words(

@@ -10,6 +10,7 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.data.fields import FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers
 from bam_jax.hf import directory as hf
@@ -21,7 +22,7 @@ from bam_jax.tasks.description import Description
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
 PROGRAM = "forward.stablehlo"
-INPUTS = ("tokens", "types", "positions", "segments")
+INPUTS = tuple(each.name for each in FORWARD if each.per == TOKEN)
 
 _CLASSIFIER = """\
 ```python
@@ -186,7 +187,7 @@ def serialize(found: Trained, tasks: list[str]) -> bytes:
       cls=jnp.zeros_like(task),
       task=task,
     )
-    logits = model.net.apply({"params": params}, batch, train=False)
+    logits = model.net.apply({"params": params}, batch, train=False)["example"]
     return {
       name: logits[:, i, : model.heads[name].classes]
       for i, name in enumerate(tasks)

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.data.features import Features, featurise
-from bam_jax.data.ragged import spans
+from bam_jax.data.fields import FORWARD, Room
+from bam_jax.data.places import Places
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models.multitask import MultiTask
@@ -141,7 +142,7 @@ class Model:
         max_length=self.trained.description.max_length,
       )
       batch = self._batch(rows, asked)
-      out = jax.device_get(self._forward(self._params, batch))
+      out = jax.device_get(self._forward(self._params, batch))["example"]
       parts.append(out[: len(rows)])
     return np.concatenate(parts)
 
@@ -169,17 +170,11 @@ def lay_out(
     size: B, N or more.
     width: S, as long as the longest example or more.
   """
-  lengths = rows.lengths
-  names = ("tokens", "types", "positions", "segments")
-  batch = {name: np.zeros((size, width), np.int32) for name in names}
-  position = spans(np.zeros_like(lengths), lengths)
-  there = np.repeat(np.arange(len(rows)), lengths), position
-  batch["tokens"][there] = rows.tokens
-  batch["types"][there] = rows.types
-  batch["positions"][there] = position
-  batch["segments"][there] = 1
-  # Every slot reads the same [CLS].
-  batch["cls"] = np.zeros((size, len(asked)), np.int32)
+  batch = Room(size, width, len(asked)).empty(FORWARD)
+  zero = np.zeros(len(rows), np.int32)
+  places = Places(np.arange(len(rows), dtype=np.int32), zero, zero)
+  places.write(batch, rows, np.arange(len(rows)))
+  # Every slot reads the same [CLS]; the first owns the tokens.
   batch["task"] = np.tile(asked, (size, 1))
   return batch
 

@@ -1,9 +1,10 @@
-"""Heads: what is made of an example's vector for its own task.
+"""Heads: what is made of an encoder's vectors for each task.
 
-A head writes its columns; what they mean, its task's kind says.
+A head writes its columns into a space: of an example, or of every token. What
+they mean, its task's kind says.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 
 import flax.linen as nn
@@ -36,20 +37,39 @@ class HeadSpec:
   loss: str
   head: str = "linear"
 
+  @property
+  def space(self) -> str:
+    """Where it writes."""
+    return HEADS[self.head].space
 
-def linear(spec: HeadSpec, pooled: jax.Array) -> jax.Array:
-  """Returns f32[B, E, C] of one dense layer on the pooled vector [B, E, D]."""
+
+@dataclasses.dataclass(frozen=True)
+class HeadKind:
+  """A way to build a head.
+
+  Attributes:
+    space: where it writes: "example", [B, E, C], or "token", [B, S, C].
+    reads: which vectors, an entry of what `Heads` is given.
+    build: (spec, those vectors [B, ..., D]) -> f32[B, ..., C].
+  """
+
+  space: str
+  reads: str
+  build: Callable[[HeadSpec, jax.Array], jax.Array]
+
+
+def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
+  """Returns f32[..., C] of one dense layer on vectors [..., D]."""
   dense = nn.Dense(
     spec.outputs,
     kernel_init=nn.initializers.glorot_uniform(),
     name=spec.name,
   )
-  return dense(pooled.astype(jnp.float32))
+  return dense(vectors.astype(jnp.float32))
 
 
-# How a head is built: (spec, pooled [B, E, D]) -> f32[B, E, C].
-HEADS: Mapping[str, Callable[[HeadSpec, jax.Array], jax.Array]] = {
-  "linear": linear
+HEADS: Mapping[str, HeadKind] = {
+  "linear": HeadKind(space="example", reads="pooled", build=linear),
 }
 
 
@@ -59,19 +79,36 @@ class Heads(nn.Module):
   heads: tuple[HeadSpec, ...]
 
   @nn.compact
-  def __call__(self, pooled: jax.Array, task: jax.Array) -> jax.Array:
-    """Returns f32[B, E, C]; columns past a task's own are zero.
+  def __call__(
+    self, vectors: Mapping[str, jax.Array], task: Mapping[str, jax.Array]
+  ) -> dict[str, jax.Array]:
+    """Returns space -> f32[B, ..., C]; columns past a task's own are zero.
 
     Args:
-      pooled: [B, E, D].
-      task: i32[B, E], the position of each example's task in `heads`; -1 where
-        there is no example (its output is zero).
+      vectors: what heads read -> [B, ..., D]: "pooled" [B, E, D] of examples,
+        "tokens" [B, S, D].
+      task: space -> i32[B, ...], the position in `heads` of the task of each
+        example or token; -1 where there is none (its output is zero).
     """
-    widest = max(spec.outputs for spec in self.heads)
-    own = jnp.zeros((*task.shape, widest))
+    columns = columns_of(self.heads)
+    found = {
+      space: jnp.zeros((*task[space].shape, C)) for space, C in columns.items()
+    }
     for number, spec in enumerate(self.heads):
-      found = OUTPUTS[spec.output](HEADS[spec.head](spec, pooled))
-      found = jnp.pad(found, ((0, 0), (0, 0), (0, widest - spec.outputs)))
+      kind = HEADS[spec.head]
+      owner, room = task[kind.space], columns[kind.space] - spec.outputs
+      made = OUTPUTS[spec.output](kind.build(spec, vectors[kind.reads]))
+      made = jnp.pad(made, [(0, 0)] * owner.ndim + [(0, room)])
       # Not gathered: a TPU would scatter the gradients one by one.
-      own = jnp.where((task == number)[..., None], found, own)
-    return own
+      found[kind.space] = jnp.where(
+        (owner == number)[..., None], made, found[kind.space]
+      )
+    return found
+
+
+def columns_of(heads: Sequence[HeadSpec]) -> dict[str, int]:
+  """Returns space -> C of its widest head, of the spaces that heads have."""
+  columns: dict[str, int] = {}
+  for spec in heads:
+    columns[spec.space] = max(spec.outputs, columns.get(spec.space, 0))
+  return columns

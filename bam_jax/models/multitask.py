@@ -1,7 +1,8 @@
 """One encoder, one pooler and one head per task.
 
-The pooler reads every packed example's [CLS]; the heads are the only
-parameters that tasks do not share (Clark et al. 2019, section 3.1).
+The pooler reads every packed example's [CLS], other heads read its tokens; the
+heads are the only parameters that tasks do not share (Clark et al. 2019,
+section 3.1).
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from bam_jax.models.heads import Heads, HeadSpec
 
 
 class MultiTask(nn.Module):
-  """The whole model: a batch in, each example's own logits out."""
+  """The whole model: a batch in, the outputs of each example's own head out."""
 
   config: EncoderConfig
   heads: tuple[HeadSpec, ...]
@@ -29,10 +30,11 @@ class MultiTask(nn.Module):
   place: jax.sharding.Sharding | None = None
 
   @nn.compact
-  def __call__(self, batch: Mapping, *, train: bool) -> jax.Array:
-    """Returns each example's own head's output f32[B, E, C].
+  def __call__(self, batch: Mapping, *, train: bool) -> dict[str, jax.Array]:
+    """Returns what each example's own head says, by the space it writes into.
 
-    Logits come before the softmax, a value is the first column.
+    "example": f32[B, E, C], "token": f32[B, S, C]; only those that the heads
+    have. Logits come before the softmax, a value is the first column.
 
     Args:
       batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
@@ -62,7 +64,26 @@ class MultiTask(nn.Module):
     first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
     pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
     pooled = Dropout(self.head_dropout)(pooled, examples, train=train)
-    return Heads(self.heads, name="heads")(pooled, batch["task"])
+    vectors, task = {"pooled": pooled}, {"example": batch["task"]}
+    if any(spec.space == "token" for spec in self.heads):
+      vectors["tokens"] = Dropout(self.head_dropout)(
+        hidden, tokens_of, batch["positions"], train=train
+      )
+      task["token"] = task_of_tokens(batch)
+    return Heads(self.heads, name="heads")(vectors, task)
+
+
+def task_of_tokens(batch: Mapping) -> jax.Array:
+  """Returns whose each token is, i32[B, S]: -1 where nothing lies.
+
+  Of several tasks in one segment it is the first slot's.
+
+  Args:
+    batch: `segments` i32[B, S] and `task` i32[B, E].
+  """
+  slot = jnp.maximum(batch["segments"] - 1, 0)
+  task = jnp.take_along_axis(batch["task"], slot, axis=1)
+  return jnp.where(batch["segments"] > 0, task, -1)
 
 
 def init_params(model: MultiTask, key: jax.Array) -> dict:

@@ -7,6 +7,7 @@ import numpy as np
 
 from bam_jax.data import pipeline, sampling
 from bam_jax.data.features import Features
+from bam_jax.data.pool import TaskData, join
 from bam_jax.models import flops
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.study.experiment import Experiment
@@ -120,7 +121,7 @@ def batches(
 
   for teachers in dict.fromkeys(map(taught_by, seeds)):
     data = [
-      pipeline.TaskData(
+      TaskData(
         task.name,
         rows[task.name],
         task.classes,
@@ -128,9 +129,7 @@ def batches(
       )
       for task in tasks
     ]
-    pools[teachers] = pipeline.join(
-      data, weights=[weights[name] for name in run.tasks]
-    )
+    pools[teachers] = join(data, weights=[weights[name] for name in run.tasks])
   mine = [pools[taught_by(seed)] for seed in seeds]
   orders = np.stack([draw(seed=seed) for seed in seeds])
   seen = mine[0].task[orders[orders >= 0]]

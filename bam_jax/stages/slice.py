@@ -10,8 +10,10 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from bam_jax.data import pipeline
+from bam_jax.data.fields import Room
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
+from bam_jax.models.heads import columns_of
 from bam_jax.stages import checks, materials
 from bam_jax.stages.materials import Encoder, Materials
 from bam_jax.study import experiment as experiments
@@ -121,10 +123,8 @@ def cost(
     )
   batch = pipeline.empty(
     c.trials_at_once or 1,
-    rows,
-    width=c.max_length,
-    examples=examples,
-    classes=max(spec.outputs for spec in model.heads),
+    Room(rows, c.max_length, examples),
+    columns_of(model.heads),
   )
   return tpu.cost(
     model, batch, settings, it.mesh, topology=topology, whole=whole

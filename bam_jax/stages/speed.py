@@ -8,6 +8,7 @@ import numpy as np
 
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features, width_of
+from bam_jax.data.pool import TaskData, join
 from bam_jax.models import flops
 from bam_jax.runtime.console import bar
 from bam_jax.stages import lessons
@@ -37,9 +38,9 @@ def measured(
   c, tasks = settings.config, session.experiment.tasks_of(run)
   rows = [samples[name] for name in run.tasks]
   sizes = dict(zip(run.tasks, map(len, rows), strict=True))
-  pool = pipeline.join(
+  pool = join(
     [
-      pipeline.TaskData(task.name, each, task.classes, None)
+      TaskData(task.name, each, task.classes, None)
       for task, each in zip(tasks, rows, strict=True)
     ],
     weights=[1.0] * len(tasks),

@@ -15,6 +15,9 @@ import numpy as np
 
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
+from bam_jax.data.places import Places
+from bam_jax.data.pool import space_of
+from bam_jax.data.ragged import offsets_of
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import Task
 from bam_jax.training import sharding
@@ -23,9 +26,10 @@ from bam_jax.training import sharding
 # Kept, so that what a run compiled to be scored serves when it teaches.
 @functools.lru_cache(maxsize=16)
 def make_forward(model: MultiTask, mesh: jax.sharding.Mesh, trials: int):
-  """Returns forward(params [R, ...], batch) -> logits f32[R, B, E, C].
+  """Returns forward(params [R, ...], batch) -> outputs [R, ...] by space.
 
-  The batch is one for all trials; what comes back is whole on every device.
+  The batch is one for all trials; what comes back, such as "example" f32[R, B,
+  E, C], is whole on every device.
   """
 
   def forward(params, batch):
@@ -36,7 +40,8 @@ def make_forward(model: MultiTask, mesh: jax.sharding.Mesh, trials: int):
   else:
 
     def mapped(params, batch):
-      return forward(jax.tree.map(lambda x: x[0], params), batch)[None]
+      out = forward(jax.tree.map(lambda x: x[0], params), batch)
+      return jax.tree.map(lambda x: x[None], out)
 
   return jax.jit(mapped, out_shardings=sharding.replicated(mesh))
 
@@ -45,26 +50,30 @@ def logits_of(
   forward: Callable,
   params: Any,
   batches: pipeline.Batches,
-  count: int,
+  datasets: Sequence[tuple[Features, int]],
   *,
   mesh: jax.sharding.Mesh,
-  classes: int,
   progress: Callable[[int], None],
-) -> np.ndarray:
-  """Returns the logits f32[R, N, C] of all examples in their order.
+) -> list[np.ndarray]:
+  """Returns the outputs of all examples of each data set, in their order.
+
+  f32[R, N, C], or f32[R, M, C] of words, 0 for those that are not read.
 
   Args:
     forward: from `make_forward`.
     params: [R, ...].
-    batches: from `pipeline.eval_batches`.
-    count: N.
+    batches: of these data sets, from `pipeline.eval_batches`.
+    datasets: examples, and the columns C of their head.
     mesh: the mesh.
-    classes: C of the task that has most.
     progress: called with the number of examples after each batch.
   """
   trials = len(jax.tree.leaves(params)[0])
-  logits = np.zeros((trials, count, classes), np.float32)
-  seen = np.zeros(count, np.int32)
+  starts = offsets_of([len(rows) for rows, _ in datasets])
+  seen = np.zeros(starts[-1], np.int32)
+  logits = []
+  for rows, columns in datasets:
+    size = len(rows.words.at) if rows.words else len(rows)
+    logits.append(np.zeros((trials, size, columns), np.float32))
 
   def make(k: int) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
     batch = batches[k]
@@ -79,11 +88,18 @@ def logits_of(
   with contextlib.closing(ready):
     for batch, sent in ready:
       out = jax.device_get(forward(params, sent))
-      here = batch["task"] >= 0
-      rows = batch["index"][here]
-      logits[:, rows] = out[:, here][..., :classes]
-      seen[rows] += 1
-      progress(int(here.sum()))
+      row, slot = np.nonzero(batch["task"] >= 0)
+      start, number = batch["cls"][row, slot], batch["index"][row, slot]
+      dataset = np.searchsorted(starts, number, side="right") - 1
+      for place in np.unique(dataset):
+        (rows, columns), mine = datasets[place], dataset == place
+        which, there = Places(row[mine], start[mine], slot[mine]).outputs(
+          number[mine] - starts[place], rows.words
+        )
+        said = out[space_of(rows)]
+        logits[place][:, which] = said[:, *there, :columns]
+      seen[number] += 1
+      progress(len(number))
   assert (seen == 1).all(), "an example was not counted exactly once"
   return logits
 
@@ -97,7 +113,7 @@ def evaluate(
   mesh: jax.sharding.Mesh,
   progress: Callable[[int], None],
 ) -> dict[tuple[str, str], np.ndarray]:
-  """Returns the logits f32[R, N, C] of every (task, split).
+  """Returns the outputs of every (task, split), see `logits_of`.
 
   Args:
     model: the model.
@@ -111,26 +127,21 @@ def evaluate(
   forward = make_forward(model, mesh, trials)
   params = sharding.spread(params, sharding.state_sharding(mesh, params))
   names = [spec.name for spec in model.heads]
-  classes = max(task.classes for task, _, _ in datasets)
   # All at once, so that there is one shape to compile for.
   batches = pipeline.eval_batches(
     [(features, names.index(task.head)) for task, _, features in datasets],
     layout,
-    classes=classes,
     multiple=sharding.row_multiple(mesh),
   )
-  ends = np.cumsum([len(features) for _, _, features in datasets])
   logits = logits_of(
     forward,
     params,
     batches,
-    int(ends[-1]),
+    [(features, task.classes) for task, _, features in datasets],
     mesh=mesh,
-    classes=classes,
     progress=progress,
   )
-  parts = np.split(logits, ends[:-1], axis=1)
   return {
-    (task.name, split): part[..., : task.classes]
-    for (task, split, _), part in zip(datasets, parts, strict=True)
+    (task.name, split): part
+    for (task, split, _), part in zip(datasets, logits, strict=True)
   }

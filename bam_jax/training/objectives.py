@@ -92,20 +92,32 @@ class Owners:
     return found
 
 
-def owners(heads: Sequence[HeadSpec], task: jax.Array) -> Owners:
+def owners(
+  heads: Sequence[HeadSpec], task: jax.Array, *, space: str = "example"
+) -> Owners:
   """Returns whose the columns of examples are.
 
   Args:
     heads: of the model.
     task: i32[...], the position of each example's task in `heads`; -1 where
       there is no example, which so takes the last entry of each table.
+    space: in which the columns are; heads of another one have none here.
   """
-  columns = np.array([spec.outputs for spec in heads] + [0], np.int32)
-  names = dict.fromkeys(spec.loss for spec in heads)
+  mine = [spec.space == space for spec in heads]
+  columns = [
+    spec.outputs if own else 0 for spec, own in zip(heads, mine, strict=True)
+  ]
+  names = dict.fromkeys(spec.loss for spec in heads if spec.space == space)
   return Owners(
-    jnp.asarray(columns)[task],
+    jnp.asarray(np.array([*columns, 0], np.int32))[task],
     {
-      name: jnp.asarray([spec.loss == name for spec in heads] + [False])[task]
+      name: jnp.asarray(
+        [
+          own and spec.loss == name
+          for spec, own in zip(heads, mine, strict=True)
+        ]
+        + [False]
+      )[task]
       for name in names
     },
   )

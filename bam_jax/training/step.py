@@ -9,31 +9,26 @@ import jax.numpy as jnp
 import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
-from bam_jax.training import objectives as losses
-from bam_jax.training import optim, schedules
+from bam_jax.training import optim, schedules, spaces
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState, choose, make_init
 
 
-def make_losses(model: MultiTask) -> Callable[..., tuple[jax.Array, jax.Array]]:
-  """Returns losses(params, batch, key, share) -> (logits, loss) of one trial.
+def make_losses(
+  model: MultiTask,
+) -> Callable[..., tuple[dict[str, jax.Array], jax.Array]]:
+  """Returns losses(params, batch, key, share) -> (outputs, loss) of one trial.
 
-  `logits` are f32[B, E, C], `loss` f32[B, E] before weights, 0 where there is
-  no example. `key` is of dropout; `share` of the gold label is lambda.
+  `outputs` are the model's, by space; `loss` is f32[B, E] before weights, 0
+  where there is no example. `key` is of dropout; `share` of the gold label is
+  lambda.
   """
-  widest = max(spec.outputs for spec in model.heads)
 
   def example_losses(params, batch, key, share):
-    logits = model.apply(
+    outputs = model.apply(
       {"params": params}, batch, train=True, rngs={"dropout": key}
     )
-    own = losses.owners(model.heads, batch["task"])
-    gold = losses.gold_targets(batch["label"], own, widest)
-    teacher = losses.teacher_targets(batch["teacher"], own)
-    if "has_gold" in batch:
-      gold = losses.or_teacher(gold, teacher, batch["has_gold"])
-    targets = losses.soft_targets(gold, teacher, batch["has_teacher"], share)
-    return logits, losses.example_loss(logits, targets, own)
+    return outputs, spaces.example_losses(model.heads, outputs, batch, share)
 
   return example_losses
 

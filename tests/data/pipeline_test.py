@@ -7,6 +7,7 @@ import pytest
 
 from bam_jax.data import features as features_lib
 from bam_jax.data import pipeline, ragged
+from bam_jax.data.pool import TaskData, join
 
 WIDTH = 13
 CLASSES = 3
@@ -37,10 +38,10 @@ def pool():
   second = features(
     rng.integers(1, 14, 12), labelled=False, first_token=5000, index=70
   )
-  return pipeline.join(
+  return join(
     [
-      pipeline.TaskData("first", first, CLASSES, teacher),
-      pipeline.TaskData("second", second, 1, None),
+      TaskData("first", first, CLASSES, teacher),
+      TaskData("second", second, 1, None),
     ],
     weights=(0.5, 2.0),
   )
@@ -78,7 +79,7 @@ def example(batch, row, slot):
 
 def wanted(pool, number):
   """Returns what a batch should say of an example, read from the pool."""
-  found = pool.features
+  found, learned = pool.features, pool.learned["example"]
   span = slice(found.offsets[number], found.offsets[number + 1])
   return {
     "tokens": found.tokens[span],
@@ -86,10 +87,10 @@ def wanted(pool, number):
     "positions": np.arange(pool.lengths[number]),
     "task": pool.task[number],
     "index": found.index[number],
-    "label": found.labels[number],
+    "label": learned.label[number],
     "weight": pool.weight[number],
-    "teacher": pool.teacher[number],
-    "has_teacher": pool.has_teacher[number],
+    "teacher": learned.teacher[number],
+    "has_teacher": learned.has_teacher[number],
   }
 
 
@@ -141,30 +142,33 @@ def test_shapes_and_types_of_the_contract(pool):
 def test_join_tells_tasks_weights_and_teachers_apart(pool):
   assert pool.task.tolist() == [0] * 18 + [1] * 12
   assert pool.weight.tolist() == [0.5] * 18 + [2.0] * 12
-  assert pool.has_teacher.tolist() == [1.0] * 5 + [0.0] + [1.0] * 12 + [0] * 12
-  assert not pool.teacher[5].any()
-  assert np.isfinite(pool.teacher).all()
-  assert not pool.features.labels[18:].any()
+  learned = pool.learned["example"]
+  taught = [1.0] * 5 + [0.0] + [1.0] * 12 + [0] * 12
+  assert learned.has_teacher.tolist() == taught
+  assert not learned.teacher[5].any()
+  assert np.isfinite(learned.teacher).all()
+  assert not learned.label[18:].any()
 
 
 def test_each_example_keeps_the_answer_of_its_own_teacher():
-  first = pipeline.TaskData("first", features([3, 4, 5]), CLASSES, None)
+  first = TaskData("first", features([3, 4, 5]), CLASSES, None)
   answers = np.array([[0.25], [0.75]], np.float32)
-  second = pipeline.TaskData("second", features([6, 7]), 1, answers)
-  pool = pipeline.join([first, second], weights=(1, 1))
-  assert pool.teacher[:, 0].tolist() == [0, 0, 0, 0.25, 0.75]
-  assert not pool.teacher[:, 1:].any()
-  assert pool.has_teacher.tolist() == [0, 0, 0, 1, 1]
+  second = TaskData("second", features([6, 7]), 1, answers)
+  pool = join([first, second], weights=(1, 1))
+  learned = pool.learned["example"]
+  assert learned.teacher[:, 0].tolist() == [0, 0, 0, 0.25, 0.75]
+  assert not learned.teacher[:, 1:].any()
+  assert learned.has_teacher.tolist() == [0, 0, 0, 1, 1]
 
 
 def test_a_row_without_gold_is_told_only_where_there_is_one():
   rows = features([3, 4, 5])
   rows = dataclasses.replace(rows, labels=np.float32([2, np.nan, np.nan]))
   answers = np.float32([[1, 2, 3, 4], [5, 6, 7, 8], [np.nan] * 4])
-  data = pipeline.TaskData("only", rows, 4, answers)
-  pool = pipeline.join([data], weights=(0.5,))
+  data = TaskData("only", rows, 4, answers)
+  pool = join([data], weights=(0.5,))
   assert pool.has_gold.tolist() == [1, 0, 0]
-  assert pool.features.labels.tolist() == [2, 0, 0]
+  assert pool.learned["example"].label.tolist() == [2, 0, 0]
   # The last has neither gold nor a teacher, so nothing is learned from it.
   assert pool.weight.tolist() == [0.5, 0.5, 0]
   batch = plan(pool, np.array([[[0, 1, 2]]]))[0]
@@ -173,17 +177,15 @@ def test_a_row_without_gold_is_told_only_where_there_is_one():
   assert (
     "has_gold"
     not in plan(
-      pipeline.join(
-        [pipeline.TaskData("x", features([3]), 4, None)], weights=[1]
-      ),
+      join([TaskData("x", features([3]), 4, None)], weights=[1]),
       np.array([[[0]]]),
     )[0]
   )
 
 
 def test_join_may_start_at_a_later_task():
-  data = pipeline.TaskData("only", features([3, 4]), 2, None)
-  assert pipeline.join([data], weights=[1], positions=[5]).task.tolist() == [
+  data = TaskData("only", features([3, 4]), 2, None)
+  assert join([data], weights=[1], positions=[5]).task.tolist() == [
     5,
     5,
   ]
@@ -203,8 +205,8 @@ def test_few_shapes_hold_all_steps_with_room_for_all_examples(pool):
 def test_room_for_examples_grows_by_fours():
   order = np.arange(5, dtype=np.int32)[None, None]
   for lengths, room in (([1] * 5, 8), ([3, 3, 3, 3, 13], 4), ([13] * 5, 4)):
-    data = pipeline.TaskData("only", features(lengths), 2, None)
-    batches = plan(pipeline.join([data], weights=[1]), order)
+    data = TaskData("only", features(lengths), 2, None)
+    batches = plan(join([data], weights=[1]), order)
     assert batches.examples == room, lengths
 
 
@@ -253,7 +255,9 @@ def test_trials_share_shapes_and_keep_their_own_order(pool):
 
 
 def test_each_trial_has_the_teacher_of_its_own_pool(pool):
-  other = dataclasses.replace(pool, teacher=pool.teacher + 10)
+  learned = pool.learned["example"]
+  learned = dataclasses.replace(learned, teacher=learned.teacher + 10)
+  other = dataclasses.replace(pool, learned={"example": learned})
   both = plan([pool, other], np.stack([ORDERS[0], ORDERS[0]]))
   for k in range(9):
     first, second = both[k]["teacher"]
@@ -296,7 +300,6 @@ def test_evaluation_sees_every_example_once_in_one_shape(packing, count):
   batches = pipeline.eval_batches(
     [(found[0], 2), (found[1], 1)],
     pipeline.Layout(WIDTH, 4, packing=packing),
-    classes=CLASSES,
     multiple=2,
   )
   assert len(batches) == -(-(count + 5) // 4)
@@ -322,7 +325,6 @@ def test_batches_of_an_evaluation_need_nearly_the_same_rows():
   batches = pipeline.eval_batches(
     [(features(np.sort(lengths)), 0)],
     pipeline.Layout(WIDTH, 40, packing=True),
-    classes=CLASSES,
     multiple=1,
   )
   assert np.ptp(batches.plan.rows) <= 1
@@ -332,7 +334,6 @@ def test_an_empty_split_has_no_batches():
   empty = pipeline.eval_batches(
     [(features([]), 0)],
     pipeline.Layout(WIDTH, 4, packing=True),
-    classes=1,
     multiple=1,
   )
   assert list(empty) == []

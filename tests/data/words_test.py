@@ -22,9 +22,7 @@ def tokenizer(tmp_path_factory):
 
 
 def test_a_word_is_read_at_its_first_token_and_not_where_it_is_cut(tokenizer):
-  rows = featurise(
-    tokenizer, [TEXTS], np.arange(11), max_length=6, words=SPANS
-  )
+  rows = featurise(tokenizer, [TEXTS], np.arange(11), max_length=6, words=SPANS)
   assert rows.words.at.tolist() == [1, 2, 3, 1, 1, 2, 3, 4, -1, -1, -1]
   assert rows.words.counts.tolist() == [3, 1, 7]
   assert rows.cut == 1

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import pipeline
+from bam_jax.data.pool import TaskData, join
 from bam_jax.models import attention, flops
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask, init_params
@@ -61,9 +62,7 @@ def batch():
     types=np.zeros(ROWS * LENGTH, np.int8),
     offsets=np.arange(ROWS + 1) * LENGTH,
   )
-  pool = pipeline.join(
-    [pipeline.TaskData("mnli", rows, CLASSES, None)], weights=[1.0]
-  )
+  pool = join([TaskData("mnli", rows, CLASSES, None)], weights=[1.0])
   plan = pipeline.TrialBatches(
     [pool],
     np.arange(ROWS, dtype=np.int32)[None, None],

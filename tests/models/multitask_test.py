@@ -23,7 +23,9 @@ def params():
 @pytest.fixture(scope="module")
 def apply():
   """The model in evaluation, compiled once per layout."""
-  return jax.jit(lambda p, batch: NET.apply({"params": p}, batch, train=False))
+  return jax.jit(
+    lambda p, batch: NET.apply({"params": p}, batch, train=False)["example"]
+  )
 
 
 def one(batch):
@@ -53,10 +55,18 @@ def heads_of(kernel=0.0):
   }
 
 
+def said(heads, params, pooled, task):
+  """Returns what heads make of pooled vectors [B, E, D]: f32[B, E, C]."""
+  (found,) = heads.apply(
+    {"params": params}, {"pooled": pooled}, {"example": task}
+  ).values()
+  return found
+
+
 def test_an_example_gets_its_own_tasks_columns_and_zeros_after_them():
   task = jnp.array([[1, 0], [2, 1], [0, 2]])
   heads = Heads(LINEAR)
-  logits = heads.apply({"params": heads_of()}, jnp.ones((3, 2, 5)), task)
+  logits = said(heads, heads_of(), jnp.ones((3, 2, 5)), task)
   own = {0: [0, 1, 2], 1: [10, 0, 0], 2: [20, 21, 0]}
   np.testing.assert_array_equal(
     logits, [[own[int(t)] for t in r] for r in task]
@@ -65,18 +75,16 @@ def test_an_example_gets_its_own_tasks_columns_and_zeros_after_them():
 
 def test_a_slot_without_an_example_is_finite():
   heads = Heads(NET.heads)
-  logits = heads.apply(
-    {"params": heads_of(1.0)}, jnp.ones((1, 1, 5)), jnp.array([[-1]])
-  )
+  logits = said(heads, heads_of(1.0), jnp.ones((1, 1, 5)), jnp.array([[-1]]))
   assert np.isfinite(logits).all()
 
 
 def test_only_regression_goes_through_the_output_function():
   task = jnp.array([[0, 1, 2]])
   pooled = jnp.linspace(-1, 1, 15).reshape(1, 3, 5)
-  params = {"params": heads_of(0.3)}
-  linear = Heads(LINEAR).apply(params, pooled, task)
-  sigmoid = Heads(NET.heads).apply(params, pooled, task)
+  params = heads_of(0.3)
+  linear = said(Heads(LINEAR), params, pooled, task)
+  sigmoid = said(Heads(NET.heads), params, pooled, task)
   want = np.array(linear)
   want[0, 1, 0] = 1 / (1 + np.exp(-want[0, 1, 0]))
   np.testing.assert_allclose(sigmoid, want, rtol=1e-6)
@@ -86,9 +94,8 @@ def test_only_regression_goes_through_the_output_function():
 def test_the_loss_of_one_task_leaves_the_other_heads_alone():
   def first_task(params):
     heads = Heads(NET.heads)
-    return heads.apply(
-      {"params": params}, jnp.ones((1, 2, 5)), jnp.array([[2, 2]])
-    ).sum()
+    pooled = jnp.ones((1, 2, 5))
+    return said(heads, params, pooled, jnp.array([[2, 2]])).sum()
 
   gradient = jax.grad(first_task)(heads_of(0.1))
   assert np.abs(gradient["rte"]["kernel"]).min() > 0
@@ -117,7 +124,7 @@ def test_dropout_acts_on_the_pooled_vector_in_training_only(params, apply):
   def train(key):
     return NET.apply(
       {"params": params}, batch, train=True, rngs={"dropout": key}
-    )
+    )["example"]
 
   plain = np.asarray(apply(params, batch))
   there = batch["task"] == 0
@@ -147,7 +154,7 @@ def test_parameters_are_float32_and_have_their_shapes(params):
   shapes = jax.eval_shape(lambda k: init_params(half, k), jax.random.key(0))
   assert {x.dtype for x in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
   logits = jax.eval_shape(
-    lambda p, b: half.apply({"params": p}, b, train=False),
+    lambda p, b: half.apply({"params": p}, b, train=False)["example"],
     shapes,
     one(tiny.batches()[0]),
   )

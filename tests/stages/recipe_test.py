@@ -283,7 +283,7 @@ def test_which_trials_teach(two_trials, monkeypatch):
     monkeypatch.setattr(Teachers, "expected", lambda *args: {})
     it = opened(config, place.path)
     pools = it.batches(student, [0, 1])._pools
-    return [pool.teacher for pool in pools]
+    return [pool.learned["example"].teacher for pool in pools]
 
   first, matched, ensemble = map(taught, ("first", "matched", "ensemble"))
   np.testing.assert_array_equal(first, [each[0], each[0]])
@@ -315,9 +315,10 @@ def test_soft_labels_from_a_file_teach_without_a_teacher(small_run, tmp_path):
   ]
   it = opened(config, tmp_path / "W")
   (pool,) = it.batches(it.experiment.runs[-1], [0])._pools
-  found = scipy.special.softmax(pool.teacher, -1)[:, 0]
+  learned = pool.learned["example"]
+  found = scipy.special.softmax(learned.teacher, -1)[:, 0]
   np.testing.assert_allclose(found, np.arange(rows) / rows, atol=1e-6)
-  assert pool.has_teacher.all()
+  assert learned.has_teacher.all()
 
 
 def test_held_out_rows_are_scored_and_never_trained_on(small_run, tmp_path):

@@ -178,7 +178,7 @@ def test_a_nan_is_stopped_before_and_can_be_looked_at(
   def poisoned(self, run, seeds):
     made = real(self, run, seeds)
     number = made._orders[0, 4, 3]
-    made._pools[0].features.labels[number] = np.nan
+    made._pools[0].learned["example"].label[number] = np.nan
     return made
 
   monkeypatch.setattr(session.Session, "batches", poisoned)

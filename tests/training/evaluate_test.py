@@ -71,7 +71,7 @@ def logits(mesh):
 def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
   rows = tiny.features(size, 3)
   batches = pipeline.eval_batches(
-    [(rows, 1)], LAYOUT if packing else PADDED, classes=3, multiple=4
+    [(rows, 1)], LAYOUT if packing else PADDED, multiple=4
   )
 
   def forward(params, batch):
@@ -79,16 +79,15 @@ def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
     there = batch["task"] == 1
     value = jnp.where(there, batch["index"], jnp.nan)[None, ..., None]
     trial = params[:, None, None, None]
-    return value + 1000 * trial + jnp.array([0, 0.25, 0.5, 9])
+    return {"example": value + 1000 * trial + jnp.array([0, 0.25, 0.5, 9])}
 
   counts = []
-  got = evaluate.logits_of(
+  (got,) = evaluate.logits_of(
     forward,
     jnp.arange(2),
     batches,
-    size,
+    [(rows, 3)],
     mesh=mesh,
-    classes=3,
     progress=counts.append,
   )
   want = np.arange(size)[:, None] + np.array([0, 0.25, 0.5])
@@ -112,27 +111,27 @@ class Twice:
 
 def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
   rows = tiny.features(9, 3)
-  batches = pipeline.eval_batches([(rows, 0)], PADDED, classes=3, multiple=1)
+  batches = pipeline.eval_batches([(rows, 0)], PADDED, multiple=1)
   with pytest.raises(AssertionError, match="exactly once"):
     evaluate.logits_of(
-      lambda params, batch: np.zeros((1, 8, 1, 3)),
+      lambda params, batch: {"example": np.zeros((1, 8, 1, 3))},
       np.zeros(1),
       Twice(batches),
-      len(rows),
+      [(rows, 3)],
       mesh=mesh,
-      classes=3,
       progress=lambda n: None,
     )
 
 
 def test_logits_are_those_of_each_example_alone(logits):
-  apply = jax.jit(lambda p, batch: NET.apply({"params": p}, batch, train=False))
+  apply = jax.jit(
+    lambda p, batch: NET.apply({"params": p}, batch, train=False)["example"]
+  )
   for task, split, rows in datasets():
     # Each example in a row of its own, read without the loop.
     (batch,) = pipeline.eval_batches(
       [(rows, tiny.TASKS.index(task.head))],
       pipeline.Layout(tiny.WIDTH, len(rows), packing=False),
-      classes=3,
       multiple=1,
     )
     order = np.argsort(batch["index"][:, 0])

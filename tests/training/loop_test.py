@@ -332,7 +332,7 @@ def test_a_nan_in_the_data_ends_the_run_with_its_name(tmp_path, monkeypatch):
   order = np.where(np.arange(tiny.BATCH) == 2, order, np.arange(tiny.BATCH))
   batches = tiny.batches(taught=False, order=order[None].astype(np.int32))
   features = batches._pools[0].features
-  features.labels[19] = np.nan
+  batches._pools[0].learned["example"].label[19] = np.nan
   with pytest.raises(train.NotFinite) as raised:
     Run(tmp_path, monkeypatch).train(batches=batches)
   assert (

@@ -1,0 +1,126 @@
+"""The fields of a batch: what stands in each array, and where.
+
+A head writes into one of the spaces, and what it learns stands where it writes:
+of an example in the example's slot, of a word at the word's first token.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+# What an array has a number for: each token [B, S], or each example [B, E].
+TOKEN, SLOT = "token", "slot"
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """One array of a batch.
+
+  Attributes:
+    name: of the array.
+    per: what it has a number for, TOKEN or SLOT.
+    dtype: of its numbers.
+    empty: what stands where nothing lies.
+    wide: whether it has a last axis of C columns.
+  """
+
+  name: str
+  per: str
+  dtype: Any = np.int32
+  empty: int = 0
+  wide: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+  """Where a head writes, and what it is held against there.
+
+  Attributes:
+    label: class numbers, or values in [0, 1].
+    teacher: a teacher's outputs.
+    has_teacher: 1 where there are any.
+  """
+
+  label: Field
+  teacher: Field
+  has_teacher: Field
+
+  @property
+  def per(self) -> str:
+    """What has outputs of its own, TOKEN or SLOT."""
+    return self.label.per
+
+  @property
+  def fields(self) -> tuple[Field, ...]:
+    """All of them."""
+    return self.label, self.teacher, self.has_teacher
+
+
+# What a forward pass reads.
+FORWARD = (
+  Field("tokens", TOKEN),
+  Field("types", TOKEN),
+  Field("positions", TOKEN),
+  Field("segments", TOKEN),
+  Field("cls", SLOT),
+  Field("task", SLOT, empty=-1),
+)
+# What training and scoring read of every example.
+EXAMPLES = (
+  Field("index", SLOT, empty=-1),
+  Field("weight", SLOT, np.float32),
+)
+# In the batches of a run of which some example lacks gold: 0 where it does.
+HAS_GOLD = Field("has_gold", SLOT, np.float32)
+
+EXAMPLE, WORDS = "example", "token"
+SPACES: Mapping[str, Space] = {
+  # f32[B, E, C]
+  EXAMPLE: Space(
+    label=Field("label", SLOT, np.float32),
+    teacher=Field("teacher", SLOT, np.float32, wide=True),
+    has_teacher=Field("has_teacher", SLOT, np.float32),
+  ),
+  # f32[B, S, C]; -1 = no label, as at every token but a word's first.
+  WORDS: Space(
+    label=Field("tag", TOKEN, empty=-1),
+    teacher=Field("tag_teacher", TOKEN, np.float32, wide=True),
+    has_teacher=Field("has_tag_teacher", TOKEN, np.float32),
+  ),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Room:
+  """How large the arrays of a batch are.
+
+  Attributes:
+    rows: B.
+    width: tokens in a row, S.
+    examples: slots in a row, E.
+  """
+
+  rows: int
+  width: int
+  examples: int
+
+  def empty(
+    self, fields: Sequence[Field], *, trials: int = 0, columns: int = 0
+  ) -> dict[str, np.ndarray]:
+    """Returns arrays in which nothing lies.
+
+    Args:
+      fields: which.
+      trials: R of a first axis; 0 = without one.
+      columns: C of the wide ones.
+    """
+    sides = {TOKEN: self.width, SLOT: self.examples}
+    lead = (trials, self.rows) if trials else (self.rows,)
+    return {
+      each.name: np.full(
+        (*lead, sides[each.per], *[columns] * each.wide), each.empty, each.dtype
+      )
+      for each in fields
+    }

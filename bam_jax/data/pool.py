@@ -1,0 +1,162 @@
+"""The examples of all tasks of a run, and what is learned of them.
+
+A batch is drawn from it, see `pipeline`.
+"""
+
+from collections.abc import Mapping, Sequence
+import dataclasses
+
+import numpy as np
+
+from bam_jax.data.features import Features
+from bam_jax.data.fields import EXAMPLE, SPACES, WORDS
+from bam_jax.data.ragged import offsets_of
+from bam_jax.data.words import Words
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskData:
+  """What a run trains on of one task.
+
+  Attributes:
+    name: of the task.
+    features: its N examples, swapped copies included.
+    classes: its classes, 1 for regression.
+    teacher: f32[N, classes], or f32[M, classes] of words, the teacher's
+      answers, passed on as they are; a row of NaN is an example, or a word,
+      without a teacher. None: no teacher.
+  """
+
+  name: str
+  features: Features
+  classes: int
+  teacher: np.ndarray | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+  """What is learned of N examples in one of the spaces.
+
+  Attributes:
+    words: of these examples, M in all; None = each has one output, M is N.
+    label: [M] in the type of its field, `empty` of it where there is none.
+    teacher: f32[M, C], 0 where there is none.
+    has_teacher: f32[M] 1 or 0.
+  """
+
+  words: Words | None
+  label: np.ndarray
+  teacher: np.ndarray
+  has_teacher: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Pool:
+  """The examples of all tasks of a run, one task after the other.
+
+  Attributes:
+    features: their tokens.
+    has_gold: f32[N] 0 where a label is NaN, whose target is the teacher's
+      alone, else 1; None where no row lacks gold.
+    lengths: i32[N] tokens of each.
+    task: i32[N] the task's position in the run.
+    weight: f32[N] of its loss; 0 where there is neither gold nor teacher.
+    learned: space -> what is learned there, of the spaces that the tasks have.
+  """
+
+  features: Features
+  has_gold: np.ndarray | None
+  lengths: np.ndarray
+  task: np.ndarray
+  weight: np.ndarray
+  learned: Mapping[str, Learned]
+
+  @property
+  def columns(self) -> dict[str, int]:
+    """Space -> C."""
+    return {name: each.teacher.shape[1] for name, each in self.learned.items()}
+
+
+def join(
+  tasks: Sequence[TaskData],
+  *,
+  weights: Sequence[float],
+  positions: Sequence[int] | None = None,
+) -> Pool:
+  """Lays the examples of several tasks end to end.
+
+  Args:
+    tasks: what is laid out, in this order.
+    weights: one per task: loss scale x weight of the copies.
+    positions: of each task in the run; None = in the run's order.
+  """
+  if positions is None:
+    positions = range(len(tasks))
+  sizes = [len(data.features) for data in tasks]
+  features = Features.join(
+    [
+      dataclasses.replace(data.features, labels=None, words=None)
+      for data in tasks
+    ]
+  )
+  spaces = [space_of(data.features) for data in tasks]
+  learned = {
+    space: _learned(tasks, space) for space in SPACES if space in spaces
+  }
+  gold = np.concatenate([_has_gold(data.features) for data in tasks])
+  weight = np.repeat(np.asarray(weights, np.float32), sizes)
+  if EXAMPLE in learned:
+    weight[~gold & (learned[EXAMPLE].has_teacher == 0)] = 0
+  return Pool(
+    features=features,
+    has_gold=None if gold.all() else gold.astype(np.float32),
+    lengths=features.lengths,
+    task=np.repeat(np.asarray(positions, np.int32), sizes),
+    weight=weight,
+    learned=learned,
+  )
+
+
+def space_of(features: Features) -> str:
+  """Returns the space that the labels of some examples are of."""
+  return EXAMPLE if features.words is None else WORDS
+
+
+def _has_gold(features: Features) -> np.ndarray:
+  """Tells which examples need no teacher, bool[N]."""
+  if features.labels is None or features.words is not None:
+    return np.ones(len(features), bool)
+  return ~np.isnan(features.labels)
+
+
+def _learned(tasks: Sequence[TaskData], space: str) -> Learned:
+  """Returns what is learned in a space, nothing of tasks of another one."""
+  worded = space == WORDS
+  rows = [len(data.features) for data in tasks]
+  words = [
+    data.features.words or Words.none(n)
+    for data, n in zip(tasks, rows, strict=True)
+  ]
+  starts = offsets_of([len(w.at) for w in words] if worded else rows)
+  mine = [space_of(data.features) == space for data in tasks]
+  columns = max(
+    data.classes for data, own in zip(tasks, mine, strict=True) if own
+  )
+  empty = SPACES[space].label.empty
+  label = np.full(starts[-1], empty, SPACES[space].label.dtype)
+  teacher = np.zeros((starts[-1], columns), np.float32)
+  has_teacher = np.zeros(starts[-1], np.float32)
+  for data, start, own in zip(tasks, starts, mine, strict=False):
+    if own and data.features.labels is not None:
+      known = np.flatnonzero(~np.isnan(data.features.labels))
+      label[known + start] = data.features.labels[known]
+    if own and data.teacher is not None:
+      size = len(data.features.words.at) if worded else len(data.features)
+      assert data.teacher.shape == (size, data.classes), data.name
+      known = ~np.isnan(data.teacher).any(axis=1)
+      there = np.flatnonzero(known) + start
+      teacher[there, : data.classes] = data.teacher[known]
+      has_teacher[there] = 1
+  return Learned(
+    Words.join(words) if worded else None, label, teacher, has_teacher
+  )

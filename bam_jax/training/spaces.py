@@ -1,0 +1,101 @@
+"""The loss of every example, from what heads write into each of the spaces.
+
+Whatever the space, what comes out is one loss an example: the mean over the
+places where it has something to learn.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+
+from bam_jax.data.fields import EXAMPLE, HAS_GOLD, SPACES, WORDS
+from bam_jax.models.heads import HeadSpec, columns_of
+from bam_jax.models.multitask import task_of_tokens
+from bam_jax.training import objectives
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """How a batch is read where the heads of a space write.
+
+  Attributes:
+    task: batch -> i32[...], whose each place is; -1 where nothing is learned.
+    has_gold: batch -> f32[...], 0 where the teacher alone teaches; None where
+      no place of the run lacks gold.
+    gather: (losses of all places f32[...], batch) -> f32[B, E] of examples.
+  """
+
+  task: Callable[[Mapping], jax.Array]
+  has_gold: Callable[[Mapping], jax.Array | None]
+  gather: Callable[[jax.Array, Mapping], jax.Array]
+
+
+def word_task(batch: Mapping) -> jax.Array:
+  """Returns whose each labelled or taught word is, i32[B, S]; else -1."""
+  tag = SPACES[WORDS]
+  learned = (batch[tag.label.name] >= 0) | (batch[tag.has_teacher.name] > 0)
+  return jnp.where(learned, task_of_tokens(batch), -1)
+
+
+def mean_of_words(loss: jax.Array, batch: Mapping) -> jax.Array:
+  """Returns the mean loss of each example's words f32[B, E], 0 without any.
+
+  Args:
+    loss: f32[B, S], 0 where there is no word.
+    batch: what it was made of.
+  """
+  E = batch["task"].shape[1]
+  here = batch["segments"][..., None] == jnp.arange(1, E + 1)
+  words = (word_task(batch) >= 0)[..., None] & here
+  total = jnp.where(words, loss[..., None], 0.0).sum(1)
+  return total / jnp.maximum(words.sum(1), 1)
+
+
+READINGS: Mapping[str, Reading] = {
+  EXAMPLE: Reading(
+    task=lambda batch: batch["task"],
+    has_gold=lambda batch: batch.get(HAS_GOLD.name),
+    gather=lambda loss, batch: loss,
+  ),
+  WORDS: Reading(
+    task=word_task,
+    has_gold=lambda batch: (batch[SPACES[WORDS].label.name] >= 0).astype(
+      jnp.float32
+    ),
+    gather=mean_of_words,
+  ),
+}
+
+
+def example_losses(
+  heads: Sequence[HeadSpec],
+  outputs: Mapping[str, jax.Array],
+  batch: Mapping,
+  share: jax.Array | float,
+) -> jax.Array:
+  """Returns each example's loss f32[B, E] before weights, 0 where none is.
+
+  Args:
+    heads: of the model.
+    outputs: of the model, space -> f32[B, ..., C].
+    batch: what they were made of, with what is learned in each space.
+    share: of the gold label, lambda.
+  """
+  total = None
+  for name, C in columns_of(heads).items():
+    reading, fields = READINGS[name], SPACES[name]
+    own = objectives.owners(heads, reading.task(batch), space=name)
+    gold = objectives.gold_targets(batch[fields.label.name], own, C)
+    teacher = objectives.teacher_targets(batch[fields.teacher.name], own)
+    has_gold = reading.has_gold(batch)
+    if has_gold is not None:
+      gold = objectives.or_teacher(gold, teacher, has_gold)
+    targets = objectives.soft_targets(
+      gold, teacher, batch[fields.has_teacher.name], share
+    )
+    loss = objectives.example_loss(outputs[name], targets, own)
+    mine = reading.gather(loss, batch)
+    total = mine if total is None else total + mine
+  return total
