@@ -165,7 +165,7 @@ class Corpus:
       features = self._features(task, ("train",))["train"]
       mask = self._texts.holdout(task, self._holdout).mask
       # Nothing is scored by a teacher's word.
-      return {"holdout": features.take(mask & ~np.isnan(features.labels))}
+      return {"holdout": features.take(mask & features.has_gold)}
     return self._features(task, task.dev)
 
   def coverage(self, task: Task) -> dict[str, Coverage]:

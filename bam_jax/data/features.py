@@ -51,6 +51,13 @@ class Features:
     return len(self.index)
 
   @property
+  def has_gold(self) -> np.ndarray:
+    """Tells which rows have a label, bool[N]; where words are labelled, all."""
+    if self.labels is None or self.words:
+      return np.full(len(self), self.labels is not None)
+    return ~np.isnan(self.labels)
+
+  @property
   def lengths(self) -> np.ndarray:
     """Tokens of every example: i32[N]."""
     return np.diff(self.offsets).astype(np.int32)

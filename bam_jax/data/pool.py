@@ -103,7 +103,10 @@ def join(
   learned = {
     space: _learned(tasks, space) for space in SPACES if space in spaces
   }
-  gold = np.concatenate([_has_gold(data.features) for data in tasks])
+  # What is not labelled at all is not learned from.
+  gold = np.concatenate(
+    [data.features.has_gold | (data.features.labels is None) for data in tasks]
+  )
   weight = np.repeat(np.asarray(weights, np.float32), sizes)
   if EXAMPLE in learned:
     weight[~gold & (learned[EXAMPLE].has_teacher == 0)] = 0
@@ -120,13 +123,6 @@ def join(
 def space_of(features: Features) -> str:
   """Returns the space that the labels of some examples are of."""
   return EXAMPLE if features.words is None else WORDS
-
-
-def _has_gold(features: Features) -> np.ndarray:
-  """Tells which examples need no teacher, bool[N]."""
-  if features.labels is None or features.words is not None:
-    return np.ones(len(features), bool)
-  return ~np.isnan(features.labels)
 
 
 def _learned(tasks: Sequence[TaskData], space: str) -> Learned:

@@ -68,7 +68,10 @@ def score(
   said = forward(session, run, params, datasets, "evaluates")
   kept = {
     (task.name, split): Predictions(
-      rows.index, said[task.name, split][0], rows.labels
+      rows.index,
+      said[task.name, split][0],
+      rows.labels,
+      rows.words and rows.words.counts,
     )
     for task, split, rows in datasets
   }
@@ -110,7 +113,10 @@ def headlines(session: Session, run: Run, params: Any) -> list[dict]:
   return [
     {
       task.name: metrics.scores(
-        task, said[task.name, split][trial], rows.labels
+        task,
+        said[task.name, split][trial],
+        rows.labels,
+        rows.words and rows.words.counts,
       )[task.headline]
       for task, split, rows in shown
     }

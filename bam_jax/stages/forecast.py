@@ -61,11 +61,13 @@ def samples_of(session: Session) -> dict[str, Features]:
   for task in session.experiment.trained_tasks:
     text = session.materials.texts.look(task, task.train)
     rows = np.linspace(0, len(text) - 1, min(len(text), SAMPLE)).astype(int)
+    some = text.take(rows)
     found[task.name] = features.featurise(
       session.materials.encoder.tokenizer,
-      [[column[row] for row in rows] for column in text.texts],
-      text.labels[rows],
+      some.texts,
+      some.labels,
       max_length=session.config.max_length,
+      words=some.words,
     )
   return found
 

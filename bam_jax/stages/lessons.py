@@ -150,9 +150,9 @@ def learned(run: Run, task: str, rows: Features) -> Features:
   Args:
     run: the run.
     task: name of one of its tasks.
-    rows: its training rows; a label is NaN where there is no gold.
+    rows: its training rows.
   """
-  gold = ~np.isnan(rows.labels)
+  gold = rows.has_gold
   return rows if gold.all() or task in dict(run.teachers) else rows.take(gold)
 
 

@@ -32,14 +32,14 @@ def score(name: str, kept: Kept, table: Mapping[str, Task]) -> dict[str, Any]:
   for (task, split), rows in kept.items():
     mine = entry["scores"].setdefault(task, {})
     answers = rows.logits
-    found = metrics.scores(table[task], answers, rows.labels)
+    found = metrics.scores(table[task], answers, rows.labels, rows.words)
     # The split that tables show has the bare names.
     mine |= {f"{split}/{k}" if mine else k: v for k, v in found.items()}
-    entry["examples"].setdefault(task, len(answers))
+    entry["examples"].setdefault(task, len(rows.index))
     if np.ptp(answers, axis=0).max() < 1e-6 and len(answers) > 1:
       entry["warnings"].append(
-        f"{name} answers all {len(answers)} {task} {split} rows alike: it has "
-        "learnt nothing; try another rate or more steps"
+        f"{name} answers all {len(rows.index)} {task} {split} rows alike: it"
+        " has learnt nothing; try another rate or more steps"
       )
   return entry
 

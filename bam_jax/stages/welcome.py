@@ -38,7 +38,10 @@ def look(session: Session, run: Run, seeds: Sequence[int]) -> None:
   logits = evaluate.forward(session, heads, params, mine, "looks at the import")
   for task, split, rows in mine:
     name, score, chance = against_chance(
-      task, logits[task.name, split][0], rows.labels
+      task,
+      logits[task.name, split][0],
+      rows.labels,
+      rows.words and rows.words.counts,
     )
     said = f"imported {task.name}: {split} {name} {score:.1f} before training"
     if score < chance:

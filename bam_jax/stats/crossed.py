@@ -54,8 +54,8 @@ def pseudo_values(
   whether the example is right.
 
   Args:
-    predicted: [R, N], class numbers or values.
-    labels: [N].
+    predicted: [R, N], class numbers or values; [R, N, W] of words.
+    labels: [N], or [N, W].
     metric: a key of `SCORERS`.
     parts: G at most; an example each where there are not more, else every G-th
       example is in the same one.

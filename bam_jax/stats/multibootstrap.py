@@ -92,8 +92,8 @@ def resample_examples(
   they meet the same resamples and those are drawn once.
 
   Args:
-    predicted: [R, N], class numbers or values.
-    labels: [N].
+    predicted: [R, N], class numbers or values; [R, N, W] of words.
+    labels: [N], or [N, W].
     metric: a key of `SCORERS`.
     draws: D, number of resamples.
     seed: of the resamples.
@@ -108,7 +108,7 @@ def resample_examples(
   predicted, labels = np.asarray(predicted), np.asarray(labels, np.float64)
   if metric not in SCORERS:
     raise ValueError(f"metric is {metric!r}; choose from {', '.join(SCORERS)}")
-  if predicted.ndim != 2 or predicted.shape[1:] != labels.shape:
+  if not labels.ndim or predicted.shape[1:] != labels.shape:
     raise ValueError(
       f"predictions {predicted.shape} do not fit labels {labels.shape}; give "
       "[trials, examples] and [examples]"

@@ -2,17 +2,21 @@
 
 One file a trial, `W/runs/RUN/dev_logits/seed-K.npz`, written by numpy without
 pickles. For every scored split it holds `TASK/SPLIT/index` i64[N],
-`TASK/SPLIT/logits` f32[N, C] and `TASK/SPLIT/labels` f32[N]. Labels are with
-the logits so that a laptop needs neither the data nor JAX.
+`TASK/SPLIT/logits` f32[N, C] and `TASK/SPLIT/labels` f32[N]; where words are
+labelled, logits f32[M, C] and labels f32[M] of all words, and
+`TASK/SPLIT/words` i64[N], how many each example has. Labels are with the logits
+so that a laptop needs neither the data nor JAX.
 """
 
 from collections.abc import Mapping
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 import zipfile
 
 import numpy as np
 
+from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.runtime.files import beside
 
 
@@ -23,16 +27,20 @@ class Predictions:
   Attributes:
     index: i64[N], the example number of each row; no two are the same.
     logits: f32[N, C] before the softmax, or values for regression; f32[R, N, C]
-      from `together`.
-    labels: f32[N], class numbers or values.
+      from `together`. Where words are labelled M takes the place of N.
+    labels: f32[N], class numbers or values; f32[M] of words.
+    words: i64[N], how many words each row has, M in all; None = rows are
+      labelled.
   """
 
   index: np.ndarray
   logits: np.ndarray
   labels: np.ndarray
+  words: np.ndarray | None = None
 
 
 _FIELDS = {"index": np.int64, "logits": np.float32, "labels": np.float32}
+_WORDS = {"words": np.int64}
 
 
 def path(run: Path, seed: int) -> Path:
@@ -59,7 +67,8 @@ def write(file: Path, splits: Mapping[tuple[str, str], Predictions]) -> None:
   arrays = {}
   for (task, split), rows in splits.items():
     _check(f"{task}/{split}", rows)
-    for field, dtype in _FIELDS.items():
+    fields = _FIELDS | (_WORDS if rows.words is not None else {})
+    for field, dtype in fields.items():
       value = np.asarray(getattr(rows, field), dtype)
       arrays[f"{task}/{split}/{field}"] = value
   with beside(file) as part, part.open("wb") as out:
@@ -87,7 +96,12 @@ def read(file: Path) -> dict[tuple[str, str], Predictions]:
       names = dict.fromkeys(tuple(name.split("/")[:-1]) for name in arrays)
       found = {
         (task, split): Predictions(
-          *(arrays[f"{task}/{split}/{field}"] for field in _FIELDS)
+          *(arrays[f"{task}/{split}/{field}"] for field in _FIELDS),
+          *(
+            arrays[name]
+            for field in _WORDS
+            if (name := f"{task}/{split}/{field}") in arrays
+          ),
         )
         for task, split in names
       }
@@ -107,23 +121,20 @@ def together(trials: Mapping[str, Predictions]) -> Predictions:
     trials: name for the errors, such as the file -> logits f32[N, C].
 
   Returns:
-    index i64[N], logits f32[R, N, C] and labels f32[N].
+    index i64[N], logits f32[R, N, C], labels f32[N] and words.
 
   Raises:
     ValueError: the trials are not of the same examples.
   """
   (first, *others), ordered = trials, {}
   for name, rows in trials.items():
-    order = np.argsort(rows.index)
-    ordered[name] = Predictions(
-      rows.index[order], rows.logits[order], rows.labels[order]
-    )
+    ordered[name] = _ordered(rows)
   one = ordered[first]
   for name in others:
     other = ordered[name]
     same = all(
       np.array_equal(getattr(one, field), getattr(other, field))
-      for field in ("index", "labels")
+      for field in ("index", "labels", "words")
     )
     if not same or one.logits.shape != other.logits.shape:
       raise ValueError(
@@ -131,7 +142,21 @@ def together(trials: Mapping[str, Predictions]) -> Predictions:
         "same dev examples; write both again: --config.stage=evaluate"
       )
   logits = np.stack([rows.logits for rows in ordered.values()])
-  return Predictions(one.index, logits, one.labels)
+  return dataclasses.replace(one, logits=logits)
+
+
+def _ordered(rows: Predictions) -> Predictions:
+  """Returns the same by example number."""
+  order = np.argsort(rows.index)
+  if rows.words is None:
+    return Predictions(
+      rows.index[order], rows.logits[order], rows.labels[order]
+    )
+  starts = offsets_of(rows.words)[:-1]
+  mine = spans(starts[order], rows.words[order])
+  return Predictions(
+    rows.index[order], rows.logits[mine], rows.labels[mine], rows.words[order]
+  )
 
 
 def _shape(rows: Predictions) -> str:
@@ -142,11 +167,14 @@ def _check(name: str, rows: Predictions) -> None:
   index, logits, labels = map(
     np.asarray, (rows.index, rows.logits, rows.labels)
   )
-  n = len(logits)
-  if logits.ndim != 2 or index.shape != (n,) or labels.shape != (n,):
+  n, m = len(index), len(index)
+  if rows.words is not None:
+    m = int(np.sum(rows.words)) if len(rows.words) == n else -1
+  if logits.shape[:-1] != (m,) or index.shape != (n,) or labels.shape != (m,):
     raise ValueError(
       f"{name} has logits {logits.shape}, index {index.shape} and labels "
-      f"{labels.shape}; [N, C], [N] and [N] are allowed"
+      f"{labels.shape}; [N, C], [N] and [N] are allowed, and of words [M, C], "
+      "[N] and [M]"
     )
   if len(np.unique(index)) < n:
     raise ValueError(f"{name} has an example twice; each is allowed once")

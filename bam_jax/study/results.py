@@ -1,6 +1,7 @@
 """results.json: every method, task and trial, gathered from the runs."""
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 import re
 import shlex
@@ -226,8 +227,8 @@ def _kept(
   rows = predictions.together(trials)
   place = {file: i for i, file in enumerate(trials)}
   return {
-    method: Predictions(
-      rows.index, rows.logits[[place[str(file)] for file in mine]], rows.labels
+    method: dataclasses.replace(
+      rows, logits=rows.logits[[place[str(file)] for file in mine]]
     )
     for method, mine in files.items()
   }
@@ -245,14 +246,19 @@ def _resampled(
   able = [m for m, n in sizes.items() if n >= stats.MIN_MULTI_TRIALS]
   if len(able) < 2:
     return {}
-  predicted = KINDS[task.kind].predicted(
-    np.concatenate([kept[method].logits for method in able])
+  kind, one = KINDS[task.kind], kept[able[0]]
+  predicted = kind.predicted(
+    task, np.concatenate([kept[method].logits for method in able]), one.words
   )
-  labels = kept[able[0]].labels
+  labels = kind.gold(task, one.labels, one.words)
   draws = multibootstrap.DRAWS
   with bar(f"resamples {task.name}", draws) as progress:
     full, drawn = multibootstrap.resample_examples(
-      predicted, labels, task.headline, draws=draws, progress=progress
+      predicted,
+      labels,
+      kind.metrics[task.headline],
+      draws=draws,
+      progress=progress,
     )
   found, ends = {}, np.cumsum([sizes[method] for method in able])
   for method, end in zip(able, ends, strict=True):
@@ -276,11 +282,14 @@ def _pseudo(
   if len(able) < 2:
     return {}
   found = {}
-  parts = min(crossed.PARTS, len(next(iter(able.values())).labels))
+  kind = KINDS[task.kind]
+  parts = min(crossed.PARTS, len(next(iter(able.values())).index))
   with bar(f"examples {task.name}", parts * len(able)) as progress:
     for method, rows in able.items():
-      said = KINDS[task.kind].predicted(rows.logits)
       found[method, task.name] = crossed.pseudo_values(
-        said, rows.labels, task.headline, progress=progress
+        kind.predicted(task, rows.logits, rows.words),
+        kind.gold(task, rows.labels, rows.words),
+        kind.metrics[task.headline],
+        progress=progress,
       )
   return found

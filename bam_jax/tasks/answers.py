@@ -1,6 +1,6 @@
 """What a head says of an example, and how that is read off its outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any, Protocol
 
@@ -12,6 +12,19 @@ class Meaning(Protocol):
 
   labels: tuple[str, ...]
   range: tuple[float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Read:
+  """What was read of one example, where its words are answered.
+
+  Attributes:
+    text: the text.
+    words: i32[W, 2], where its words begin and end in it.
+  """
+
+  text: str
+  words: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,12 +48,15 @@ class Answer:
     return {"label": self.label, "probabilities": dict(self.probabilities)}
 
 
-def labelled(meaning: Meaning, logits: np.ndarray) -> list[Answer]:
+def labelled(
+  meaning: Meaning, logits: np.ndarray, read: Sequence[Read] | None
+) -> list[Answer]:
   """Returns the most likely label of each example, and all probabilities.
 
   Args:
     meaning: whose labels are meant.
     logits: f64[N, C], one column a label.
+    read: None, as no word is answered.
   """
   shares = np.exp(logits - logits.max(axis=1, keepdims=True))
   shares /= shares.sum(axis=1, keepdims=True)
@@ -53,13 +69,16 @@ def labelled(meaning: Meaning, logits: np.ndarray) -> list[Answer]:
   ]
 
 
-def valued(meaning: Meaning, values: np.ndarray) -> list[Answer]:
+def valued(
+  meaning: Meaning, values: np.ndarray, read: Sequence[Read] | None
+) -> list[Answer]:
   """Returns the value of each example within the task's own range.
 
   Args:
     meaning: whose range is meant.
     values: f64[N, 1], 0 and 1 are the ends of the range. Raw outputs may leave
       it, and a server refuses such a value.
+    read: None, as no word is answered.
   """
   low, high = meaning.range
   found = np.clip(low + values[:, 0] * (high - low), low, high)

@@ -1,18 +1,22 @@
 """The kinds of tasks: everything that differs between them, one row each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 
 import numpy as np
 import scipy.special
 
 from bam_jax.tasks import answers
-from bam_jax.tasks.answers import Answer, Meaning
+from bam_jax.tasks.answers import Answer, Meaning, Read
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TaskKind:
   """One kind of task.
+
+  Where words are labelled and not rows, outputs and labels are of all words of
+  all rows, M in place of N, and `words` i64[N] is how many each row has; else
+  `words` is None.
 
   Attributes:
     name: of the kind.
@@ -20,14 +24,20 @@ class TaskKind:
     output: what the columns of the head are: "logits", or "value", which goes
       through `loss.regression_output`.
     loss: its objective, a name of `objectives.OBJECTIVES`.
-    metrics: those that it can be scored by; the first is the usual one.
-    predicted: outputs f[..., N, C] -> what metrics take, [..., N].
-    gold: labels f32[N] -> what metrics compare with that, [N].
+    head: how it is built, a name of `heads.HEADS`.
+    reads: what a row of it is: "text", one or two of them, or "words".
+    defined: the key of a tasks file that says what its outputs mean.
+    metrics: those that it can be scored by, the usual one first -> which of
+      `metrics.METRICS` each is.
+    predicted: (task, outputs f[..., N, C]) -> what metrics take, [..., N].
+    gold: (task, labels f32[N]) -> what metrics compare with that, [N].
     chance: (task) -> a metric, and what guessing has by it, x100.
-    answer: (task, outputs f64[N, C]) -> what they say of each example.
+    answer: (task, outputs f64[N, C], what was read) -> what they say of each
+      example.
     mean: outputs f32[K, N, C] of K teachers -> of all together, f32[N, C].
     written: (label name -> as a file writes it, answer) -> the GLUE server's
       word for it.
+    model: which of transformers' model classes for a task it leaves as.
     problem_type: transformers' name.
   """
 
@@ -35,13 +45,17 @@ class TaskKind:
   outputs: Callable[[Meaning], int]
   output: str
   loss: str
-  metrics: tuple[str, ...]
-  predicted: Callable[[np.ndarray], np.ndarray]
-  gold: Callable[[np.ndarray], np.ndarray]
+  head: str
+  reads: str
+  defined: str
+  metrics: Mapping[str, str]
+  predicted: Callable[[Meaning, np.ndarray, np.ndarray | None], np.ndarray]
+  gold: Callable[[Meaning, np.ndarray, np.ndarray | None], np.ndarray]
   chance: Callable[[Meaning], tuple[str, float]]
-  answer: Callable[[Meaning, np.ndarray], list[Answer]]
+  answer: Callable[[Meaning, np.ndarray, Sequence[Read] | None], list[Answer]]
   mean: Callable[[np.ndarray], np.ndarray]
   written: Callable[[Mapping[str, str], Answer], str]
+  model: str
   problem_type: str
 
 
@@ -66,13 +80,17 @@ _ROWS = (
     outputs=lambda task: len(task.labels),
     output="logits",
     loss="ce",
-    metrics=("accuracy", "f1", "matthews"),
-    predicted=lambda logits: logits.argmax(-1),
-    gold=lambda labels: labels.astype(np.int64),
+    head="linear",
+    reads="text",
+    defined="labels",
+    metrics={name: name for name in ("accuracy", "f1", "matthews")},
+    predicted=lambda task, logits, words: logits.argmax(-1),
+    gold=lambda task, labels, words: labels.astype(np.int64),
     chance=lambda task: ("accuracy", 100 / len(task.labels)),
     answer=answers.labelled,
     mean=mean_probability,
     written=lambda words, answer: words[answer.label],
+    model="SequenceClassification",
     problem_type="single_label_classification",
   ),
   TaskKind(
@@ -80,14 +98,18 @@ _ROWS = (
     outputs=lambda task: 1,
     output="value",
     loss="mse",
-    metrics=("spearman", "pearson"),
+    head="linear",
+    reads="text",
+    defined="range",
+    metrics={name: name for name in ("spearman", "pearson")},
     # SciPy would correlate float32 in float32.
-    predicted=lambda values: values[..., 0].astype(np.float64),
-    gold=np.float64,
+    predicted=lambda task, values, words: values[..., 0].astype(np.float64),
+    gold=lambda task, labels, words: np.float64(labels),
     chance=lambda task: ("spearman", 0.0),
     answer=answers.valued,
     mean=lambda values: np.mean(values, axis=0),
     written=lambda words, answer: f"{answer.value:.3f}",
+    model="SequenceClassification",
     problem_type="regression",
   ),
 )

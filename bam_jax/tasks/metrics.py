@@ -38,14 +38,18 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
 
 
 def scores(
-  task: Task, logits: np.ndarray, labels: np.ndarray
+  task: Task,
+  logits: np.ndarray,
+  labels: np.ndarray,
+  words: np.ndarray | None = None,
 ) -> dict[str, float]:
   """Returns every metric of the task, x100.
 
   Args:
     task: says which metrics.
-    logits: f32[N, C].
-    labels: f32[N], class numbers or values.
+    logits: f32[N, C], or f32[M, C] of words.
+    labels: f32[N], class numbers or values, or f32[M] of words.
+    words: i64[N], how many each row has; None = rows are labelled.
 
   Raises:
     ValueError: the logits are not finite.
@@ -56,12 +60,18 @@ def scores(
       "lower rate"
     )
   kind = KINDS[task.kind]
-  said, gold = kind.predicted(logits), kind.gold(labels)
-  return {name: 100 * METRICS[name](said, gold) for name in task.metrics}
+  said = kind.predicted(task, logits, words)
+  gold = kind.gold(task, labels, words)
+  return {
+    name: 100 * METRICS[kind.metrics[name]](said, gold) for name in task.metrics
+  }
 
 
 def against_chance(
-  task: Task, logits: np.ndarray, labels: np.ndarray
+  task: Task,
+  logits: np.ndarray,
+  labels: np.ndarray,
+  words: np.ndarray | None = None,
 ) -> tuple[str, float, float]:
   """Returns a metric, its value and what guessing would have, x100.
 
@@ -69,9 +79,10 @@ def against_chance(
 
   Args:
     task: says what the labels are.
-    logits: f32[N, C].
-    labels: f32[N], class numbers or values.
+    logits: as for `scores`.
+    labels: as for `scores`.
+    words: as for `scores`.
   """
   name, chance = KINDS[task.kind].chance(task)
   alone = dataclasses.replace(task, metrics=(name,))
-  return name, scores(alone, logits, labels)[name], chance
+  return name, scores(alone, logits, labels, words)[name], chance

@@ -53,7 +53,7 @@ def answers_of(task: Task, logits: np.ndarray) -> list[Answer]:
       f"the logits of {task.name} are not finite in {len(bad)} rows, first in"
       f" row {bad[0]}; the model has diverged, take an earlier checkpoint"
     )
-  return KINDS[task.kind].answer(task, own)
+  return KINDS[task.kind].answer(task, own, None)
 
 
 # Whose scores decide which trial of a run answers a task, by the name of the

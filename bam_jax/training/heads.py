@@ -25,6 +25,7 @@ def specs(
       task.classes,
       output=outputs[KINDS[task.kind].output],
       loss=KINDS[task.kind].loss,
+      head=KINDS[task.kind].head,
     )
     for task in tasks
   )

@@ -46,6 +46,25 @@ class Examples:
   def __len__(self) -> int:
     return len(self.texts[0])
 
+  def take(self, rows: np.ndarray) -> "Examples":
+    """Returns the given rows (integers or a mask), in the given order."""
+    rows = np.arange(len(self))[rows].tolist()
+    labels, words = self.labels, self.words
+    if labels is not None and words is not None:
+      cuts = np.cumsum([len(row) for row in words])[:-1]
+      each = np.split(labels, cuts)
+      labels = np.concatenate([labels[:0], *(each[row] for row in rows)])
+    elif labels is not None:
+      labels = labels[rows]
+    return dataclasses.replace(
+      self,
+      texts=tuple([column[row] for row in rows] for column in self.texts),
+      labels=labels,
+      soft=None if self.soft is None else self.soft[rows],
+      groups=[self.groups[row] for row in rows] if self.groups else (),
+      words=None if words is None else [words[row] for row in rows],
+    )
+
   @functools.cached_property
   def fingerprint(self) -> str:
     """sha256 (hex) of texts, groups and all labels, of whatever file."""

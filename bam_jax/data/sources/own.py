@@ -91,16 +91,12 @@ def read(task: Task, split: str) -> Examples:
         " some on both sides"
       )
     kept = kept & ~mask if trains else mask & known
-  if not kept.all():
-    texts = tuple(
-      [text for text, mine in zip(column, kept, strict=True) if mine]
-      for column in texts
-    )
-    labels, soft = labels[kept], None if soft is None else soft[kept]
-    groups = [groups[at] for at in np.flatnonzero(kept)] if groups else []
   examples = Examples(task.name, split, texts, labels, origin, soft, groups)
+  if not kept.all():
+    examples = examples.take(kept)
   check(examples)
   if trains and task.labels:
+    labels = examples.labels
     there = set(labels[~np.isnan(labels)].astype(int).tolist())
     never = [n for i, n in enumerate(task.labels) if i not in there]
     # Where no row has gold, its teacher knows all labels.
