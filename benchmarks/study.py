@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.study import predictions
 from bam_jax.training.checkpoint import KEPT, Damaged, load_params
 
@@ -174,7 +174,7 @@ def compare_states(kept: Path, workdir: Path) -> tuple[int, list[str]]:
 
 def logits(folder: Path) -> bytes:
   """Returns the bytes of a teacher's index and logits."""
-  index, found = builders.read_logits(folder, expected={})
+  index, found = logits_lib.read(folder, expected={})
   return index.tobytes() + found.tobytes()
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.runtime import sealed
 from tests import refusals, small
 
@@ -114,7 +114,7 @@ BOUNDED = """
 import resource, sys
 from pathlib import Path
 from bam_jax.hf import directory as hf, weights
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import parquet
 config = hf.read_config(Path(sys.argv[1]))
 pages = int(Path("/proc/self/statm").read_text().split()[0])
@@ -125,7 +125,7 @@ for name in sys.argv[2:]:
   path = Path(name)
   try:
     if path.is_dir():
-      builders.read_logits(path, expected={"rows": 3})
+      logits_lib.read(path, expected={"rows": 3})
     elif path.suffix == ".parquet":
       parquet.read(path)
     else:
@@ -171,9 +171,7 @@ def hostile_weights(folder: Path) -> None:
 @pytest.fixture
 def logits(tmp_path) -> Path:
   folder = tmp_path / "logits"
-  builders.write_logits(
-    folder, index=np.arange(3), logits=LOGITS, metadata=EXPECTED
-  )
+  logits_lib.write(folder, index=np.arange(3), logits=LOGITS, metadata=EXPECTED)
   return folder
 
 
@@ -222,7 +220,7 @@ def test_a_dataset_names_no_file_outside_its_folder(logits, name):
   listed["files"][name] = "1 bytes of sha256 0"
   (logits / "integrity.json").write_text(json.dumps(listed))
   with pytest.raises(sealed.IntegrityError) as error:
-    builders.read_logits(logits, expected=EXPECTED)
+    logits_lib.read(logits, expected=EXPECTED)
   assert "no file of its folder" in str(error.value) or name in ("..", "")
 
 
@@ -234,7 +232,7 @@ def test_a_dataset_reads_no_shard_outside_its_folder(logits):
   info["splits"][0]["filepathTemplate"] = f"../{template}"
   forge(logits, "dataset_info.json", json.dumps(info).encode())
   with pytest.raises(sealed.IntegrityError, match="which was not written"):
-    builders.read_logits(logits, expected=EXPECTED)
+    logits_lib.read(logits, expected=EXPECTED)
 
 
 def test_a_shard_that_is_a_link_is_refused(logits):
@@ -242,7 +240,7 @@ def test_a_shard_that_is_a_link_is_refused(logits):
   shard.rename(logits.parent / "elsewhere")
   shard.symlink_to(logits.parent / "elsewhere")
   with pytest.raises(sealed.IntegrityError, match="no file of its folder"):
-    builders.read_logits(logits, expected=EXPECTED)
+    logits_lib.read(logits, expected=EXPECTED)
 
 
 def test_a_dataset_loads_no_class_that_its_files_name(logits, monkeypatch):
@@ -255,5 +253,5 @@ def test_a_dataset_loads_no_class_that_its_files_name(logits, monkeypatch):
   content = text.replace(name, "evil.Tensor").encode()
   forge(logits, "features.json", content)
   with pytest.raises(sealed.IntegrityError, match="its columns are not index"):
-    builders.read_logits(logits, expected=EXPECTED)
+    logits_lib.read(logits, expected=EXPECTED)
   assert not marker.exists() and "evil" not in sys.modules

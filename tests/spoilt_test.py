@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 import numpy as np
 import pytest
 
-from bam_jax.data import builders, features
+from bam_jax.data import features
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.hf import families, weights
@@ -102,7 +103,7 @@ def test_a_tokenizer_reads_or_is_one_sentence(place, encoder, name, edits):
 @pytest.fixture(scope="module")
 def logits(tmp_path_factory):
   folder = tmp_path_factory.mktemp("readers") / "logits"
-  builders.write_logits(
+  logits_lib.write(
     folder, index=np.arange(ROWS), logits=LOGITS, metadata={"rows": ROWS}
   )
   whole = shutil.copytree(folder, folder.with_name("whole"))
@@ -127,7 +128,7 @@ def test_teacher_logits_are_whole_or_one_sentence(
     (folder / "integrity.json").write_text(json.dumps(listed))
   try:
     found = read(
-      lambda: builders.read_logits(folder, expected={"rows": ROWS}), folder
+      lambda: logits_lib.read(folder, expected={"rows": ROWS}), folder
     )
   finally:
     for each in files:

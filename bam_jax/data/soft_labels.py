@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
@@ -36,7 +36,7 @@ def read_soft_labels(
 
   Returns:
     index i64[rows] = 0 .. rows-1, and logits f32[rows, C], as
-    `builders.read_logits` does; a folder may have swapped copies behind them.
+    `logits_lib.read` does; a folder may have swapped copies behind them.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -45,7 +45,7 @@ def read_soft_labels(
   path = Path(path)
   if not path.suffix and not path.is_file():
     try:
-      return builders.read_logits(path, expected=shared)
+      return logits_lib.read(path, expected=shared)
     except IntegrityError as error:
       raise IntegrityError(error.seen, elsewhere(path)) from error
   return np.arange(rows), soft_files.read(path, task=task, count=rows)

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 import shutil
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.runtime import distributed, files, sealed
 from bam_jax.runtime.console import say
 from bam_jax.stages import evaluate
@@ -215,7 +215,7 @@ def take_logits(session: Session, run: Run, seed: int, found: Found) -> None:
       if not distributed.leader():
         continue
       try:
-        builders.read_logits(there, expected=made)
+        logits_lib.read(there, expected=made)
       except ValueError as error:
         say(f"{error}; they are not taken, {run.name} teaches {name} anew")
         continue

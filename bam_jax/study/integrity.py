@@ -12,7 +12,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.report import load
 from bam_jax.runtime import sealed
@@ -253,7 +253,7 @@ def _logits(path: Path, workdir: Workdir, experiment: Experiment | None) -> str:
           f"{path} was made by a trial of other settings: {differ}; delete "
           f"{workdir.run(name)} and it, and {AGAIN}"
         )
-    _, logits = builders.read_logits(path, expected=expected)
+    _, logits = logits_lib.read(path, expected=expected)
   except (ValueError, OSError) as error:
     return one_line(error)
   if not np.isfinite(logits).all():

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import builders, corpus, soft_labels
+from bam_jax.data import corpus, soft_labels
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.features import Features
 from bam_jax.runtime import distributed, sealed
 from bam_jax.tasks.kinds import KINDS
@@ -60,7 +61,7 @@ def write(
   """
   with distributed.leader_first(f"logits {path}"):
     if distributed.leader():
-      builders.write_logits(
+      logits_lib.write(
         path, index=features.index, logits=logits, metadata=metadata
       )
 
@@ -85,7 +86,7 @@ def read(
   """
   found = []
   for path, metadata in made.items():
-    index, logits = builders.read_logits(path, expected=metadata)
+    index, logits = logits_lib.read(path, expected=metadata)
     cure = f"delete {path} and run --config.stage=teach again"
     found.append(align(index, logits, features, path, cure))
   return average(found, task)

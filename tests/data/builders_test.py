@@ -12,6 +12,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from bam_jax.data import builders, features, shards
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import examples
 from bam_jax.data.sources import glue as sources
 from bam_jax.data.tokenizer import load_tokenizer
@@ -255,16 +256,14 @@ def test_logits_come_back_in_order_of_index(tmp_path):
   index = np.array([3, 0, 4, 1, 2])
   logits = np.arange(15, dtype=np.float32).reshape(5, 3) / 7
   path = tmp_path / "run" / "rte"
-  builders.write_logits(path, index=index, logits=logits, metadata=_TEACHER)
-  found = builders.read_logits(path, expected=_TEACHER)
+  logits_lib.write(path, index=index, logits=logits, metadata=_TEACHER)
+  found = logits_lib.read(path, expected=_TEACHER)
   np.testing.assert_array_equal(found[0], np.arange(5), strict=True)
   np.testing.assert_array_equal(
     found[1], logits[np.argsort(index)], strict=True
   )
   # As Python has them: a tuple is what JSON calls a list.
-  builders.read_logits(
-    path, expected=_TEACHER | {"labels": ("no", "yes", "maybe")}
-  )
+  logits_lib.read(path, expected=_TEACHER | {"labels": ("no", "yes", "maybe")})
 
 
 @pytest.mark.parametrize(
@@ -282,11 +281,11 @@ def test_logits_of_another_run_are_refused_naming_both_sides(
   tmp_path, name, value
 ):
   path = tmp_path / "rte"
-  builders.write_logits(
+  logits_lib.write(
     path, index=np.arange(5), logits=np.zeros((5, 3)), metadata=_TEACHER
   )
   with pytest.raises(builders.IntegrityError) as caught:
-    builders.read_logits(path, expected=_TEACHER | {name: value})
+    logits_lib.read(path, expected=_TEACHER | {name: value})
   both = f"{name} is {_TEACHER.get(name)!r} there and {value!r} here;"
   assert both in str(caught.value) and f"delete {path}" in str(caught.value)
 
@@ -301,11 +300,11 @@ def test_logits_of_another_run_are_refused_naming_both_sides(
 )
 def test_logits_with_a_wrong_row_are_refused(tmp_path, index, words):
   path = tmp_path / "rte"
-  builders.write_logits(
+  logits_lib.write(
     path, index=np.array(index), logits=np.zeros((5, 3)), metadata=_TEACHER
   )
   with pytest.raises(builders.IntegrityError, match=words):
-    builders.read_logits(path, expected=_TEACHER)
+    logits_lib.read(path, expected=_TEACHER)
 
 
 def test_rows_that_are_lacking_are_named():
@@ -321,24 +320,24 @@ def test_logits_are_neither_nan_nor_written_over(tmp_path):
   logits[3, 1] = np.nan
   arguments = dict(index=np.arange(5)[::-1], metadata=_TEACHER)
   with pytest.raises(ValueError, match="not finite at row 1;"):
-    builders.write_logits(path, logits=logits, **arguments)
+    logits_lib.write(path, logits=logits, **arguments)
   assert not path.exists()
-  builders.write_logits(path, logits=np.zeros((5, 3)), **arguments)
+  logits_lib.write(path, logits=np.zeros((5, 3)), **arguments)
   with pytest.raises(ValueError, match="holds teacher logits already"):
-    builders.write_logits(path, logits=np.zeros((5, 3)), **arguments)
+    logits_lib.write(path, logits=np.zeros((5, 3)), **arguments)
 
 
 def test_damaged_or_absent_logits_are_refused(tmp_path):
   path = tmp_path / "rte"
   with pytest.raises(FileNotFoundError, match="no teacher logits in"):
-    builders.read_logits(path, expected=_TEACHER)
-  builders.write_logits(
+    logits_lib.read(path, expected=_TEACHER)
+  logits_lib.write(
     path, index=np.arange(5), logits=np.zeros((5, 3)), metadata=_TEACHER
   )
   (shard,) = path.glob("*array_record*")
   os.truncate(shard, 100)
   with pytest.raises(builders.IntegrityError, match=r"is damaged.*100 bytes"):
-    builders.read_logits(path, expected=_TEACHER)
+    logits_lib.read(path, expected=_TEACHER)
 
 
 def test_neither_tensorflow_nor_jax_is_imported_to_write_and_read(tmp_path):
@@ -348,6 +347,7 @@ import sys
 import numpy as np
 from bam_jax.tasks import table as tasks
 from bam_jax.data import builders, features
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.sources import glue as sources
 folder = {str(tmp_path)!r}
@@ -361,10 +361,10 @@ builders.load_features(
   data_dir=folder,
   load=lambda split: examples,
 )
-builders.write_logits(
+logits_lib.write(
   folder + "/l", index=np.arange(2), logits=np.eye(2), metadata=dict(rows=2)
 )
-builders.read_logits(folder + "/l", expected=dict())
+logits_lib.read(folder + "/l", expected=dict())
 heavy = {{"tensorflow", "jax", "torch", "transformers"}}
 print(sorted(heavy & set(sys.modules)))
 """

@@ -7,7 +7,7 @@ import pytest
 import tokenizers
 from tokenizers import models, pre_tokenizers, trainers
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.hf import directory as hf
 from bam_jax.hf import weights
 from bam_jax.models import bert
@@ -82,7 +82,7 @@ def test_its_teachers_logits_are_those_of_the_same_examples(
     path = Workdir(small_run.workdir).teacher(
       f"single.{task.name}", task.name, 0
     )
-    index, logits = builders.read_logits(path, expected={})
+    index, logits = logits_lib.read(path, expected={})
     want = dict(zip(index.tolist(), logits.tolist(), strict=True))
     found = student.teachers.targets(run, task, (0,))
     assert found.tolist() == [want[i] for i in ours.index.tolist()]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import glue as sources
 from bam_jax.hf import directory as hf
 from bam_jax.stages import lessons, predict, session
@@ -269,9 +269,7 @@ def test_which_trials_teach(two_trials, monkeypatch):
   student = two_trials.experiment.runs[-1]
   place = two_trials.workdir
   each = [
-    builders.read_logits(place.teacher("single.cola", "cola", s), expected={})[
-      1
-    ]
+    logits_lib.read(place.teacher("single.cola", "cola", s), expected={})[1]
     for s in (0, 1)
   ]
   assert abs(each[0] - each[1]).max() > 1e-4

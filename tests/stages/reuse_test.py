@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.runtime.files import read_json
 from bam_jax.stages import reuse, session, teach
 from bam_jax.study import predictions
@@ -261,9 +261,7 @@ def test_damaged_teacher_logits_are_made_anew(
   )
   places = [Workdir(tmp_path / "W"), Workdir(small_run.workdir)]
   mine, theirs = (
-    builders.read_logits(place.teacher("single.cola", "cola", 0), expected={})[
-      1
-    ]
+    logits_lib.read(place.teacher("single.cola", "cola", 0), expected={})[1]
     for place in places
   )
   np.testing.assert_array_equal(mine, theirs)

@@ -138,7 +138,7 @@ def test_predicted_is_what_is_scored(name):
   (task,) = get_tasks([name])
   one = rows(3, 9, task.classes)
   labels = np.arange(9, dtype=np.float32) % max(2, task.classes)
-  found = KINDS[task.kind].predicted(one.logits)
+  found = KINDS[task.kind].predicted(task, one.logits, None)
   scores = metrics.scores(task, one.logits, labels)
   assert scores[task.headline] == pytest.approx(
     100 * metrics.METRICS[task.headline](found, labels)

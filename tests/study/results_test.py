@@ -95,8 +95,8 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
     )
     predicted = KINDS[task.kind].predicted
     expected = multibootstrap.multi_bootstrap(
-      predicted(a.logits),
-      predicted(b.logits),
+      predicted(task, a.logits, None),
+      predicted(task, b.logits, None),
       a.labels,
       task.headline,
       paired_seeds=True,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.special
 
-from bam_jax.data import builders
+from bam_jax.data import logits as logits_lib
 from bam_jax.data.features import Features
 from bam_jax.runtime import sealed
 from bam_jax.tasks.table import get_tasks
@@ -80,7 +80,7 @@ def metadata(task, features, **changes):
 
 
 def written(path, features, task=RTE, **changes):
-  builders.write_logits(
+  logits_lib.write(
     path,
     index=features.index,
     logits=np.arange(len(features) * 2, dtype=np.float32).reshape(-1, 2),
