@@ -174,8 +174,8 @@ def compare_states(kept: Path, workdir: Path) -> tuple[int, list[str]]:
 
 def logits(folder: Path) -> bytes:
   """Returns the bytes of a teacher's index and logits."""
-  index, found = logits_lib.read(folder, expected={})
-  return index.tobytes() + found.tobytes()
+  found = logits_lib.read(folder, expected={})
+  return found.index.tobytes() + found.values.tobytes()
 
 
 def curve(workdir: Path) -> dict[str, bytes]:

@@ -134,4 +134,4 @@ def test_teacher_logits_are_whole_or_one_sentence(
     for each in files:
       shutil.copyfile(each, folder / each.name)
   if found is not None:
-    np.testing.assert_array_equal(found[1], LOGITS)
+    np.testing.assert_array_equal(found.values, LOGITS)

@@ -4,66 +4,120 @@ They are refused where they were made for anything else than this run has, or by
 another teacher.
 """
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 
 from bam_jax.data import shards
+from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.sources import examples
 from bam_jax.runtime.sealed import IntegrityError
 
 _LOGITS = {"index": np.int64, "logits": shards.vector(np.float32)}
+# Where words are labelled: how many a row has, whichever of them were read.
+_WORDS = {"words": np.int64}
+
+
+@dataclasses.dataclass(frozen=True)
+class Logits:
+  """What a teacher says of the rows of a task.
+
+  Attributes:
+    index: i64[N] example numbers.
+    values: f32[N, C] before the softmax; regression: the value in [0, 1]. Where
+      words are labelled f32[M, C] of all words of all rows, NaN for those that
+      the teacher has not read.
+    words: i64[N], how many words each row has, M in all; None = rows are
+      labelled.
+  """
+
+  index: np.ndarray
+  values: np.ndarray
+  words: np.ndarray | None = None
+
+  def take(self, rows: np.ndarray) -> Logits:
+    """Returns the given rows i[K], in the given order."""
+    if self.words is None:
+      return Logits(self.index[rows], self.values[rows])
+    mine = spans(offsets_of(self.words)[rows], self.words[rows])
+    return Logits(self.index[rows], self.values[mine], self.words[rows])
 
 
 def write(
-  path: Path, *, index: np.ndarray, logits: np.ndarray, metadata: Mapping
+  path: Path,
+  *,
+  index: np.ndarray,
+  logits: np.ndarray,
+  metadata: Mapping,
+  words: np.ndarray | None = None,
 ) -> None:
   """Writes a teacher's logits of one task as a TFDS dataset.
 
   Args:
     path: the folder to make.
     index: i64[N] example numbers, swapped copies of N/2 examples from N/2 on.
-    logits: f32[N, C] before the softmax; regression: the value in [0, 1].
+    logits: f32[N, C] before the softmax; regression: the value in [0, 1]; see
+      `Logits.values`.
     metadata: what they were made from (JSON values): the teacher's config
       hash, the tokenizer's hash, the source's fingerprint, "rows" (N), labels.
+    words: i64[N], see `Logits.words`.
 
   Raises:
     ValueError: a logit is not finite, or there are logits in `path` already.
   """
-  assert logits.ndim == 2 and len(index) == len(logits) == metadata["rows"]
+  counts = np.ones(len(index), np.int64) if words is None else words
+  assert logits.ndim == 2 and len(logits) == counts.sum()
+  assert len(index) == len(counts) == metadata["rows"]
   path = Path(path)
   if path.exists():
     raise ValueError(f"{path} holds teacher logits already; delete it first")
-  broken = index[~np.isfinite(logits).all(1)]
+  # A word that was not read is NaN in every column; nothing else may be.
+  unread = np.isnan(logits).all(1) & (words is not None)
+  broken = np.repeat(index, counts)[~np.isfinite(logits).all(1) & ~unread]
   if len(broken):
     raise ValueError(
       f"the teacher's logits for {path} are not finite at row "
       f"{examples.some(broken)}; its training has diverged: train it again "
       "with a lower rate"
     )
-  numbers, values = index.astype(np.int64), logits.astype(np.float32)
-  rows = (
-    [
-      {"index": number, "logits": value}
-      for number, value in zip(
-        numbers[at : at + shards.CHUNK],
-        values[at : at + shards.CHUNK],
-        strict=True,
-      )
-    ]
-    for at in range(0, len(index), shards.CHUNK)
-  )
+  columns = _LOGITS | (_WORDS if words is not None else {})
   shards.write(
     path,
     name="logits",
-    columns=_LOGITS,
-    splits={"train": rows},
+    columns=columns,
+    splits={"train": _rows(index, logits, counts, tuple(columns))},
     metadata=metadata,
   )
 
 
-def read(path: Path, *, expected: Mapping) -> tuple[np.ndarray, np.ndarray]:
+def _rows(
+  index: np.ndarray,
+  logits: np.ndarray,
+  counts: np.ndarray,
+  names: Sequence[str],
+) -> Iterator[list[dict]]:
+  """Yields chunks of rows ready to be written."""
+  ends = offsets_of(counts)
+  for start in range(0, len(counts), shards.CHUNK):
+    stop = min(start + shards.CHUNK, len(counts))
+    values = logits[ends[start] : ends[stop]].astype(np.float32)
+    parts = np.split(values, ends[start + 1 : stop] - ends[start])
+    columns = (
+      index[start:stop].astype(np.int64),
+      [part.ravel() for part in parts],
+      counts[start:stop],
+    )
+    # Without words, every count is one and has no column.
+    yield [
+      dict(zip(names, row, strict=False)) for row in zip(*columns, strict=True)
+    ]
+
+
+def read(path: Path, *, expected: Mapping) -> Logits:
   """Reads a teacher's logits back, if they belong to this run.
 
   Args:
@@ -71,7 +125,7 @@ def read(path: Path, *, expected: Mapping) -> tuple[np.ndarray, np.ndarray]:
     expected: what each entry of the metadata has to be.
 
   Returns:
-    index i64[N] = 0 .. N-1, and logits f32[N, C] in this order.
+    Those of the rows 0 .. N-1, in this order.
 
   Raises:
     FileNotFoundError: nothing is there.
@@ -82,26 +136,31 @@ def read(path: Path, *, expected: Mapping) -> tuple[np.ndarray, np.ndarray]:
     raise FileNotFoundError(
       f"no teacher logits in {path}; run with --config.stage=teach first"
     )
-  builder = shards.open_dataset(path, _LOGITS)
+  builder = shards.open_dataset(path, _LOGITS, _LOGITS | _WORDS)
+  worded = "words" in builder.info.features
   differs = shards.differences(builder.info.metadata, expected)
   if differs:
     raise IntegrityError(
       f"the teacher logits in {path} do not fit this run: {differs}",
       f"set the run as the teacher was, or delete {path} and teach again",
     )
-  index, logits = [], []
+  index, logits, words = [], [], []
   for rows in shards.rows(builder, "train"):
     index.append(
       shards.flat([row["index"].int64_list.value for row in rows], int)
     )
     values = [row["logits"].float_list.value for row in rows]
-    logits.append(shards.flat(values, np.float32).reshape(len(rows), -1))
-  index, logits = np.concatenate(index), np.concatenate(logits)
+    counts = [row["words"].int64_list.value[0] if worded else 1 for row in rows]
+    words += counts
+    logits.append(shards.flat(values, np.float32).reshape(sum(counts), -1))
+  index = np.concatenate(index)
   wrong = examples.uncovered(index, builder.info.metadata["rows"])
   if wrong:
     raise IntegrityError(
       f"the teacher logits in {path} {wrong}",
       f"delete {path} and teach again",
     )
-  order = np.argsort(index)
-  return index[order], logits[order]
+  found = Logits(
+    index, np.concatenate(logits), np.array(words, np.int64) if worded else None
+  )
+  return found.take(np.argsort(index))

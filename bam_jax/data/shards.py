@@ -83,27 +83,28 @@ def _write_rows(folder, name, columns, splits, metadata, counted) -> None:
 
 
 def open_dataset(
-  folder: Path, columns: Mapping[str, Any]
+  folder: Path, *layouts: Mapping[str, Any]
 ) -> tfds.core.DatasetBuilder:
   """Opens a dataset after looking at every byte of it.
 
   Args:
     folder: the folder that `write` made.
-    columns: those it was made with; TFDS would load whatever classes the files
-      name.
+    *layouts: the columns it may have been made with; TFDS would load whatever
+      classes the files name.
 
   Raises:
     IntegrityError: a file is missing or is not what was written.
   """
   cure, names = again(folder), verify(folder)
-  wanted = tfds.features.FeaturesDict(columns).to_json()
-  wanted = {
-    "pythonClassName": wanted["type"],
-    "featuresDict": wanted["content"],
-  }
+  made = [tfds.features.FeaturesDict(each).to_json() for each in layouts]
+  wanted = [
+    {"pythonClassName": each["type"], "featuresDict": each["content"]}
+    for each in made
+  ]
   try:
-    if json.loads((folder / "features.json").read_text("utf-8")) != wanted:
-      raise ValueError(f"its columns are not {', '.join(columns)}")
+    if json.loads((folder / "features.json").read_text("utf-8")) not in wanted:
+      names = " or ".join(", ".join(each) for each in layouts)
+      raise ValueError(f"its columns are not {names}")
     builder = tfds.builder_from_directory(folder)
     if not isinstance(builder.info.metadata, Mapping):
       raise ValueError("it does not say what it was made from")

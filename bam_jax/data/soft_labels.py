@@ -13,12 +13,13 @@ import numpy as np
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.runtime.sealed import IntegrityError
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 
 def read_soft_labels(
   path: Path, *, task: Task, rows: int, shared: Mapping[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
+) -> logits_lib.Logits:
   """Reads one soft label for every example of a split.
 
   A row has "index", the example number, and one of "probs" or "logits" (a list
@@ -35,8 +36,7 @@ def read_soft_labels(
       and the holdout.
 
   Returns:
-    index i64[rows] = 0 .. rows-1, and logits f32[rows, C], as
-    `logits_lib.read` does; a folder may have swapped copies behind them.
+    Those of the rows 0 .. rows-1; a folder may have swapped copies behind them.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -48,7 +48,13 @@ def read_soft_labels(
       return logits_lib.read(path, expected=shared)
     except IntegrityError as error:
       raise IntegrityError(error.seen, elsewhere(path)) from error
-  return np.arange(rows), soft_files.read(path, task=task, count=rows)
+  if KINDS[task.kind].reads == "words":
+    raise ValueError(
+      f"teacher.files gives {path} for {task.name}, of which words are"
+      " labelled; only a run, W/runs/NAME, can teach them"
+    )
+  values = soft_files.read(path, task=task, count=rows)
+  return logits_lib.Logits(np.arange(rows), values)
 
 
 def elsewhere(path: Path) -> str:

@@ -253,10 +253,12 @@ def _logits(path: Path, workdir: Workdir, experiment: Experiment | None) -> str:
           f"{path} was made by a trial of other settings: {differ}; delete "
           f"{workdir.run(name)} and it, and {AGAIN}"
         )
-    _, logits = logits_lib.read(path, expected=expected)
+    logits = logits_lib.read(path, expected=expected)
   except (ValueError, OSError) as error:
     return one_line(error)
-  if not np.isfinite(logits).all():
+  # A word that the teacher has not read is NaN.
+  bad = np.isinf if logits.words is not None else lambda x: ~np.isfinite(x)
+  if bad(logits.values).any():
     return f"{path} has logits that are not finite; delete it and {AGAIN}"
   return ""
 

@@ -55,14 +55,24 @@ def write(
 
   Args:
     features: N rows.
-    logits: f32[N, C].
+    logits: f32[N, C], or f32[M, C] of their words.
     path: the directory.
     metadata: from `metadata`.
   """
+  words = None
+  if features.words:
+    words = features.words.counts
+    # What the teacher has not read it says nothing of.
+    unread = features.words.at < 0
+    logits = np.where(unread[:, None], np.float32(np.nan), logits)
   with distributed.leader_first(f"logits {path}"):
     if distributed.leader():
       logits_lib.write(
-        path, index=features.index, logits=logits, metadata=metadata
+        path,
+        index=features.index,
+        logits=logits,
+        metadata=metadata,
+        words=words,
       )
 
 
@@ -73,6 +83,8 @@ def read(
   made: Mapping[Path, dict[str, Any]],
 ) -> np.ndarray:
   """Returns the teacher's logits f32[N, C] of these rows; several are averaged.
+
+  Where words are labelled f32[M, C], NaN for words that no teacher has read.
 
   Args:
     task: the task.
@@ -86,9 +98,9 @@ def read(
   """
   found = []
   for path, metadata in made.items():
-    index, logits = logits_lib.read(path, expected=metadata)
+    said = logits_lib.read(path, expected=metadata)
     cure = f"delete {path} and run --config.stage=teach again"
-    found.append(align(index, logits, features, path, cure))
+    found.append(align(said, features, path, cure))
   return average(found, task)
 
 
@@ -116,36 +128,31 @@ def read_elsewhere(
   """
   found = []
   for path in paths:
-    index, logits = soft_labels.read_soft_labels(
+    said = soft_labels.read_soft_labels(
       path, task=task, rows=rows, shared=shared
     )
     wanted = features
-    if len(index) == rows:
+    if len(said.index) == rows:
       wanted = dataclasses.replace(features, index=features.index % rows)
-    cure = soft_labels.elsewhere(path)
-    found.append(align(index, logits, wanted, path, cure))
+    found.append(align(said, wanted, path, soft_labels.elsewhere(path)))
   return average(found, task)
 
 
 def align(
-  index: np.ndarray,
-  logits: np.ndarray,
-  features: Features,
-  path: Path,
-  cure: str,
+  said: logits_lib.Logits, features: Features, path: Path, cure: str
 ) -> np.ndarray:
   """Returns the logits in the order of the rows.
 
   Args:
-    index: i64[M], the example number of each row of `logits`.
-    logits: f32[M, C].
+    said: of these rows, and perhaps of others.
     features: N rows.
     path: named in the message.
     cure: what to do where a row has none.
 
   Raises:
-    IntegrityError: a row has no logits.
+    IntegrityError: a row has no logits, or other words.
   """
+  index = said.index
   order = np.argsort(index)
   at = np.searchsorted(index, features.index, sorter=order)
   found = order[np.minimum(at, len(order) - 1)]
@@ -156,7 +163,13 @@ def align(
       f"rows (first: example {missing[0]})",
       cure,
     )
-  return logits[found]
+  mine = said.take(found)
+  words = features.words and features.words.counts
+  if not np.array_equal(mine.words, words):
+    raise sealed.IntegrityError(
+      f"{path} has logits of rows that are divided into other words", cure
+    )
+  return mine.values
 
 
 def average(logits: Sequence[np.ndarray], task: Task) -> np.ndarray:

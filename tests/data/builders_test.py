@@ -258,12 +258,27 @@ def test_logits_come_back_in_order_of_index(tmp_path):
   path = tmp_path / "run" / "rte"
   logits_lib.write(path, index=index, logits=logits, metadata=_TEACHER)
   found = logits_lib.read(path, expected=_TEACHER)
-  np.testing.assert_array_equal(found[0], np.arange(5), strict=True)
+  np.testing.assert_array_equal(found.index, np.arange(5), strict=True)
   np.testing.assert_array_equal(
-    found[1], logits[np.argsort(index)], strict=True
+    found.values, logits[np.argsort(index)], strict=True
   )
+  assert found.words is None
   # As Python has them: a tuple is what JSON calls a list.
   logits_lib.read(path, expected=_TEACHER | {"labels": ("no", "yes", "maybe")})
+
+
+def test_logits_of_words_come_back_with_what_was_not_read(tmp_path):
+  logits = np.arange(12, dtype=np.float32).reshape(6, 2)
+  logits[4] = np.nan
+  said = dict(index=np.array([2, 0, 1]), words=np.array([3, 1, 2]))
+  facts = {"rows": 3}
+  logits_lib.write(tmp_path / "a", logits=logits, metadata=facts, **said)
+  found = logits_lib.read(tmp_path / "a", expected=facts)
+  assert found.words.tolist() == [1, 2, 3]
+  np.testing.assert_array_equal(found.values, logits[[3, 4, 5, 0, 1, 2]])
+  logits[5, 1] = np.nan
+  with pytest.raises(ValueError, match="not finite at row 1;"):
+    logits_lib.write(tmp_path / "b", logits=logits, metadata=facts, **said)
 
 
 @pytest.mark.parametrize(

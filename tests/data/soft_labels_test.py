@@ -48,9 +48,8 @@ def test_rows_come_in_order_of_index_and_of_the_labels(
       value = dict(sorted(pairs, reverse=True))
     rows.append({"index": index, kind: value, "text": "is not read"})
   path = _write(tmp_path / f"soft{suffix}", rows)
-  index, logits = soft_labels.read_soft_labels(
-    path, task=_MNLI, rows=4, shared={}
-  )
+  said = soft_labels.read_soft_labels(path, task=_MNLI, rows=4, shared={})
+  index, logits = said.index, said.values
   np.testing.assert_array_equal(index, np.arange(4), strict=True)
   assert logits.dtype == np.float32 and np.isfinite(logits).all()
   np.testing.assert_allclose(_softmax(logits), want, atol=1e-5)
@@ -60,7 +59,9 @@ def test_rows_come_in_order_of_index_and_of_the_labels(
 def test_regression_values_are_scaled_from_the_tasks_range(tmp_path, suffix):
   rows = [{"index": 1, "value": 5.0}, {"index": 0, "value": 1.25}]
   path = _write(tmp_path / f"soft{suffix}", rows)
-  _, logits = soft_labels.read_soft_labels(path, task=_STSB, rows=2, shared={})
+  logits = soft_labels.read_soft_labels(
+    path, task=_STSB, rows=2, shared={}
+  ).values
   np.testing.assert_allclose(logits, [[0.25], [1.0]])
 
 
@@ -120,7 +121,9 @@ def test_probabilities_rounded_to_two_decimals_count_by_proportion(
 ):
   path = tmp_path / "soft.parquet"
   parquet.write_table(pa.table({"index": [0], "probs": [probs]}), path)
-  _, logits = soft_labels.read_soft_labels(path, task=task, rows=1, shared={})
+  logits = soft_labels.read_soft_labels(
+    path, task=task, rows=1, shared={}
+  ).values
   want = np.array([probs], float) / float(sum(probs))
   np.testing.assert_allclose(_softmax(logits), want, rtol=1e-6)
 

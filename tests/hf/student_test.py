@@ -82,7 +82,8 @@ def test_its_teachers_logits_are_those_of_the_same_examples(
     path = Workdir(small_run.workdir).teacher(
       f"single.{task.name}", task.name, 0
     )
-    index, logits = logits_lib.read(path, expected={})
+    said = logits_lib.read(path, expected={})
+    index, logits = said.index, said.values
     want = dict(zip(index.tolist(), logits.tolist(), strict=True))
     found = student.teachers.targets(run, task, (0,))
     assert found.tolist() == [want[i] for i in ours.index.tolist()]

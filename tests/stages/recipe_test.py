@@ -269,7 +269,7 @@ def test_which_trials_teach(two_trials, monkeypatch):
   student = two_trials.experiment.runs[-1]
   place = two_trials.workdir
   each = [
-    logits_lib.read(place.teacher("single.cola", "cola", s), expected={})[1]
+    logits_lib.read(place.teacher("single.cola", "cola", s), expected={}).values
     for s in (0, 1)
   ]
   assert abs(each[0] - each[1]).max() > 1e-4

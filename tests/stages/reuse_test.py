@@ -261,7 +261,7 @@ def test_damaged_teacher_logits_are_made_anew(
   )
   places = [Workdir(tmp_path / "W"), Workdir(small_run.workdir)]
   mine, theirs = (
-    logits_lib.read(place.teacher("single.cola", "cola", 0), expected={})[1]
+    logits_lib.read(place.teacher("single.cola", "cola", 0), expected={}).values
     for place in places
   )
   np.testing.assert_array_equal(mine, theirs)

@@ -107,7 +107,7 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
     assert test["difference"][0] == pytest.approx(expected.difference.value)
     parts = [
       crossed.pseudo_values(
-        predicted(each.logits),
+        predicted(task, each.logits, None),
         each.labels,
         task.headline,
       )

@@ -8,6 +8,7 @@ import scipy.special
 
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.features import Features
+from bam_jax.data.logits import Logits
 from bam_jax.runtime import sealed
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import teach
@@ -51,21 +52,15 @@ def test_one_teacher_is_left_as_it_is():
 
 def test_logits_follow_their_examples_not_their_order(tmp_path):
   logits = np.float32([[10], [30], [20]])
-  found = teach.align(
-    np.array([1, 3, 2]), logits, rows([3, 1, 1]), tmp_path / "x", ""
-  )
+  said = Logits(np.array([1, 3, 2]), logits)
+  found = teach.align(said, rows([3, 1, 1]), tmp_path / "x", "")
   assert found.ravel().tolist() == [30, 10, 10]
 
 
 def test_a_row_without_logits_is_named(tmp_path):
+  said = Logits(np.array([0, 1]), np.zeros((2, 1)))
   with pytest.raises(sealed.IntegrityError, match=r"example 5.*teach") as error:
-    teach.align(
-      np.array([0, 1]),
-      np.zeros((2, 1)),
-      rows([1, 5]),
-      tmp_path / "lost",
-      "teach again",
-    )
+    teach.align(said, rows([1, 5]), tmp_path / "lost", "teach again")
   assert "1 of 2" in str(error.value)
   assert "lost" in str(error.value)
 

@@ -125,7 +125,7 @@ def probabilities(record: dict) -> list[float]:
 
 
 def agrees(found, records: list[dict]) -> None:
-  index, logits = found
+  index, logits = found.index, found.values
   assert index.tolist() == list(range(ROWS)) and np.isfinite(logits).all()
   powers = np.exp(logits - logits.max(1, keepdims=True).astype(float))
   got = powers / powers.sum(1, keepdims=True)
