@@ -67,11 +67,12 @@ def test_the_head_has_two_layers_of_its_own(examples):
   spec = HeadSpec("rte", 2, output="logits", loss="ce", head="mlp")
   pooled, task = jnp.ones((3, 2, 5)), jnp.zeros((3, 2), jnp.int32)
   net = Heads((spec,))
-  params = net.init(jax.random.key(0), pooled, task)
+  given = {"pooled": pooled}, {"example": task}
+  params = net.init(jax.random.key(0), *given)
   shapes = jax.tree.map(jnp.shape, params["params"])
   assert shapes["rte_hidden"]["kernel"] == (5, 5)
   assert shapes["rte"]["kernel"] == (5, 2)
-  assert net.apply(params, pooled, task).shape == (3, 2, 2)
+  assert net.apply(params, *given)["example"].shape == (3, 2, 2)
 
 
 def test_the_encoder_tells_packed_examples_apart(examples):
@@ -88,10 +89,10 @@ def test_the_encoder_tells_packed_examples_apart(examples):
   said = []
   for packing in (True, False):
     batch = pipeline.Batches(tiny.batches(packing=packing))[0]
-    out = np.asarray(net.apply({"params": params}, batch, train=False))
+    out = net.apply({"params": params}, batch, train=False)["example"]
     here = batch["task"] >= 0
     order = np.lexsort((batch["index"][here], batch["task"][here]))
-    said.append(out[here][order])
+    said.append(np.asarray(out)[here][order])
   np.testing.assert_allclose(*said, atol=1e-5)
   assert np.ptp(said[0]) > 0.1
   # The pooler's 16 x 16 and 16 more a token, then the head; two for each.

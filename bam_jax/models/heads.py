@@ -42,6 +42,11 @@ class HeadSpec:
     """Where it writes."""
     return HEADS[self.head].space
 
+  @property
+  def reads(self) -> str:
+    """Which vectors it reads."""
+    return HEADS[self.head].reads
+
 
 @dataclasses.dataclass(frozen=True)
 class HeadKind:

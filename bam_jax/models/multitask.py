@@ -61,11 +61,16 @@ class MultiTask(nn.Module):
     hidden = encoder.encode(
       x, batch["positions"], batch["segments"], train=train, examples=tokens_of
     )
-    first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
-    pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
-    pooled = Dropout(self.head_dropout)(pooled, examples, train=train)
-    vectors, task = {"pooled": pooled}, {"example": batch["task"]}
-    if any(spec.space == "token" for spec in self.heads):
+    reads = {spec.reads for spec in self.heads}
+    vectors, task = {}, {"example": batch["task"]}
+    # There is a pooler in every tree, so that a later head finds it.
+    if "pooled" in reads or self.is_initializing():
+      first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
+      pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
+      vectors["pooled"] = Dropout(self.head_dropout)(
+        pooled, examples, train=train
+      )
+    if "tokens" in reads:
       vectors["tokens"] = Dropout(self.head_dropout)(
         hidden, tokens_of, batch["positions"], train=train
       )
