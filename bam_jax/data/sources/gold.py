@@ -46,9 +46,9 @@ def read(
     if not kept[i] or (taught and name in missing and name not in known):
       continue
     if task.labels and name not in known:
-      _refuse(task, found, names, i)
+      _refuse(task, split, found, names, i)
     if not name:
-      _refuse(task, found, names, i)
+      _refuse(task, split, found, names, i)
     values.append(known[name] if task.labels else name)
     at.append(i)
   labels = np.full(len(found), np.nan, np.float32)
@@ -129,7 +129,11 @@ def _cure(value: Any) -> str:
 
 
 def _refuse(
-  task: Task, found: Sequence[Row], names: Sequence[str], i: int
+  task: Task,
+  split: str,
+  found: Sequence[Row],
+  names: Sequence[str],
+  i: int,
 ) -> None:
   """Raises the sentence about a label that the task has not."""
   name, value = names[i], found[i][1].get(task.label)
@@ -141,6 +145,14 @@ def _refuse(
   there, known = Counter(names), {*map(label_names.name, task.labels)}
   if not near and name not in _MISSING and len(there) <= _LISTED:
     said += f", the column has {shown(sorted(there))}"
+  if there[name] == len(found) and name in _MISSING:
+    cure = (
+      "; leave test out of the tasks file and answer it by: python -m"
+      " bam_jax.predict"
+      if split == "test"
+      else ""
+    )
+    raise ValueError(f"{said}, and no row has one{cure}")
   if not near and name not in _MISSING and not known & {*there}:
     said += "; labels are written as the column has them"
   # Where no row has a label of the task, to leave rows out is no cure.

@@ -117,3 +117,20 @@ def test_a_spreadsheets_file_is_mended_refusal_by_refusal(tmp_path):
   found = read(tmp_path, "spam.csv", spam.decode("latin-1"), **task)
   assert found.texts[0] == ["Ok", "You have won \u00a3900", "On my way"]
   assert found.labels.tolist() == [0, 1, 0]
+
+
+def test_a_test_split_without_labels_is_one_to_answer(tmp_path):
+  data = lines(*({"text": t, "verdict": -1} for t in TEXTS))
+  for split, cure in (("test", "answer it by: python -m bam_jax"), ("dev", "")):
+    (tmp_path / "ok.jsonl").write_text(lines({"text": "a", "verdict": "no"}))
+    with pytest.raises(
+      ValueError, match=r"-1; .*, and no row has one"
+    ) as caught:
+      read(
+        tmp_path,
+        "a.jsonl",
+        data,
+        "test" if split == "test" else "validation",
+        **{"train": "ok.jsonl", "dev": "ok.jsonl"} | {split: "a.jsonl"},
+      )
+    assert cure in str(caught.value) and "ignore" not in str(caught.value)
