@@ -75,14 +75,23 @@ class Reader:
     with contextlib.ExitStack() as stack:
       layout, found = self._rows(stack)
       self.columns = len(layout)
-      where = ""
+      where, first, bare = "", "", 0
       for where, record in found:
         for name in layout:
           if not isinstance(record[name], str):
             raise ValueError(
               f"{where}, column {name!r}: {shown(record[name])} is not text"
             )
-        yield tuple(record[name] for name in layout)
+        texts = tuple(record[name] for name in layout)
+        if not all(map(str.strip, texts)):
+          first, bare = first or where, bare + 1
+        yield texts
+      if bare:
+        self._say(
+          f"{first} has no text in one of its columns"
+          + f", as {bare - 1} rows after it" * (bare > 1)
+          + "; what is answered there is of nothing"
+        )
       if not where:
         self._say(f"{self._name} holds no rows, so there is no answer")
 

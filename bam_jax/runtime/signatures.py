@@ -28,6 +28,14 @@ _KNOWN = (
   (b"\x28\xb5\x2f\xfd", "compressed by zstd", "unpack it: unzstd"),
   (b"SQLite format 3", "an SQLite database", "export the table as CSV"),
   *(
+    (
+      mark,
+      "a pickle",
+      "in pandas: read_pickle(FILE).to_parquet('rows.parquet')",
+    )
+    for mark in (b"\x80\2", b"\x80\3", b"\x80\4", b"\x80\5")
+  ),
+  *(
     (mark, "a web page", "fetch the file that it shows (GitHub: Raw)")
     for mark in (b"<!DOCTYPE ", b"<!doctype ", b"<html", b"<HTML")
   ),

@@ -92,6 +92,15 @@ def test_the_suffix_of_a_file_decides(tmp_path):
   assert list(found) == [("a",), ("b",)]
 
 
+def test_rows_without_a_text_are_answered_and_said(tmp_path):
+  said = []
+  (tmp_path / "a.csv").write_text("review,id\na,1\n ,2\n,3\nb,4\n")
+  found = streams.Reader(tmp_path / "a.csv", layouts=[ONE], say=said.append)
+  assert list(found) == [("a",), (" ",), ("",), ("b",)]
+  (only,) = said
+  assert "a.csv line 3 has no text in one of its columns, as 1 rows" in only
+
+
 @pytest.mark.parametrize(
   ("text", "layout", "said"),
   [

@@ -35,7 +35,6 @@ _CURES = {
   ".tab": "; name it .tsv",
   ".txt": "; name it .tsv or .csv if its columns are separated so",
   ".arrow": "; in datasets: Dataset.from_file(FILE).to_parquet('rows.parquet')",
-  ".pkl": "; in pandas: read_pickle(FILE).to_parquet('rows.parquet')",
 }
 _repr = reprlib.Repr()
 _repr.maxlist = 20

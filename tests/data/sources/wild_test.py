@@ -80,6 +80,8 @@ def test_rows_without_a_text_are_counted_and_said(tmp_path, caplog):
     ("a.txt", b"\xff\xfet\0", "suffix '.txt'; .*, and it is UTF-16 text; save"),
     ("a.xlsx", b"PK\3\4", "suffix '.xlsx'; .*, and it is a ZIP archive, as Ex"),
     ("a.bz2", b"BZh9", "suffix '.bz2'; .*, and it is compressed by bzip2; un"),
+    ("a.pkl", b"\x80\x04\x95", "and it is a pickle; in pandas: read_pickle"),
+    ("a.csv", b"\x80\x05\x95", "a.csv is a pickle; in pandas: read_pickle"),
     ("a.arrow", b"\xff" * 4, "Dataset.from_file.FILE..to_parquet"),
     (
       "a.jsonl",
