@@ -115,12 +115,7 @@ def look(
 ) -> dict[str, Any]:
   """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
   example_losses = make_losses(model)
-  lam = schedules.teacher_lambda(
-    kind=config.teacher.schedule,
-    steps=steps,
-    value=config.teacher.value,
-    options=config.teacher.options.to_dict(),
-  )
+  lam = schedules.lambda_of(config, steps)
 
   @jax.jit
   def measure(params, key, step, batch):

@@ -12,7 +12,7 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
 from bam_jax.tasks import submission
 from bam_jax.training import schedules, trackers
-from bam_jax.training.settings import KINDS
+from bam_jax.training.settings import KINDS, Settings
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
 # Those that several commands can do in one workdir.
@@ -117,19 +117,9 @@ def check(c: ConfigDict) -> None:
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
   for kind in KINDS:
-    schedules.learning_rate(
-      peak=c[kind].rate,
-      steps=100,
-      warmup=c.optim.warmup,
-      join=c.optim.warmup_join,
-    )
+    schedules.rate_of(Settings.of(c, kind), 100)
   # Most schedules take any number of steps; one that does not says so later.
-  schedules.teacher_lambda(
-    kind=c.teacher.schedule,
-    steps=100,
-    value=c.teacher.value,
-    options=c.teacher.options.to_dict(),
-  )
+  schedules.lambda_of(c, 100)
   sampling.loss_scale(
     [1], kind=c.sampling.loss_scale, exponent=c.sampling.loss_scale_exponent
   )

@@ -99,21 +99,9 @@ def schedule(
     "step" [K], counted from 0, "rate" [K], that of the heads, and "lambda" [K]
     where it is taught.
   """
-  shown = {
-    "rate": schedules.learning_rate(
-      peak=config[kind].rate,
-      steps=steps,
-      warmup=config.optim.warmup,
-      join=config.optim.warmup_join,
-    )
-  }
+  shown = {"rate": schedules.rate_of(Settings.of(config, kind), steps)}
   if taught:
-    shown["lambda"] = schedules.teacher_lambda(
-      kind=config.teacher.schedule,
-      steps=steps,
-      value=config.teacher.value,
-      options=config.teacher.options.to_dict(),
-    )
+    shown["lambda"] = schedules.lambda_of(config, steps)
   at = thinned(range(steps))
   return {"step": at} | {
     name: [_short(x) for x in np.asarray(jax.vmap(each)(jnp.asarray(at)))]

@@ -10,10 +10,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 import numpy as np
 import optax
 
 from bam_jax.runtime.spelling import hint
+from bam_jax.training.settings import Settings
 
 JOINS = ("continuous", "bert")
 
@@ -140,6 +142,28 @@ def teacher_lambda(
       f" goes from {low:.4g} to {high:.4g} in {steps} steps"
     )
   return schedule
+
+
+def rate_of(settings: Settings, steps: int) -> optax.Schedule:
+  """Returns the learning rate of a run of so many steps."""
+  optim = settings.config.optim
+  return learning_rate(
+    peak=settings.rate,
+    steps=steps,
+    warmup=optim.warmup,
+    join=optim.warmup_join,
+  )
+
+
+def lambda_of(config: ConfigDict, steps: int) -> optax.Schedule:
+  """Returns lambda of a run of so many steps, by the run's config."""
+  teacher = config.teacher
+  return teacher_lambda(
+    kind=teacher.schedule,
+    steps=steps,
+    value=teacher.value,
+    options=teacher.options.to_dict(),
+  )
 
 
 def _fill(

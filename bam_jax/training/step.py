@@ -170,12 +170,7 @@ def make_run(
     settings: of the run.
   """
   config = settings.config
-  rate = schedules.learning_rate(
-    peak=settings.rate,
-    steps=steps,
-    warmup=config.optim.warmup,
-    join=config.optim.warmup_join,
-  )
+  rate = schedules.rate_of(settings, steps)
   tx = optim.make_optimizer(
     jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0)),
     optim.Adam.of(config.optim),
@@ -183,17 +178,11 @@ def make_run(
     rate=rate,
     layer_decay=settings.layer_decay,
   )
-  lam = schedules.teacher_lambda(
-    kind=config.teacher.schedule,
-    steps=steps,
-    value=config.teacher.value,
-    options=config.teacher.options.to_dict(),
-  )
   mean = config.loss.reduction == "mean"
   step = make_train_step(
     model,
     tx,
-    lam=lam,
+    lam=schedules.lambda_of(config, steps),
     rate=rate,
     normaliser=settings.batch_size if mean else 1.0,
     micro_rows=config.micro_rows,
