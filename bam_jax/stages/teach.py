@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from bam_jax.data import teachers
 from bam_jax.runtime.console import say
 from bam_jax.stages import evaluate
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
-from bam_jax.training import teach as training
 
 
 def teach(session: Session) -> None:
@@ -49,7 +49,7 @@ def teach_task(session: Session, teacher: Run, name: str, seed: int) -> None:
   said = evaluate.forward(
     session, teacher, params, [(task, split, rows)], f"teaches {name}"
   )
-  training.write(
+  teachers.write(
     rows,
     said[name, split][0],
     path=session.workdir.teacher(teacher.name, name, seed),

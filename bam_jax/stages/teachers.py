@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from bam_jax.data import teachers
 from bam_jax.stages.materials import Materials
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Lineage
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
-from bam_jax.training import teach
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Teachers:
 
   def expected(self, name: str, task: Task, seed: int) -> dict[str, Any]:
     """Returns what a teacher's logits of a task must have been made with."""
-    return teach.metadata(
+    return teachers.metadata(
       self.materials.corpus.taught(task),
       teacher=self.lineage.content(self.experiment.run(name), seed),
       tokenizer=self.materials.encoder.tokenizer.digest,
@@ -82,9 +82,9 @@ class Teachers:
         )
         for seed in seeds
       }
-      return teach.read(task, rows, made=made)
+      return teachers.read(task, rows, made=made)
     if paths := self.experiment.soft_paths(task.name, seeds):
-      return teach.read_elsewhere(
+      return teachers.read_elsewhere(
         task,
         rows,
         paths=paths,

@@ -7,11 +7,11 @@ import pytest
 import scipy.special
 
 from bam_jax.data import logits as logits_lib
+from bam_jax.data import teachers
 from bam_jax.data.features import Features
 from bam_jax.data.logits import Logits
 from bam_jax.runtime import sealed
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import teach
 
 RTE, STSB, MNLI = get_tasks(["rte", "stsb", "mnli"])
 
@@ -33,7 +33,7 @@ def test_probabilities_are_averaged_not_logits():
   a = np.array([[4.0, 0.0, -1.0], [0.0, 0.0, 9.0]], np.float32)
   b = np.array([[0.0, 3.0, 0.0], [1.0, -5.0, 0.0]], np.float32)
   by_hand = (scipy.special.softmax(a, -1) + scipy.special.softmax(b, -1)) / 2
-  mean = teach.average([a, b], MNLI)
+  mean = teachers.average([a, b], MNLI)
   np.testing.assert_allclose(scipy.special.softmax(mean, -1), by_hand, 1e-6)
   assert mean.dtype == np.float32
   off = scipy.special.softmax((a + b) / 2, -1) - by_hand
@@ -41,26 +41,26 @@ def test_probabilities_are_averaged_not_logits():
 
 
 def test_a_regression_ensemble_is_the_mean_value():
-  mean = teach.average([np.float32([[0.2]]), np.float32([[0.6]])], STSB)
+  mean = teachers.average([np.float32([[0.2]]), np.float32([[0.6]])], STSB)
   np.testing.assert_allclose(mean, [[0.4]], 1e-6)
 
 
 def test_one_teacher_is_left_as_it_is():
   logits = np.float32([[3, 1]])
-  assert teach.average([logits], RTE) is logits
+  assert teachers.average([logits], RTE) is logits
 
 
 def test_logits_follow_their_examples_not_their_order(tmp_path):
   logits = np.float32([[10], [30], [20]])
   said = Logits(np.array([1, 3, 2]), logits)
-  found = teach.align(said, rows([3, 1, 1]), tmp_path / "x", "")
+  found = teachers.align(said, rows([3, 1, 1]), tmp_path / "x", "")
   assert found.ravel().tolist() == [30, 10, 10]
 
 
 def test_a_row_without_logits_is_named(tmp_path):
   said = Logits(np.array([0, 1]), np.zeros((2, 1)))
   with pytest.raises(sealed.IntegrityError, match=r"example 5.*teach") as error:
-    teach.align(said, rows([1, 5]), tmp_path / "lost", "teach again")
+    teachers.align(said, rows([1, 5]), tmp_path / "lost", "teach again")
   assert "1 of 2" in str(error.value)
   assert "lost" in str(error.value)
 
@@ -71,7 +71,7 @@ META = dict(teacher="t0", tokenizer="k0")
 def metadata(task, features, **changes):
   shared = {"labels": list(task.labels), "text": "x0", "holdout": 0.0}
   shared = {key: changes.pop(key, shared[key]) for key in shared}
-  return teach.metadata(features, shared=shared, **META | changes)
+  return teachers.metadata(features, shared=shared, **META | changes)
 
 
 def written(path, features, task=RTE, **changes):
@@ -87,7 +87,7 @@ def written(path, features, task=RTE, **changes):
 def test_a_subset_of_rows_may_be_read(tmp_path):
   everything = rows(range(6))
   path = written(tmp_path / "seed-0", everything)
-  found = teach.read(
+  found = teachers.read(
     RTE,
     everything.take(np.array([4, 1])),
     made={path: metadata(RTE, everything)},
@@ -118,7 +118,7 @@ def test_logits_of_something_else_are_refused_naming_both_sides(
 ):
   path = written(tmp_path / "seed-0", rows(range(6)))
   with pytest.raises(sealed.IntegrityError) as error:
-    teach.read(
+    teachers.read(
       task,
       features,
       made={path: metadata(task, features, **changes)},
@@ -135,7 +135,7 @@ def test_a_damaged_shard_is_refused_with_file_and_cure(tmp_path):
   data[len(data) // 2] ^= 1
   shard.write_bytes(data)
   with pytest.raises(sealed.IntegrityError) as error:
-    teach.read(
+    teachers.read(
       RTE,
       features,
       made={path: metadata(RTE, features)},
@@ -152,7 +152,7 @@ def test_a_swapped_copy_is_taught_what_its_original_is(tmp_path):
     )
   )
   # Rows 3, 4, 5 are the copies of 0, 1, 2.
-  found = teach.read_elsewhere(
+  found = teachers.read_elsewhere(
     STSB, rows([0, 2, 4, 5]), paths=[file], rows=3, shared={}
   )
   np.testing.assert_allclose(found.ravel(), [0, 0.4, 0.2, 0.4], 1e-6)
@@ -164,7 +164,7 @@ SHARED = dict(labels=list(RTE.labels), text="x0", holdout=0.0)
 def elsewhere(paths, index, rows_there, shared=SHARED):
   """Logits of other tokens than the teacher's, from other directories."""
   own = rows(index)
-  return teach.read_elsewhere(
+  return teachers.read_elsewhere(
     RTE, own, paths=paths, rows=rows_there, shared=shared
   )
 
@@ -188,7 +188,7 @@ def test_teachers_elsewhere_are_averaged(tmp_path):
     written(tmp_path / name, rows(index))
     for name, index in (("a", [0, 1]), ("b", [1, 0]))
   )
-  want = teach.average(
+  want = teachers.average(
     [np.float32([[0, 1], [2, 3]]), np.float32([[2, 3], [0, 1]])], RTE
   )
   np.testing.assert_array_equal(elsewhere([one, other], [0, 1], 2), want)
