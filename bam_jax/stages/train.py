@@ -8,7 +8,7 @@ import jax
 
 from bam_jax.hf import directory as hf
 from bam_jax.runtime import distributed, energy, sealed
-from bam_jax.stages import evaluate, lessons, reuse, teach, welcome
+from bam_jax.stages import evaluate, imported, lessons, reuse, teach
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run, names
 from bam_jax.training import loop, memory
@@ -102,7 +102,7 @@ def train_trials(session: Session, run: Run, seeds: Sequence[int]) -> None:
   workdir, materials = session.workdir, session.materials
   folder = workdir.run(run.name)
   folder.mkdir(parents=True, exist_ok=True)
-  welcome.look(session, run, seeds)
+  imported.look(session, run, seeds)
   job = Job(
     model=materials.model(run),
     batches=session.batches(run, seeds),

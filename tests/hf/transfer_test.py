@@ -11,7 +11,7 @@ from safetensors import numpy as st
 
 from bam_jax.hf import classifiers, transfer
 from bam_jax.inference import export as layouts
-from bam_jax.stages import session, welcome
+from bam_jax.stages import imported, session
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.table import TASKS, get_tasks
@@ -235,7 +235,7 @@ def test_swapped_names_are_warned_of(small_run, cola, tmp_path, capsys):
     reword(out, labels)
     config = starting(small_run, out)
     it = session.opened(config, Workdir(tmp_path / "W"))
-    welcome.look(it, it.experiment.runs[0], [0])
+    imported.look(it, it.experiment.runs[0], [0])
     said.append("below chance (50.0)" in capsys.readouterr().out)
   # Of an odd number of rows one of the two has less than half.
   assert sorted(said) == [False, True]
