@@ -1,8 +1,8 @@
-"""The one forward loop, and the scores of its logits.
+"""The one forward loop: what a model says of every example.
 
-Every example is counted exactly once, on any number of devices; scores are
-computed on the host from all logits in example order, never from averages of
-batches.
+Every example is counted exactly once, on any number of devices. What is made of
+it, scores or teaching, is computed on the host from all outputs in example
+order, never from averages of batches.
 """
 
 from collections.abc import Callable, Sequence
