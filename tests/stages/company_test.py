@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.data import pipeline
+from bam_jax.stages import lessons
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params
 from bam_jax.training.loop import Stopped
@@ -47,7 +47,7 @@ class Cases:
     workdir, data = self.root / name, self.root / "alone/data"
     if data.exists() and not workdir.exists():
       shutil.copytree(data, workdir / "data")
-    plan = pipeline.TrialBatches
+    plan = lessons.batches
 
     def kept(*args, **kwargs):
       made = plan(*args, **kwargs)
@@ -55,7 +55,7 @@ class Cases:
       return made
 
     with pytest.MonkeyPatch.context() as patch:
-      patch.setattr(pipeline, "TrialBatches", kept)
+      patch.setattr(lessons, "batches", kept)
       small.execute(config, workdir, stop)
     return load_params(Workdir(workdir).params(RUN, SEED))[0]
 
