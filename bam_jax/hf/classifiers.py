@@ -31,14 +31,15 @@ class Layout:
 
   Attributes:
     model: the class of transformers.
-    pooler: module of the encoder's own file -> module of the classifier's.
+    pooler: module of the encoder's own file -> module of the classifier's;
+      None = it reads the tokens and has no pooler.
     output: the last dense layer.
-    dropout: config.json's key for the rate before it.
+    dropout: config.json's key for the rate before it; "" = the encoder's own.
     fixed: what else config.json has to say.
   """
 
   model: str
-  pooler: Mapping[str, str]
+  pooler: Mapping[str, str] | None
   output: str
   dropout: str = "classifier_dropout"
   fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -49,7 +50,8 @@ _ROBERTA = Layout(
   {"pooler.dense": "classifier.dense"},
   "classifier.out_proj",
 )
-LAYOUTS = {
+# Of transformers' classes for a task, by the family of the encoder.
+SEQUENCES = {
   "bert": Layout(
     "BertForSequenceClassification",
     {"pooler.dense": "bert.pooler.dense"},
@@ -82,6 +84,12 @@ LAYOUTS = {
 }
 
 
+# transformers' class for a task -> family -> its head.
+LAYOUTS: Mapping[str, Mapping[str, Layout]] = {
+  "SequenceClassification": SEQUENCES
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Classifier:
   """A classification model as its directory says it.
@@ -105,22 +113,34 @@ class Classifier:
   directory: Path
 
 
-def rename(config: BertConfig) -> dict[str, str]:
-  """Returns the encoder file's name -> the classifier file's, for all tensors.
+def layout_of(config: BertConfig, head: Head) -> Layout:
+  """Returns the head that transformers has for one of ours.
 
   Raises:
-    ValueError: the family has no classification head that is ours.
+    ValueError: the family has no head that is ours.
   """
-  if config.family not in LAYOUTS:
+  model = KINDS[head.kind].model
+  if config.family not in LAYOUTS[model]:
     raise ValueError(
-      f"{config.family} has no classification head in transformers that "
-      "computes what ours does; export all heads with --task=all"
+      f"{config.family} has no {model} in transformers that computes what our "
+      f"head of {head.name} does; export all heads with --task=all"
     )
-  layout, prefix = LAYOUTS[config.family], FAMILIES[config.family].prefix
+  return LAYOUTS[model][config.family]
+
+
+def rename(config: BertConfig, layout: Layout) -> dict[str, str]:
+  """Returns the encoder file's name -> the classifier file's, for its tensors.
+
+  Those of a pooler that it has not are left out.
+  """
+  prefix = FAMILIES[config.family].prefix
+  pooler = LAYOUTS["SequenceClassification"][config.family].pooler
   found = {}
   for name in weights.names(config):
     module, _, kind = name.rpartition(".")
-    new = layout.pooler.get(module, prefix + module)
+    if module in pooler and layout.pooler is None:
+      continue
+    new = (layout.pooler or {}).get(module, prefix + module)
     found[name] = f"{new}.{kind}"
   return found
 
@@ -136,7 +156,8 @@ def describe(
     about: where it comes from, and `head_dropout`.
   """
   (head,) = description.heads
-  layout = LAYOUTS[config.family]
+  layout = layout_of(config, head)
+  problem = KINDS[head.kind].problem_type
   names = head.labels or (head.name,)
   ours = description.record() | dict(about)
   if not head.labels:
@@ -145,8 +166,8 @@ def describe(
     **hf.write_config(config),
     **layout.fixed,
     "architectures": [layout.model],
-    layout.dropout: about["head_dropout"],
-    "problem_type": KINDS[head.kind].problem_type,
+    **({layout.dropout: about["head_dropout"]} if layout.dropout else {}),
+    **({"problem_type": problem} if problem else {}),
     "id2label": {str(i): name for i, name in enumerate(names)},
     "label2id": {name: i for i, name in enumerate(names)},
     OURS: ours,
@@ -154,19 +175,23 @@ def describe(
 
 
 def tensors(
-  config: BertConfig, params: Mapping[str, Any], name: str
+  config: BertConfig, params: Mapping[str, Any], description: Description
 ) -> dict[str, np.ndarray]:
   """Returns transformers' name -> tensor of the encoder with one head.
 
   Args:
     config: of the encoder.
     params: {"bert": ..., "pooler": ..., "heads": ...}.
-    name: of the head.
+    description: of the one head.
   """
-  new = rename(config)
+  (meant,) = description.heads
+  layout = layout_of(config, meant)
+  new, output = rename(config, layout), layout.output
   encoder = {part: params[part] for part in (config.kind, "pooler")}
-  named = {new[k]: v for k, v in hf.tensors(config, encoder).items()}
-  output, head = LAYOUTS[config.family].output, params["heads"][name]
+  named = {
+    new[k]: v for k, v in hf.tensors(config, encoder).items() if k in new
+  }
+  head = params["heads"][meant.name]
   kernel = np.asarray(head["kernel"], np.float32)
   return named | {
     f"{output}.weight": np.ascontiguousarray(kernel.T),
@@ -179,7 +204,20 @@ def is_classifier(directory: Path) -> bool:
   if not (directory / hf.CONFIG).is_file():
     return False
   named = hf.read_raw(directory / hf.CONFIG).get("architectures") or []
-  return named in [[layout.model] for layout in LAYOUTS.values()]
+  return any(
+    named == [layout.model]
+    for layouts in LAYOUTS.values()
+    for layout in layouts.values()
+  )
+
+
+def _layout(raw: Mapping[str, Any], config: BertConfig) -> Layout:
+  """Returns the head that config.json names, or else a family's usual one."""
+  named = raw.get("architectures") or []
+  for layouts in LAYOUTS.values():
+    if (found := layouts.get(config.family)) and [found.model] == named:
+      return found
+  return SEQUENCES[config.family]
 
 
 def read(directory: Path) -> Classifier:
@@ -193,7 +231,7 @@ def read(directory: Path) -> Classifier:
   """
   path = directory / hf.CONFIG
   raw, config = hf.read_raw(path), hf.read_config(path)
-  layout = LAYOUTS[config.family]
+  layout = _layout(raw, config)
   for key, value in layout.fixed.items():
     if raw.get(key, value) != value:
       raise ValueError(
@@ -239,25 +277,26 @@ def read(directory: Path) -> Classifier:
 def read_encoder(directory: Path) -> dict[str, Any]:
   """Returns {"bert": ..., "pooler": ...} of a classification model.
 
+  One that reads the tokens has no pooler.
+
   Its head is not looked at, nor what its head reads.
 
   Raises:
     ValueError: a file is missing or is not what config.json says.
   """
   config = hf.read_config(directory / hf.CONFIG)
-  layout, prefix = LAYOUTS[config.family], FAMILIES[config.family].prefix
-  aliases = {
-    new.removeprefix(prefix): old for old, new in layout.pooler.items()
-  }
+  layout = _layout(hf.read_raw(directory / hf.CONFIG), config)
+  prefix, pooler = FAMILIES[config.family].prefix, layout.pooler or {}
+  aliases = {new.removeprefix(prefix): old for old, new in pooler.items()}
   flat = weights.read(
     hf.weights_of(directory, directory),
     config,
     kept=range(config.layers),
     aliases={new: old for new, old in aliases.items() if new != old},
   )
-  if "pooler/kernel" not in flat:
+  if layout.pooler and "pooler/kernel" not in flat:
     raise ValueError(
-      f"{directory / hf.WEIGHTS} has no {', '.join(layout.pooler.values())}; a "
+      f"{directory / hf.WEIGHTS} has no {', '.join(pooler.values())}; a "
       "classification model needs it"
     )
   return traverse_util.unflatten_dict(flat, sep="/")

@@ -7,7 +7,10 @@ import re
 from typing import Any
 
 from bam_jax.tasks.description import Description, Head
+from bam_jax.tasks.kinds import KINDS
 
+# transformers' class for a task -> the hub's name of what it is for.
+PIPELINES = {"SequenceClassification": "text-classification"}
 # What was set, but for what says where things lay on somebody's machine.
 _PLACES = ("glue_dir", "files", "init_from", "tasks_file")
 
@@ -55,7 +58,7 @@ def write(
   made = ", ".join(f"{k} {v}" for k, v in versions.items()) or "unknown"
   front = {
     "library_name": "transformers",
-    "pipeline_tag": "text-classification",
+    "pipeline_tag": PIPELINES[KINDS[description.heads[0].kind].model],
     **({"base_model": base} if published(base) else {}),
     "tags": ["bam_jax", *names],
   }

@@ -10,7 +10,7 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.data.fields import FORWARD, TOKEN
+from bam_jax.data.fields import EXAMPLE, FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers
 from bam_jax.hf import directory as hf
@@ -18,6 +18,7 @@ from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.tasks.description import Description
+from bam_jax.tasks.kinds import KINDS
 
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
@@ -26,10 +27,10 @@ INPUTS = tuple(each.name for each in FORWARD if each.per == TOKEN)
 
 _CLASSIFIER = """\
 ```python
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForMODEL, AutoTokenizer
 
 tokenizer = AutoTokenizer.from_pretrained(DIR)
-model = AutoModelForSequenceClassification.from_pretrained(DIR)
+model = AutoModelForMODEL.from_pretrained(DIR)
 inputs = tokenizer(TEXTS, truncation=True, max_length=MAX_LENGTH,
                    padding=True, return_tensors="pt")
 logits = model(**inputs).logits
@@ -53,7 +54,8 @@ outputs = forward.call(tokens, types, positions, segments)
 Each input is i32[B, S], any B, any S that the encoder has positions for:
 token ids, 0 or 1 for the first or second text, 0 to S - 1, and 1 where there is
 a token, 0 where there is padding. What comes back is task -> f32[B, C]: logits,
-or of a regression task its prediction, as `heads.json` says."""
+or of a regression task its prediction, as `heads.json` says; where words are
+answered f32[B, S, C], of which each word's first token counts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +92,7 @@ def about(found: Trained) -> dict[str, Any]:
 def write_classifier(
   out: Path, found: Trained, task: str, *, overwrite: bool
 ) -> None:
-  """Writes what AutoModelForSequenceClassification.from_pretrained loads.
+  """Writes what the kind's AutoModelFor... of transformers loads.
 
   Its logits are those before any sigmoid.
 
@@ -105,7 +107,7 @@ def write_classifier(
       something is there.
   """
   description = found.description.alone(task)
-  named = classifiers.tensors(found.config, found.params, task)
+  named = classifiers.tensors(found.config, found.params, description)
   known = about(found)
   dropout = known.get("settings", {}).get("head_dropout", 0.0)
   ours = {k: v for k, v in known.items() if k != "settings"}
@@ -115,6 +117,7 @@ def write_classifier(
   columns = len(description.heads[0].text)
   usage = (
     _CLASSIFIER.replace("MAX_LENGTH", str(description.max_length))
+    .replace("MODEL", KINDS[description.heads[0].kind].model)
     .replace("TEXTS", ", ".join(("first", "second")[:columns]))
     .replace("TASK", task)
   )
@@ -175,23 +178,24 @@ def write_program(
 def serialize(found: Trained, tasks: list[str]) -> bytes:
   """Returns the forward pass of some heads, for any batch and length."""
   model = inference.Model(found)
-  slots = [list(model.heads).index(task) for task in tasks]
+  numbers = {spec: i for i, spec in enumerate(model.net.heads)}
   params = jax.tree.map(jnp.asarray, dict(found.params))
 
   def forward(tokens, types, positions, segments):
-    task = jnp.broadcast_to(
-      jnp.array(slots, jnp.int32), (tokens.shape[0], len(slots))
-    )
-    batch = dict(
-      zip(INPUTS, (tokens, types, positions, segments), strict=True),
-      cls=jnp.zeros_like(task),
-      task=task,
-    )
-    logits = model.net.apply({"params": params}, batch, train=False)["example"]
-    return {
-      name: logits[:, i, : model.heads[name].classes]
-      for i, name in enumerate(tasks)
-    }
+    logits = {}
+    for asked in inference.passes([model.specs[name] for name in tasks]):
+      slots = jnp.array([numbers[spec] for spec in asked], jnp.int32)
+      task = jnp.broadcast_to(slots, (tokens.shape[0], len(asked)))
+      batch = dict(
+        zip(INPUTS, (tokens, types, positions, segments), strict=True),
+        cls=jnp.zeros_like(task),
+        task=task,
+      )
+      out = model.net.apply({"params": params}, batch, train=False)
+      for slot, spec in enumerate(asked):
+        mine = out[spec.space][..., : spec.outputs]
+        logits[spec.name] = mine[:, slot] if spec.space == EXAMPLE else mine
+    return {name: logits[name] for name in tasks}
 
   size, width = jax_export.symbolic_shape(
     "b, s", constraints=[f"s <= {found.config.positions}"]

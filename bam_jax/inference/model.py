@@ -4,22 +4,26 @@ A row holds one example and a slot per head, so the model is the one that was
 trained, asked several tasks at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.data import words
 from bam_jax.data.features import Features, featurise
-from bam_jax.data.fields import FORWARD, Room
+from bam_jax.data.fields import FORWARD, WORDS, Room
 from bam_jax.data.places import Places
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
+from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
-from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.description import Head
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.training import heads
 
 # Examples in one forward pass; fewer are rounded up to a power of two.
@@ -35,6 +39,7 @@ class Model:
   Attributes:
     trained: what it was made from.
     heads: what it can be asked, by task.
+    specs: how these heads are built.
   """
 
   def __init__(self, trained: trained_lib.Trained):
@@ -52,6 +57,7 @@ class Model:
       dtype=jnp.dtype(said.dtype),
       remat=False,
     )
+    self.specs = {spec.name: spec for spec in self.net.heads}
     self._params = jax.device_put(dict(trained.params))
     self._forward = jax.jit(
       lambda params, batch: self.net.apply(
@@ -116,35 +122,71 @@ class Model:
       raise ValueError("each column of text is a list of texts, not one text")
     if len(sizes := {len(column) for column in texts}) > 1:
       raise ValueError(f"columns of text have lengths {sorted(sizes)}")
-    logits = self.logits(tasks, texts)
+    texts, read = self._read(tasks, texts)
+    logits = self.logits(tasks, texts, read)
     return {
-      head.name: heads_lib.answers(head, logits[:, slot])
-      for slot, head in enumerate(heads)
+      head.name: heads_lib.answers(head, logits[head.name], read)
+      for head in heads
     }
 
-  def logits(
-    self, tasks: Sequence[str], texts: Sequence[Sequence[str]]
-  ) -> np.ndarray:
-    """Returns f32[N, T, C], what training's model gives for each task.
+  def _read(
+    self, tasks: Sequence[str], texts: Sequence[Sequence[Any]]
+  ) -> tuple[Sequence[Sequence[str]], list[Read] | None]:
+    """Returns the texts and, if words are answered, where their words are.
 
-    Columns past a task's own classes are zero; a regression task's first is
-    its prediction in [0, 1], or any number with the linear output.
+    Raises:
+      ValueError: an entry is neither a text nor a list of words.
     """
-    widest = max(head.classes for head in self.heads.values())
-    parts = [np.zeros((0, len(tasks), widest), np.float32)]
-    names = list(self.heads)
-    asked = np.array([names.index(task) for task in tasks], np.int32)
+    if not any(KINDS[self.heads[name].kind].reads == "words" for name in tasks):
+      return texts, None
+    read = []
+    for text in texts[0]:
+      apart = not isinstance(text, str)
+      if apart and not all(isinstance(word, str) for word in text):
+        raise ValueError(f"{text!r} is neither a text nor a list of words")
+      whole, spans = words.joined(text) if apart else (text, words.split(text))
+      read.append(Read(whole, spans))
+    return [[each.text for each in read]], read
+
+  def logits(
+    self,
+    tasks: Sequence[str],
+    texts: Sequence[Sequence[str]],
+    read: Sequence[Read] | None = None,
+  ) -> dict[str, np.ndarray]:
+    """Returns task -> f32[N, C], what training's model gives.
+
+    A regression task's is its prediction in [0, 1], or any number with the
+    linear output; where words are answered it is f32[M, C], 0 for words that
+    are not read.
+
+    Args:
+      tasks: names of heads that read as many texts.
+      texts: one or two columns of N texts.
+      read: the words of the texts, where words are answered.
+    """
+    parts: dict[str, list[np.ndarray]] = {
+      name: [np.zeros((0, self.heads[name].classes), np.float32)]
+      for name in tasks
+    }
     for start in range(0, len(texts[0]), BATCH):
+      some = slice(start, start + BATCH)
       rows = featurise(
         self.tokenizer,
-        [list(column[start : start + BATCH]) for column in texts],
+        [list(column[some]) for column in texts],
         None,
         max_length=self.trained.description.max_length,
+        words=None if read is None else [each.words for each in read[some]],
       )
-      batch = self._batch(rows, asked)
-      out = jax.device_get(self._forward(self._params, batch))["example"]
-      parts.append(out[: len(rows)])
-    return np.concatenate(parts)
+      for asked in passes([self.specs[name] for name in tasks]):
+        batch = self._batch(rows, np.array([*map(self._number, asked)]))
+        out = jax.device_get(self._forward(self._params, batch))
+        for slot, spec in enumerate(asked):
+          parts[spec.name].append(outputs_of(spec, out, rows, slot))
+    return {name: np.concatenate(each) for name, each in parts.items()}
+
+  def _number(self, spec: HeadSpec) -> int:
+    return self.net.heads.index(spec)
 
   def _batch(self, rows: Features, asked: np.ndarray) -> dict[str, np.ndarray]:
     """Returns one example a row, a slot per task asked."""
@@ -157,6 +199,35 @@ class Model:
     while size < len(rows):
       size *= 2
     return lay_out(rows, asked, size=size, width=width)
+
+
+def passes(specs: Sequence[HeadSpec]) -> list[list[HeadSpec]]:
+  """Returns which heads can be asked in one pass: one alone owns the tokens."""
+  tokens = [spec for spec in specs if spec.space == WORDS]
+  others = [spec for spec in specs if spec.space != WORDS]
+  return [[*tokens[:1], *others], *([spec] for spec in tokens[1:])]
+
+
+def outputs_of(
+  spec: HeadSpec, out: Mapping[str, np.ndarray], rows: Features, slot: int
+) -> np.ndarray:
+  """Returns what a head says of rows, f32[N, C], or f32[M, C] of their words.
+
+  Args:
+    spec: of the head.
+    out: of the net on what `lay_out` returns.
+    rows: N of them.
+    slot: in which it was asked.
+  """
+  number = np.arange(len(rows), dtype=np.int32)
+  words = rows.words if spec.space == WORDS else None
+  which, there = Places(
+    number, np.zeros_like(number), np.full_like(number, slot)
+  ).outputs(number, words)
+  size = len(words.at) if words else len(rows)
+  found = np.zeros((size, spec.outputs), np.float32)
+  found[which] = out[spec.space][*there, : spec.outputs]
+  return found
 
 
 def lay_out(

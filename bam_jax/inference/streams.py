@@ -19,6 +19,7 @@ from bam_jax.data.sources import formats, lines, parquet, rows
 from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.description import Head
+from bam_jax.tasks.kinds import KINDS
 
 # What answers are written in.
 FORMATS = ("jsonl", "tsv", "csv")
@@ -330,9 +331,7 @@ class Writer:
         lineterminator="\n",
       )
       self._rows.writerow(
-        cell
-        for head in heads
-        for cell in (head.name, *(f"{head.name}:{x}" for x in head.labels))
+        cell for head in heads for cell in KINDS[head.kind].columns(head)
       )
 
   def write(self, answers: Sequence[Answer]) -> None:
@@ -346,8 +345,5 @@ class Writer:
     self._rows.writerow(
       cell
       for head, answer in pairs
-      for cell in (
-        answer.label if head.labels else answer.value,
-        *(answer.probabilities[label] for label in head.labels),
-      )
+      for cell in KINDS[head.kind].cells(head, answer)
     )

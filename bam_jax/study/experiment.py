@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bam_jax.data.sources import own as own_files
 from bam_jax.study import variants
 from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
@@ -159,7 +160,8 @@ def _with_own_tasks(config: ConfigDict) -> ConfigDict:
   """Returns the config with what its tasks file says."""
   if not config.tasks_file or config.own_tasks:
     return config
-  found: dict[str, Any] = own_tasks.read(Path(config.tasks_file))
+  path = Path(config.tasks_file)
+  found: dict[str, Any] = own_files.complete(own_tasks.read(path), path)
   config = config.copy_and_resolve_references()
   with config.unlocked():
     config.own_tasks = ConfigDict(found)

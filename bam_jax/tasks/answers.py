@@ -10,6 +10,7 @@ import numpy as np
 class Meaning(Protocol):
   """What has to be known of a task to read its answers: a Task or a Head."""
 
+  name: str
   labels: tuple[str, ...]
   range: tuple[float, float] | None
 

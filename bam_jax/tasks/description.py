@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.tasks.answers import Answer
+from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -59,13 +59,16 @@ class Head:
     return f"min(max({low:g} + {high - low:g} * {inner}, {low:g}), {high:g})"
 
 
-def answers(head: Head, logits: np.ndarray) -> list[Answer]:
+def answers(
+  head: Head, logits: np.ndarray, read: Sequence[Read] | None = None
+) -> list[Answer]:
   """Reads the answers off a head's logits.
 
   Args:
     head: whose labels are meant.
     logits: f[N, C], C >= the head's classes; of regression the first column is
-      the prediction in [0, 1].
+      the prediction in [0, 1]. Where words are answered f[M, C].
+    read: the N texts and their M words, where words are answered.
 
   Raises:
     ValueError: a number is not finite.
@@ -76,7 +79,7 @@ def answers(head: Head, logits: np.ndarray) -> list[Answer]:
       f"the logits of {head.name} are not finite; the model has diverged, take "
       "another trial"
     )
-  return KINDS[head.kind].answer(head, own)
+  return KINDS[head.kind].answer(head, own, read)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

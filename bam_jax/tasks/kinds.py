@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -26,7 +27,11 @@ class TaskKind:
     loss: its objective, a name of `objectives.OBJECTIVES`.
     head: how it is built, a name of `heads.HEADS`.
     reads: what a row of it is: "text", one or two of them, or "words".
+    texts: how many texts a row has at most.
     defined: the key of a tasks file that says what its outputs mean.
+    found: the data says it where the tasks file does not.
+    takes: keys of a tasks file that not every kind takes.
+    formats: of files, beside those that a suffix says.
     metrics: those that it can be scored by, the usual one first -> which of
       `metrics.METRICS` each is.
     predicted: (task, outputs f[..., N, C]) -> what metrics take, [..., N].
@@ -34,6 +39,8 @@ class TaskKind:
     chance: (task) -> a metric, and what guessing has by it, x100.
     answer: (task, outputs f64[N, C], what was read) -> what they say of each
       example.
+    columns: (task) -> what stands over the columns of its answers in a table.
+    cells: (task, answer) -> what stands in them.
     mean: outputs f32[K, N, C] of K teachers -> of all together, f32[N, C].
     written: (label name -> as a file writes it, answer) -> the GLUE server's
       word for it.
@@ -47,12 +54,18 @@ class TaskKind:
   loss: str
   head: str
   reads: str
+  texts: int
   defined: str
+  found: bool
+  takes: tuple[str, ...]
+  formats: tuple[str, ...]
   metrics: Mapping[str, str]
   predicted: Callable[[Meaning, np.ndarray, np.ndarray | None], np.ndarray]
   gold: Callable[[Meaning, np.ndarray, np.ndarray | None], np.ndarray]
   chance: Callable[[Meaning], tuple[str, float]]
   answer: Callable[[Meaning, np.ndarray, Sequence[Read] | None], list[Answer]]
+  columns: Callable[[Meaning], list[str]]
+  cells: Callable[[Meaning, Answer], list[Any]]
   mean: Callable[[np.ndarray], np.ndarray]
   written: Callable[[Mapping[str, str], Answer], str]
   model: str
@@ -74,6 +87,7 @@ def mean_probability(logits: np.ndarray) -> np.ndarray:
   return mean.astype(np.float32)
 
 
+_ANY = ("soft_columns", "soft_labels", "symmetric", "ignore", "group")
 _ROWS = (
   TaskKind(
     name="classification",
@@ -82,12 +96,24 @@ _ROWS = (
     loss="ce",
     head="linear",
     reads="text",
+    texts=2,
     defined="labels",
+    found=False,
+    takes=_ANY,
+    formats=(),
     metrics={name: name for name in ("accuracy", "f1", "matthews")},
     predicted=lambda task, logits, words: logits.argmax(-1),
     gold=lambda task, labels, words: labels.astype(np.int64),
     chance=lambda task: ("accuracy", 100 / len(task.labels)),
     answer=answers.labelled,
+    columns=lambda task: [
+      task.name,
+      *(f"{task.name}:{x}" for x in task.labels),
+    ],
+    cells=lambda task, answer: [
+      answer.label,
+      *(answer.probabilities[label] for label in task.labels),
+    ],
     mean=mean_probability,
     written=lambda words, answer: words[answer.label],
     model="SequenceClassification",
@@ -100,13 +126,19 @@ _ROWS = (
     loss="mse",
     head="linear",
     reads="text",
+    texts=2,
     defined="range",
+    found=False,
+    takes=_ANY,
+    formats=(),
     metrics={name: name for name in ("spearman", "pearson")},
     # SciPy would correlate float32 in float32.
     predicted=lambda task, values, words: values[..., 0].astype(np.float64),
     gold=lambda task, labels, words: np.float64(labels),
     chance=lambda task: ("spearman", 0.0),
     answer=answers.valued,
+    columns=lambda task: [task.name],
+    cells=lambda task, answer: [answer.value],
     mean=lambda values: np.mean(values, axis=0),
     written=lambda words, answer: f"{answer.value:.3f}",
     model="SequenceClassification",

@@ -14,10 +14,12 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import written
 from bam_jax.tasks.entry import Entry
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, TaskKind
 from bam_jax.tasks.table import TASKS, Own, Task
 
 KEYS = (
+  "kind",
+  "format",
   "train",
   "dev",
   "test",
@@ -39,6 +41,8 @@ KEYS = (
 # They mean something else where a task may stand: select.by, a column.
 RESERVED = ("average", "last")
 SOFT = ("soft_columns", "soft_labels")
+# Keys that not every kind takes.
+FOREIGN = (*SOFT, "symmetric", "ignore", "group")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -86,25 +90,50 @@ def table(
   return rows
 
 
-def kind_of(labels: Sequence[str]) -> str:
-  """Returns the kind of a task by its label names; () = it has a range."""
-  return "classification" if labels else "regression"
-
-
-def _task(entry: Entry) -> Task:
-  """Returns the row; raises ValueError where it cannot be one."""
-  _check_names(entry)
-  labels, limits = _labels(entry), _range(entry)
-  if bool(labels) == bool(limits):
+def _kind(entry: Entry) -> TaskKind:
+  """Returns the kind that is named, or that the labels or the range mean."""
+  both = "labels" in entry.given and "range" in entry.given
+  if both or not {"kind", "labels", "range"} & entry.given.keys():
     entry.refuse(
       "labels",
       "needs labels = [...] for classes or range = [low, high] for numbers,"
       " and only one of them",
     )
-  text = entry.texts("text", "the text column, or a list of two")
-  label = _label(entry)
-  if len(text) > 2 or len({*text, label}) <= len(text):
-    entry.refuse("text", "takes one or two text columns, none of them label")
+  if "kind" not in entry.given:
+    return KINDS["regression" if "range" in entry.given else "classification"]
+  name = entry.string("kind")
+  if name not in KINDS:
+    entry.refuse("kind", f"is one of {', '.join(KINDS)}{hint(name, KINDS)}")
+  kind = KINDS[name]
+  if not kind.found and kind.defined not in entry.given:
+    entry.refuse(kind.defined, f"is missing; kind {name} needs it")
+  for key in ("labels", "range", *FOREIGN):
+    if key in entry.given and key not in (kind.defined, *kind.takes):
+      entry.refuse(key, f"is for tasks of other kinds than {name}")
+  form = entry.given.get("format", "")
+  if "format" in entry.given and form not in kind.formats:
+    entry.refuse(
+      "format",
+      f"is none of kind {name}"
+      + (f", which has {', '.join(kind.formats)}" if kind.formats else "")
+      + "; the suffix of a file says what is in it: leave format out",
+    )
+  return kind
+
+
+def _task(entry: Entry) -> Task:
+  """Returns the row; raises ValueError where it cannot be one."""
+  _check_names(entry)
+  kind = _kind(entry)
+  labels, limits = _labels(entry, kind), _range(entry)
+  # A format of its own names no columns.
+  named = "format" not in entry.given
+  text = entry.texts("text", "the text column, or a list of two", needed=named)
+  text = text or ("text",)
+  label = _label(entry) if named or "label" in entry.given else "label"
+  if len(text) > kind.texts or len({*text, label}) <= len(text):
+    some = "one or two text columns" if kind.texts > 1 else "one text column"
+    entry.refuse("text", f"takes {some}, none of them label")
   files = {"train": entry.files("train")}
   share = entry.given.get("dev_share", 0.0)
   if type(share) not in (int, float) or not 0 <= share < 1:
@@ -119,10 +148,10 @@ def _task(entry: Entry) -> Task:
   # Scored beside dev, never chosen by: it has labels as dev has.
   if "test" in entry.given:
     files["test"] = entry.files("test")
-  metrics = _metrics(entry, labels)
+  metrics = _metrics(entry, labels, kind)
   return Task(
     name=entry.name,
-    kind=kind_of(labels),
+    kind=kind.name,
     text=text,
     label=label,
     labels=labels,
@@ -168,14 +197,16 @@ def _check_names(entry: Entry) -> None:
       )
 
 
-def _labels(entry: Entry) -> tuple[str, ...]:
+def _labels(entry: Entry, kind: TaskKind) -> tuple[str, ...]:
   """Returns the label names; () = none are given."""
   if "labels" not in entry.given:
     return ()
   found = entry.given["labels"]
   called = entry.called("labels")
-  if isinstance(found, str) or len(called) < 2 or "" in called:
-    entry.refuse("labels", "is a list of two or more different names")
+  least = 1 if kind.found else 2
+  if isinstance(found, str) or len(called) < least or "" in called:
+    many = "two or more" if least == 2 else "one or more"
+    entry.refuse("labels", f"is a list of {many} different names")
   if twice := next((n for n in called if called.count(n) > 1), ""):
     entry.refuse("labels", f"has {twice!r} more than once; its names differ")
   # A text is shown as it is written, whatever it stands for.
@@ -219,19 +250,22 @@ def _range(entry: Entry) -> tuple[float, float] | None:
   return float(found[0]), float(found[1])
 
 
-def _metrics(entry: Entry, labels: Sequence[str]) -> tuple[str, ...]:
+def _metrics(
+  entry: Entry, labels: Sequence[str], kind: TaskKind
+) -> tuple[str, ...]:
   """Returns the metrics, the headline first."""
   asked = entry.texts("metric", "a metric, or a list of them")
-  known = KINDS[kind_of(labels)].metrics
+  known = kind.metrics
   for name in asked:
     if name not in known:
-      kind = "labels" if labels else "a range"
+      given = "a range" if kind.defined == "range" else "labels"
+      given = f"kind {kind.name}" if "kind" in entry.given else given
       entry.refuse(
         "metric",
-        f"has {name!r}; with {kind} it is one of {', '.join(known)}"
+        f"has {name!r}; with {given} it is one of {', '.join(known)}"
         f"{hint(name, known)}",
       )
-  if "f1" in asked and len(labels) != 2:
+  if "f1" in [known[name] for name in asked] and len(labels) != 2:
     entry.refuse(
       "metric",
       "has f1, which needs two labels, the second the positive one; take"
@@ -277,6 +311,7 @@ def _own(entry: Entry, labels: Sequence[str], share: float) -> Own:
   return Own(
     file=str(entry.path),
     folder=str(entry.path.parent),
+    format=entry.string("format", needed=False),
     hub=repository,
     config=entry.string("config", needed=False),
     revision=entry.string("revision", needed=False) or "main",

@@ -21,6 +21,7 @@ class Own:
   Attributes:
     file: the tasks file, named in messages.
     folder: what the files of the task are relative to.
+    format: of its files; "" = what the suffix of each says.
     hub: "owner/name" of a data set whose files they are; "" = the folder's.
     config: of the hub's data set, where splits and not files are named.
     revision: of the hub's data set.
@@ -35,6 +36,7 @@ class Own:
 
   file: str
   folder: str
+  format: str
   hub: str
   config: str
   revision: str

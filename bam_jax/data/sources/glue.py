@@ -16,6 +16,7 @@ from bam_jax.data.sources import parquet, rows, synthetic
 from bam_jax.data.sources.examples import Examples, check, encode
 from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import shown
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.manifest import manifest
 from bam_jax.tasks.table import Task
 
@@ -46,7 +47,7 @@ def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
     texts, labels = synthetic.generate(task, split, seed=seed)
     return Examples(task.name, split, texts, labels, f"synthetic, seed {seed}")
   if task.own:
-    return own_files.read(task, split)
+    return own_files.READERS[KINDS[task.kind].reads](task, split)
   if glue_dir:
     return read_glue_folder(task, split, glue_dir=glue_dir)
   return read_hub(task, split)

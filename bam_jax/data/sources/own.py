@@ -1,6 +1,6 @@
 """Reads the rows of a user's own tasks, and the soft labels beside them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 import hashlib
 import json
 import os.path
@@ -16,6 +16,8 @@ from bam_jax.data.sources.examples import Examples, check
 from bam_jax.data.sources.groups import together
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import labels as label_names
+from bam_jax.tasks import own as own_tasks
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 # What Prodigy writes into every row: what was said of it, and what it is.
@@ -219,3 +221,28 @@ def _parsed(value: Any, where: str) -> Any:
     raise ValueError(
       f"{where}: {shown(value)} is neither a number nor JSON"
     ) from None
+
+
+# What a kind reads -> how a split of an own task of that kind is read.
+READERS: Mapping[str, Callable[[Task, str], Examples]] = {"text": read}
+# Where only the data say what the labels are: (task) -> their names.
+LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {}
+
+
+def complete(found: Mapping[str, Any], path: Path) -> dict[str, Any]:
+  """Returns what a tasks file says, with the labels that only its data say.
+
+  Args:
+    found: what `tasks.own.read` returns.
+    path: the tasks file.
+
+  Raises:
+    ValueError: a row is not what the task allows.
+    OSError: a file is missing or the hub cannot be reached.
+  """
+  tasks, done = own_tasks.table(found, path), {}
+  for name, entry in found.items():
+    reads = KINDS[tasks[name].kind].reads
+    labels = LABELS[reads](tasks[name]) if reads in LABELS else ()
+    done[name] = {**entry, **({"labels": list(labels)} if labels else {})}
+  return done
