@@ -91,6 +91,8 @@ def read(task: Task, split: str) -> Examples:
         f"{own.file}: dev_share of {task.name} is {own.dev_share}, which makes"
         f" {mask[known].sum()} of the {known.sum()} rows of {origin} dev; leave"
         " some on both sides"
+        + f" (rows of one {own.group!r} stay together)"
+        * bool(groups)
       )
     kept = kept & ~mask if trains else mask & known
   examples = Examples(task.name, split, texts, labels, origin, soft, groups)
@@ -109,7 +111,34 @@ def read(task: Task, split: str) -> Examples:
         origin,
         ", ".join(never),
       )
+  if examples.words is None and task.labels:
+    _tell_torn(task, examples)
   return examples
+
+
+def _tell_torn(task: Task, examples: Examples) -> None:
+  """Counts the rows whose equals have another label, as annotators disagree."""
+  equals: dict[tuple[str, ...], list[int]] = {}
+  for at in np.flatnonzero(~np.isnan(examples.labels)):
+    row = tuple(column[at] for column in examples.texts)
+    equals.setdefault(row, []).append(int(at))
+  torn = [
+    at
+    for rows in equals.values()
+    if len({*examples.labels[rows].tolist()}) > 1
+    for at in rows
+  ]
+  if torn:
+    logging.warning(
+      "%s: %d of %d rows of %s have the texts of another row and another label"
+      " (several annotators?), first rows %d and %d of those read, counted from"
+      " 0; each is taken as it is",
+      examples.origin,
+      len(torn),
+      len(examples),
+      task.name,
+      *torn[:2],
+    )
 
 
 def dev_rows(

@@ -52,6 +52,16 @@ def test_what_prodigy_was_told_to_reject_is_no_row(tmp_path):
   assert len(read(tmp_path, "a.jsonl", rows)) == 3
 
 
+def test_what_annotators_disagree_on_is_counted_and_said(tmp_path, caplog):
+  data = "text,verdict\na,yes\nb,no\nc,no\nb,yes\na,yes\nb,no\n"
+  assert len(read(tmp_path, "a.csv", data)) == 6
+  assert "3 of 6 rows of pets have the texts of another row" in caplog.text
+  assert "first rows 1 and 3 of those read, counted from 0" in caplog.text
+  caplog.clear()
+  assert len(read(tmp_path, "a.csv", data.replace("b,yes", "b,no"))) == 6
+  assert "annotators" not in caplog.text
+
+
 def test_rows_without_a_text_are_counted_and_said(tmp_path, caplog):
   data = "text,verdict\na,yes\n,no\nb,no\n  ,yes\n"
   assert len(read(tmp_path, "a.csv", data)) == 4
