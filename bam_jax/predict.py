@@ -138,6 +138,7 @@ def answer(flags: argparse.Namespace) -> None:
   reader = streams.Reader(
     Path(flags.input) if flags.input else sys.stdin.buffer,
     layouts=[model.heads[task].text for task in tasks],
+    worded=inference.worded([model.heads[task] for task in tasks]),
     format=flags.input_format or "",
     headed=False if flags.no_header else None,
     say=lambda sentence: print(sentence, file=sys.stderr),

@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 # Every folder and the folders it may import, from the left to the right; each
 # may also import the version from the root.
 RUNTIME = frozenset({"runtime"})
-TASKS = RUNTIME | {"tasks"}
+TASKS = RUNTIME | {"stats", "tasks"}
 SOURCES = TASKS | {"data.sources"}
 DATA = SOURCES | {"data"}
 TRAINING = DATA | {"models", "training"}
 HF = TASKS | {"models", "hf"}
-REPORT = TASKS | {"stats", "report"}
+REPORT = TASKS | {"report"}
 STUDY = TRAINING | HF | REPORT | {"study"}
 FOLDERS: dict[str, frozenset[str]] = {
   "runtime": RUNTIME,

@@ -211,6 +211,8 @@ def _read(
     cut=None if rows.cut is None else rows.cut / max(len(rows), 1),
     repeated=len(again),
     first=tuple(again[:FIRST].tolist()),
+    unread=int((rows.words.at < 0).sum()) if rows.words else None,
+    words=len(rows.words.at) if rows.words else 0,
   )
 
 

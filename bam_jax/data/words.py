@@ -9,15 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import dataclasses
-import re
 
 import numpy as np
 
 from bam_jax.data.ragged import offsets_of, spans
-
-# What most corpora's tokenisers split: runs of letters and digits, and each
-# other mark by itself.
-_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,21 +53,6 @@ class Words:
       np.concatenate([part.at for part in parts]),
       offsets_of(np.concatenate([part.counts for part in parts])),
     )
-
-
-def split(text: str) -> np.ndarray:
-  """Returns the words of a raw text: i32[W, 2], where each begins and ends."""
-  found = [match.span() for match in _WORD.finditer(text)]
-  return np.array(found, np.int32).reshape(-1, 2)
-
-
-def joined(words: Sequence[str]) -> tuple[str, np.ndarray]:
-  """Returns the text of words that came apart, and i32[W, 2] of them in it."""
-  lengths = np.fromiter(map(len, words), np.int32, len(words))
-  begins = offsets_of(lengths + 1)[:-1]
-  return " ".join(words), np.stack(
-    [begins, begins + lengths], 1, dtype=np.int32
-  )
 
 
 def first_tokens(words: np.ndarray, tokens: np.ndarray) -> np.ndarray:

@@ -84,9 +84,24 @@ SEQUENCES = {
 }
 
 
+# Of each token. ModernBERT's reads what its pooler makes of each, not ours.
+TOKENS = {
+  family: Layout(
+    f"{name}ForTokenClassification", None, "classifier", dropout=dropout
+  )
+  for family, name, dropout in (
+    ("bert", "Bert", "classifier_dropout"),
+    ("roberta", "Roberta", "classifier_dropout"),
+    ("xlm-roberta", "XLMRoberta", "classifier_dropout"),
+    ("camembert", "Camembert", "classifier_dropout"),
+    ("electra", "Electra", "classifier_dropout"),
+    ("distilbert", "DistilBert", ""),
+  )
+}
 # transformers' class for a task -> family -> its head.
 LAYOUTS: Mapping[str, Mapping[str, Layout]] = {
-  "SequenceClassification": SEQUENCES
+  "SequenceClassification": SEQUENCES,
+  "TokenClassification": TOKENS,
 }
 
 

@@ -10,7 +10,10 @@ from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
 
 # transformers' class for a task -> the hub's name of what it is for.
-PIPELINES = {"SequenceClassification": "text-classification"}
+PIPELINES = {
+  "SequenceClassification": "text-classification",
+  "TokenClassification": "token-classification",
+}
 # What was set, but for what says where things lay on somebody's machine.
 _PLACES = ("glue_dir", "files", "init_from", "tasks_file")
 

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.data import words
 from bam_jax.data.features import Features, featurise
 from bam_jax.data.fields import FORWARD, WORDS, Room
 from bam_jax.data.places import Places
+from bam_jax.data.sources.sentence import joined, split
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models.heads import HeadSpec
@@ -137,14 +137,14 @@ class Model:
     Raises:
       ValueError: an entry is neither a text nor a list of words.
     """
-    if not any(KINDS[self.heads[name].kind].reads == "words" for name in tasks):
+    if not worded([self.heads[name] for name in tasks]):
       return texts, None
     read = []
     for text in texts[0]:
       apart = not isinstance(text, str)
       if apart and not all(isinstance(word, str) for word in text):
         raise ValueError(f"{text!r} is neither a text nor a list of words")
-      whole, spans = words.joined(text) if apart else (text, words.split(text))
+      whole, spans = joined(text) if apart else (text, split(text))
       read.append(Read(whole, spans))
     return [[each.text for each in read]], read
 
@@ -248,6 +248,16 @@ def lay_out(
   # Every slot reads the same [CLS]; the first owns the tokens.
   batch["task"] = np.tile(asked, (size, 1))
   return batch
+
+
+def worded(asked: Sequence[Head]) -> set[str]:
+  """Returns the text columns of heads that answer words."""
+  return {
+    name
+    for head in asked
+    if KINDS[head.kind].reads == "words"
+    for name in head.text
+  }
 
 
 def load(path: str | Path, *, trial: int | None = None) -> Model:

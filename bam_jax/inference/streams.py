@@ -5,7 +5,7 @@ Nothing is held but the row at hand: input has no end as far as this is
 concerned.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 import contextlib
 import csv
 import io
@@ -42,6 +42,7 @@ class Reader:
     source: Path | io.BufferedReader,
     *,
     layouts: Sequence[tuple[str, ...]],
+    worded: Collection[str] = (),
     format: str = "",
     headed: bool | None = None,
     say: Callable[[str], None] = lambda sentence: None,
@@ -51,13 +52,14 @@ class Reader:
     Args:
       source: a file, or a pipe.
       layouts: the names of the text columns of each task that is asked.
+      worded: those columns that may have a list of words in place of a text.
       format: one of `rows.FORMATS`, `rows.LISTS` and `rows.PARQUET`; "" = what
         the file's suffix says, or else its first line.
       headed: whether the first line names the columns; None = it does in a
         file that is named .csv or .tsv, elsewhere it may.
       say: is told what is no error, but may surprise.
     """
-    self._source, self._say = source, say
+    self._source, self._say, self._worded = source, say, worded
     named = isinstance(source, Path)
     self._name = str(source) if named else "standard input"
     suffix = rows.format_of(source) if named else ""
@@ -79,12 +81,15 @@ class Reader:
       where, first, bare = "", "", 0
       for where, record in found:
         for name in layout:
-          if not isinstance(record[name], str):
+          value = record[name]
+          apart = name in self._worded and isinstance(value, list)
+          if not (isinstance(value, str) or (apart and _texts(value))):
+            what = "a text or a list of words" if self._worded else "text"
             raise ValueError(
-              f"{where}, column {name!r}: {shown(record[name])} is not text"
+              f"{where}, column {name!r}: {shown(value)} is not {what}"
             )
         texts = tuple(record[name] for name in layout)
-        if not all(map(str.strip, texts)):
+        if not all("".join(text).strip() for text in texts):
           first, bare = first or where, bare + 1
         yield texts
       if bare:

@@ -75,6 +75,7 @@ def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
 
 HEADS: Mapping[str, HeadKind] = {
   "linear": HeadKind(space="example", reads="pooled", build=linear),
+  "tags": HeadKind(space="token", reads="tokens", build=linear),
 }
 
 

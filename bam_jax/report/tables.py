@@ -271,11 +271,16 @@ def costs(results: Mapping) -> Rows:
 def coverage_of(results: Mapping) -> Rows:
   """Returns a line for every task and split: rows, unknown, cut, repeated."""
   out = [["Task", "Split", "Rows", "Unknown words", "Rows cut", "In train"]]
+  parsed = map(coverage.parse, results.get("coverage", {}).values())
+  worded = any(each.words for splits in parsed for each in splits.values())
+  out[0] += ["Words not read"] * worded
   for task, splits in results.get("coverage", {}).items():
     for split, each in coverage.parse(splits).items():
       cut = NONE if each.cut is None else f"{each.cut:.1%}"
       cells = [split, f"{each.rows:,}", f"{each.unknown:.1%}", cut]
       cells.append(f"{each.repeated:,}")
+      unread = NONE if each.unread is None else f"{each.unread:,}"
+      cells += [unread] * worded
       out.append([column_name(task), *cells])
   return out
 

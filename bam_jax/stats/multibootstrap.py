@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bam_jax.stats import entities
 from bam_jax.stats.bootstrap import LEVEL, Estimate
 
 # The least p is 2e-4: below 0.05 after Holm's correction for 250 tests.
@@ -284,4 +285,5 @@ SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   "matthews": _matthews,
   "pearson": _pearson,
   "spearman": _spearman,
+  **entities.SCORERS,
 }

@@ -5,6 +5,9 @@ import dataclasses
 from typing import Any, Protocol
 
 import numpy as np
+import scipy.special
+
+from bam_jax.tasks import tags
 
 
 class Meaning(Protocol):
@@ -29,6 +32,25 @@ class Read:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Span:
+  """A part of a text that a head has found.
+
+  Attributes:
+    label: the entity's type.
+    start: of its first letter, counted from 0.
+    end: behind its last letter.
+    text: between the two.
+    probability: mean probability of its words' tags.
+  """
+
+  label: str
+  start: int
+  end: int
+  text: str
+  probability: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
   """What a head says of one example.
 
@@ -36,16 +58,20 @@ class Answer:
     label: the most likely label's name; None for regression.
     probabilities: label name -> probability; {} for regression.
     value: within the task's own range; None for classification.
+    spans: what was found in the text; None where nothing is looked for.
   """
 
   label: str | None = None
   probabilities: Mapping[str, float] = dataclasses.field(default_factory=dict)
   value: float | None = None
+  spans: tuple[Span, ...] | None = None
 
   def record(self) -> dict[str, Any]:
     """Returns what JSON is to say."""
     if self.value is not None:
       return {"value": self.value}
+    if self.spans is not None:
+      return {"spans": [dataclasses.asdict(span) for span in self.spans]}
     return {"label": self.label, "probabilities": dict(self.probabilities)}
 
 
@@ -84,3 +110,37 @@ def valued(
   low, high = meaning.range
   found = np.clip(low + values[:, 0] * (high - low), low, high)
   return [Answer(value=value) for value in found.tolist()]
+
+
+def tagged(
+  meaning: Meaning, logits: np.ndarray, read: Sequence[Read]
+) -> list[Answer]:
+  """Returns the entities of each example, as parts of its text.
+
+  Args:
+    meaning: whose labels are meant, tags in IOB2.
+    logits: f64[M, C] of all words, alike where a word was not read, which says
+      the first label.
+    read: the texts, and where their M words are.
+  """
+  shares = scipy.special.softmax(logits, axis=1)
+  best, ends = shares.argmax(axis=1), np.cumsum([len(x.words) for x in read])
+  found = []
+  for each, end in zip(read, ends.tolist(), strict=True):
+    mine = slice(end - len(each.words), end)
+    sure = shares[mine].max(axis=1, initial=0)
+    said = [meaning.labels[number] for number in best[mine]]
+    spans = []
+    for label, first, last in tags.entities(said):
+      start, stop = int(each.words[first, 0]), int(each.words[last - 1, 1])
+      spans.append(
+        Span(
+          label=label,
+          start=start,
+          end=stop,
+          text=each.text[start:stop],
+          probability=float(sure[first:last].mean()),
+        )
+      )
+    found.append(Answer(spans=tuple(spans)))
+  return found

@@ -15,6 +15,8 @@ UNKNOWN = 0.05
 # GLUE's longest tasks lose the end of 1 to 5 rows in a hundred at BERT's 128
 # tokens, and the published scores are of such rows.
 CUT = 0.1
+# A word that is not read is an answer that is lost.
+UNREAD = 0.005
 # Repeated rows that are named.
 FIRST = 5
 
@@ -29,6 +31,9 @@ class Coverage:
     cut: share of the rows that max_length cuts; None = not known.
     repeated: how many of the rows read like a training row.
     first: the example numbers of the first of these.
+    unread: labelled words that are cut away or lost; None where rows are
+      labelled.
+    words: all labelled words; 0 where rows are labelled.
   """
 
   rows: int
@@ -36,6 +41,8 @@ class Coverage:
   cut: float | None
   repeated: int = 0
   first: tuple[int, ...] = ()
+  unread: int | None = None
+  words: int = 0
 
 
 def record(found: Mapping[str, Coverage]) -> dict[str, Any]:
@@ -58,6 +65,8 @@ def sentence(task: str, found: Mapping[str, Coverage]) -> str:
     part = f"{each.unknown:.1%} of the tokens of {split} are unknown words"
     if each.cut is not None:
       part += f" and {each.cut:.1%} of its rows are cut"
+    if each.unread is not None:
+      part += f" ({each.unread} of its {each.words} words are not read)"
     parts.append(part)
   return f"{task}: {'; '.join(parts)}"
 
@@ -83,6 +92,12 @@ def warnings(
       yield (
         f"{each.cut:.0%} of {task}'s {split} rows are cut at {max_length} "
         "tokens; raise --config.max_length, if the encoder has the positions"
+      )
+    if each.unread and each.unread >= UNREAD * each.words:
+      yield (
+        f"{each.unread} of the {each.words} words of {task}'s {split} rows are "
+        f"cut away at {max_length} tokens and count as answered by none; raise "
+        "--config.max_length, if the encoder has the positions"
       )
     if each.repeated:
       more = ", ..." if each.repeated > len(each.first) else ""

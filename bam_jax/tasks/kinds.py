@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import json
 from typing import Any
 
 import numpy as np
 import scipy.special
 
-from bam_jax.tasks import answers
+from bam_jax.tasks import answers, tags
 from bam_jax.tasks.answers import Answer, Meaning, Read
 
 
@@ -43,9 +44,9 @@ class TaskKind:
     cells: (task, answer) -> what stands in them.
     mean: outputs f32[K, N, C] of K teachers -> of all together, f32[N, C].
     written: (label name -> as a file writes it, answer) -> the GLUE server's
-      word for it.
+      word for it; None where it takes no such task.
     model: which of transformers' model classes for a task it leaves as.
-    problem_type: transformers' name.
+    problem_type: transformers' name; "" = it has none.
   """
 
   name: str
@@ -67,7 +68,7 @@ class TaskKind:
   columns: Callable[[Meaning], list[str]]
   cells: Callable[[Meaning, Answer], list[Any]]
   mean: Callable[[np.ndarray], np.ndarray]
-  written: Callable[[Mapping[str, str], Answer], str]
+  written: Callable[[Mapping[str, str], Answer], str] | None
   model: str
   problem_type: str
 
@@ -143,6 +144,41 @@ _ROWS = (
     written=lambda words, answer: f"{answer.value:.3f}",
     model="SequenceClassification",
     problem_type="regression",
+  ),
+  TaskKind(
+    name="tagging",
+    outputs=lambda task: len(task.labels),
+    output="logits",
+    loss="ce",
+    head="tags",
+    reads="words",
+    texts=1,
+    defined="labels",
+    found=True,
+    takes=(),
+    formats=("conll",),
+    metrics={
+      "f1": "span_f1",
+      "precision": "span_precision",
+      "recall": "span_recall",
+      "accuracy": "word_accuracy",
+    },
+    predicted=lambda task, logits, words: tags.by_row(
+      tags.codes(task.labels)[logits.argmax(-1)], words
+    ),
+    gold=lambda task, labels, words: tags.by_row(
+      tags.codes(task.labels)[labels.astype(np.int64)], words
+    ),
+    chance=lambda task: ("f1", 0.0),
+    answer=answers.tagged,
+    columns=lambda task: [task.name],
+    cells=lambda task, answer: [
+      json.dumps(answer.record()["spans"], ensure_ascii=False)
+    ],
+    mean=mean_probability,
+    written=None,
+    model="TokenClassification",
+    problem_type="",
   ),
 )
 

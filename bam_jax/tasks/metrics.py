@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
+from bam_jax.stats import entities
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -26,14 +27,26 @@ def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
   return float(getattr(metrics, name)(y, x, **options))
 
 
+def tagged(name: str, x: np.ndarray, y: np.ndarray) -> float:
+  """Returns a metric of seqeval of predicted and true tags, i[N, W]."""
+  from seqeval import metrics
+
+  said, gold = entities.names(x), entities.names(y)
+  return float(getattr(metrics, name)(gold, said, zero_division=0))
+
+
 # Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
-# or values for regression.
+# or values for regression; of words see `tags.codes`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
   "matthews": lambda p, y: counted("matthews_corrcoef", p, y),
   "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
   "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
+  "span_f1": lambda p, y: tagged("f1_score", p, y),
+  "span_precision": lambda p, y: tagged("precision_score", p, y),
+  "span_recall": lambda p, y: tagged("recall_score", p, y),
+  "word_accuracy": lambda p, y: float((p == y)[y >= 0].mean()),
 }
 
 

@@ -7,12 +7,13 @@ import pytest
 
 from bam_jax.data import words
 from bam_jax.data.features import Features, featurise
+from bam_jax.data.sources.sentence import joined, split
 from bam_jax.data.tokenizer import load_tokenizer
 from tests import small
 
 TEXTS = ["the old dog", "cat", "a red bird sees no cat here"]
 # The last is cut at 6 tokens.
-SPANS = [words.joined(text.split())[1] for text in TEXTS]
+SPANS = [joined(text.split())[1] for text in TEXTS]
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +59,8 @@ def test_the_first_token_that_has_a_letter_of_the_word(tokens, wanted):
 
 @given(st.text(max_size=40))
 def test_a_text_is_split_without_loss_and_joined_back(text):
-  found = words.split(text)
+  found = split(text)
   parts = [text[a:b] for a, b in found]
   assert "".join(parts) == "".join(text.split())
-  whole, spans = words.joined(parts)
+  whole, spans = joined(parts)
   assert [whole[a:b] for a, b in spans] == parts

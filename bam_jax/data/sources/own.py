@@ -1,7 +1,6 @@
 """Reads the rows of a user's own tasks, and the soft labels beside them."""
 
 from collections.abc import Callable, Mapping, Sequence
-import hashlib
 import json
 import os.path
 from pathlib import Path
@@ -10,10 +9,10 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.data.sources import gold, rows, splits
+from bam_jax.data.sources import gold, rows, splits, tagged
 from bam_jax.data.sources import soft as soft_files
+from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples, check
-from bam_jax.data.sources.groups import together
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import own as own_tasks
@@ -141,55 +140,6 @@ def _tell_torn(task: Task, examples: Examples) -> None:
     )
 
 
-def dev_rows(
-  texts: Sequence[Sequence[str]],
-  share: float,
-  *,
-  among: np.ndarray,
-  groups: Sequence[str] = (),
-) -> np.ndarray:
-  """Tells which rows are dev, bool[N], by a hash of their text or group.
-
-  Equal rows and those of one group come to the same side, and no seed and no
-  order of the rows moves any.
-
-  Args:
-    texts: one list of N strings per column.
-    share: of the different rows among which dev is chosen; of groups those
-      that make no more, and the smallest where each would.
-    among: bool[N], those with a label; one without comes to the side of its
-      equals.
-    groups: N names; () = there are none.
-  """
-  rows = list(zip(*texts, strict=True))
-  hashes = np.array(
-    [_hash(name) for name in groups or map("\0".join, rows)], np.uint64
-  )
-  if groups:
-    # What is chained by equal rows takes the least hash of its groups.
-    chain = together(groups, rows)
-    least = np.full(1 + chain.max(), 2**64 - 1, np.uint64)
-    np.minimum.at(least, chain, hashes)
-    hashes = least[chain]
-  different = {row: at for at, row in enumerate(rows) if among[at]}
-  kinds, sizes = np.unique(hashes[[*different.values()]], return_counts=True)
-  wanted = left = round(share * len(different))
-  taken = []
-  for kind, size in zip(kinds, sizes, strict=True):
-    if size <= left:
-      taken.append(kind)
-      left -= size
-    if not left:
-      break
-  if wanted and not taken:
-    taken = [kinds[sizes.argmin()]]
-  return np.isin(hashes, np.array(taken, np.uint64))
-
-
-def _hash(text: str) -> int:
-  return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-
-
 def _group(column: str, where: str, record: dict[str, Any]) -> str:
   """Returns what the group of a row is called."""
   try:
@@ -253,9 +203,12 @@ def _parsed(value: Any, where: str) -> Any:
 
 
 # What a kind reads -> how a split of an own task of that kind is read.
-READERS: Mapping[str, Callable[[Task, str], Examples]] = {"text": read}
+READERS: Mapping[str, Callable[[Task, str], Examples]] = {
+  "text": read,
+  "words": tagged.read,
+}
 # Where only the data say what the labels are: (task) -> their names.
-LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {}
+LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {"words": tagged.labels}
 
 
 def complete(found: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -1,0 +1,146 @@
+"""Packed rows and rows of their own: the same loss, gradient and outputs.
+
+For every kind of task and every head that kinds name; what a new row adds is
+held without a line here.
+"""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from bam_jax.data import pipeline
+from bam_jax.data.features import Features
+from bam_jax.data.pool import TaskData, join
+from bam_jax.data.ragged import offsets_of
+from bam_jax.data.words import Words
+from bam_jax.models.heads import HeadSpec
+from bam_jax.models.multitask import init_params
+from bam_jax.tasks.kinds import KINDS
+from bam_jax.training.step import make_losses
+from tests import tiny
+
+C, N, LONGEST = 3, 9, 11
+
+
+def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
+  """Returns random examples of a kind, and what a teacher says of most."""
+  rng = np.random.default_rng(seed)
+  lengths = rng.integers(4, LONGEST, N)
+  total, words, units = int(lengths.sum()), None, N
+  if KINDS[kind].reads == "words":
+    counts = rng.integers(0, 5, N)
+    at = [
+      np.sort(rng.choice(np.arange(1, n - 1), min(n - 2, k), replace=False))
+      for n, k in zip(lengths, counts, strict=True)
+    ]
+    # The last word of each row with two is cut away.
+    at = [np.where(np.arange(len(a)) == 2, -1, a) for a in at]
+    words = Words(
+      np.concatenate(at).astype(np.int32), offsets_of([*map(len, at)])
+    )
+    units = len(words.at)
+  size = 1 if KINDS[kind].output == "value" else C
+  labels = rng.random(units) if size == 1 else rng.integers(0, C, units)
+  teacher = rng.normal(size=(units, size)).astype(np.float32)
+  teacher[::4] = np.nan
+  features = Features(
+    tokens=rng.integers(5, 30, total).astype(np.int32),
+    types=np.zeros(total, np.int8),
+    offsets=offsets_of(lengths),
+    index=np.arange(N),
+    labels=labels.astype(np.float32),
+    words=words,
+  )
+  return features, teacher
+
+
+@pytest.mark.parametrize(
+  ("kind", "other"), [*itertools.combinations_with_replacement(KINDS, 2)]
+)
+def test_packing_changes_nothing(kind, other):
+  """Of a task of a kind, beside one of another kind in the same rows."""
+  names = (kind, f"{other}-too")
+  specs, data = [], []
+  for number, (name, each) in enumerate(zip(names, (kind, other), strict=True)):
+    features, teacher = rows(each, number)
+    specs.append(
+      HeadSpec(
+        name,
+        teacher.shape[1],
+        output="sigmoid" if KINDS[each].output == "value" else "logits",
+        loss=KINDS[each].loss,
+        head=KINDS[each].head,
+      )
+    )
+    data.append(TaskData(name, features, teacher.shape[1], teacher))
+  net = tiny.model(heads=tuple(specs))
+  losses = make_losses(net)
+  params = init_params(net, jax.random.key(3))
+  order = np.random.default_rng(2).permutation(2 * N).astype(np.int32)
+  found = []
+  for packing in (True, False):
+    batches = pipeline.TrialBatches(
+      [join(data, weights=[1.0, 0.5])],
+      order[None, None],
+      width=24,
+      packing=packing,
+      row_shapes=1,
+      multiple=1,
+    )
+    batch = {name: array[0] for name, array in batches[0].items()}
+
+    @jax.jit
+    def measure(params, batch):
+      def total(params):
+        outputs, loss = losses(params, batch, jax.random.key(5), 0.3)
+        return (loss * batch["weight"]).sum(), (outputs, loss)
+
+      return jax.grad(total, has_aux=True)(params)
+
+    gradient, (outputs, loss) = measure(params, batch)
+    here = batch["task"] >= 0
+    by = np.lexsort((batch["index"][here], batch["task"][here]))
+    said = {}
+    if "example" in outputs:
+      said["example"] = np.asarray(outputs["example"])[here][by]
+    if "token" in outputs:
+      row, slot = (axis[by] for axis in np.nonzero(here))
+      said["token"] = np.concatenate(
+        [
+          np.asarray(outputs["token"])[b][batch["segments"][b] == e + 1]
+          for b, e in zip(row, slot, strict=True)
+        ]
+      )
+    found.append((gradient, said, np.asarray(loss)[here][by]))
+  assert (found[0][2] > 0).sum() > N
+  jax.tree.map(
+    lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), *found
+  )
+
+
+def test_the_loss_of_a_row_is_the_mean_over_the_words_that_are_read():
+  features, _ = rows("tagging", 7)
+  spec = HeadSpec("w", C, output="logits", loss="ce", head="tags")
+  net = tiny.model(heads=(spec,), dropout=0.0)
+  params = init_params(net, jax.random.key(1))
+  batches = pipeline.TrialBatches(
+    [join([TaskData("w", features, C, None)], weights=[1.0])],
+    np.arange(N, dtype=np.int32)[None, None],
+    width=24,
+    packing=True,
+    row_shapes=1,
+    multiple=1,
+  )
+  batch = {name: array[0] for name, array in batches[0].items()}
+  outputs, loss = make_losses(net)(params, batch, jax.random.key(0), 1.0)
+  lines = np.asarray(jax.nn.log_softmax(outputs["token"], -1))
+  for b, e in np.argwhere(batch["task"] >= 0):
+    number = batch["index"][b, e]
+    mine = features.words.of(np.array([number]))
+    read = mine[features.words.at[mine] >= 0]
+    at = batch["cls"][b, e] + features.words.at[read]
+    picked = lines[b, at, features.labels[read].astype(int)]
+    want = -picked.mean() if len(read) else 0.0
+    assert loss[b, e] == pytest.approx(float(want), abs=1e-5)
