@@ -139,6 +139,14 @@ def base() -> ConfigDict:
   # sigmoid (the paper) or linear (the reference code).
   c.loss.regression_output = "sigmoid"
 
+  # --- passes that are held together
+  c.adversary = ConfigDict()
+  # none, or rdrop: two passes with dropout of their own and their outputs held
+  # together (Liang et al. 2021), at the cost of a second pass.
+  c.adversary.kind = "none"
+  # What the distance of the passes counts beside the loss; alpha of the paper.
+  c.adversary.weight = 1.0
+
   # --- distillation (section 3.2)
   c.teacher = ConfigDict()
   # lambda, the share of the gold label: linear (0 -> 1, teacher annealing),

@@ -14,9 +14,12 @@ from bam_jax.data.sources import glue
 from bam_jax.models import encoders, flops, heads
 from bam_jax.models.heads import Heads, HeadSpec
 from bam_jax.models.multitask import init_params
-from bam_jax.tasks import metrics
+from bam_jax.stats import multibootstrap
+from bam_jax.tasks import kinds, metrics
+from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.table import TASKS
-from bam_jax.training import objectives, optim, sharding
+from bam_jax.training import adversaries, objectives, optim, sharding
+from bam_jax.training.step import make_losses
 from tests import tiny
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "architecture.md"
@@ -28,6 +31,9 @@ TABLES = (
   encoders.ENCODERS,
   metrics.METRICS,
   objectives.OBJECTIVES,
+  adversaries.ADVERSARIES,
+  kinds.KINDS,
+  multibootstrap.SCORERS,
   heads.HEADS,
 )
 
@@ -47,7 +53,7 @@ def examples():
 
 
 def test_every_example_adds_its_row(examples):
-  assert examples == 5
+  assert examples == 7
   said = metrics.METRICS["zero_one"](np.array([0, 1, 1]), np.array([0, 1, 0]))
   assert said == pytest.approx(2 / 3)
 
@@ -122,3 +128,39 @@ def test_the_table_has_every_folder():
   } - {"."}
   told = set(re.findall(r"^\| `([\w/]+)` \|", PAGE.read_text(), re.M))
   assert told == there
+
+
+def test_the_kind_is_named_in_a_tasks_file(examples, tmp_path):
+  given = dict(
+    kind="stars",
+    train="a.csv",
+    dev="b.csv",
+    text="text",
+    label="stars",
+    labels=["1", "2", "3"],
+    metric=["near", "accuracy"],
+  )
+  task = own_tasks.table({"reviews": given}, tmp_path / "t.toml")["reviews"]
+  logits = np.eye(3)[[0, 2, 2, 1]]
+  found = metrics.scores(task, logits, np.array([0.0, 1, 0, 1]))
+  assert found == {"near": 75.0, "accuracy": 50.0}
+  full, _ = multibootstrap.resample_examples(
+    logits.argmax(-1)[None], np.array([0, 1, 0, 1]), "near", draws=9
+  )
+  assert full.tolist() == [75.0]
+
+
+def test_the_adversary_is_the_mean_over_draws_of_dropout(examples):
+  net = tiny.model()
+  passes = adversaries.Passes(make_losses(net), net.heads, 1.0, None)
+  params = init_params(net, jax.random.key(0))
+  batch = pipeline.Batches(tiny.batches())[0]
+  key = jax.random.key(4)
+  got, sums = adversaries.ADVERSARIES["draws"](passes)(params, batch, key, 0.5)
+  alone = [
+    adversaries.plain(passes)(params, batch, jax.random.fold_in(key, n), 0.5)
+    for n in range(3)
+  ]
+  want = sum(grads["heads"]["rte"]["bias"] for grads, _ in alone) / 3
+  np.testing.assert_allclose(got["heads"]["rte"]["bias"], want, rtol=1e-5)
+  assert sums["count"].tolist() == alone[0][1]["count"].tolist()

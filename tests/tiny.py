@@ -134,14 +134,15 @@ def settings(**changes) -> Settings:
 def functions(net: MultiTask, c, *, trials=1):
   """Returns the jitted (init, step) of a run, over trials, on one device."""
   made = make_run(net, steps=STEPS, settings=Settings.of(c, "multi"))
-  return [
-    # Unoptimised: they run for a millisecond and compile for many.
-    jax.jit(
-      states.over_trials(fn, trials),
-      compiler_options={"xla_backend_optimization_level": 0},
-    )
-    for fn in made
-  ]
+  return [quickly(states.over_trials(fn, trials)) for fn in made]
+
+
+def quickly(fn):
+  """Returns a jitted function that runs for a millisecond, unoptimised.
+
+  To compile it well takes many of them.
+  """
+  return jax.jit(fn, compiler_options={"xla_backend_optimization_level": 0})
 
 
 def start(init, seeds=(0,), given=None):

@@ -12,6 +12,7 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
 from bam_jax.tasks import submission
 from bam_jax.training import schedules, trackers
+from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.settings import KINDS, Settings
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
@@ -51,7 +52,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   "above 0": (
     lambda n: 0 < n < BOUND,
     (
-      *("claims_margin", "optim.eps"),
+      *("claims_margin", "optim.eps", "adversary.weight"),
       "sampling.temperature",
       "scratch.init_std",
       *(
@@ -93,6 +94,7 @@ WORDS = {
   "submit": tuple(submission.BY),
   "dtype": ("float32", "bfloat16"),
   "attention": tuple(KERNELS),
+  "adversary.kind": tuple(ADVERSARIES),
   "loss.reduction": ("sum", "mean"),
   "loss.regression_output": ("sigmoid", "linear"),
   "sampling.kind": sampling.SAMPLING,
@@ -108,6 +110,11 @@ def check(c: ConfigDict) -> None:
       raise ValueError(
         f"{key} is {got!r}; it is {' or '.join(words)}{hint(got, words)}"
       )
+  if c.adversary.kind == "none" and c.adversary.weight != 1.0:
+    raise ValueError(
+      f"adversary.weight is {c.adversary.weight}, but adversary.kind is none,"
+      " which has nothing to weigh; set --config.adversary.kind=rdrop"
+    )
   tracing.span(c.profile)
   trackers.check(names(c.trackers))
   sharing(c)

@@ -32,16 +32,25 @@ class Objective:
       columns that are not owned they are -1e30.
     loss: (outputs, targets), f32[..., C] -> f32[...]; in columns that are not
       owned outputs are -1e30 and targets 0.
+    distance: (outputs, outputs), f32[..., C] -> f32[...], 0 where they are the
+      same; in columns that are not owned both are -1e30.
   """
 
   gold: Callable[[jax.Array, int], jax.Array]
   taught: Callable[[jax.Array], jax.Array]
   loss: Callable[[jax.Array, jax.Array], jax.Array]
+  distance: Callable[[jax.Array, jax.Array], jax.Array]
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """Returns f32[...] of logits and a distribution, f32[..., C]."""
   return -jnp.sum(targets * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+
+
+def symmetric_kl(one: jax.Array, two: jax.Array) -> jax.Array:
+  """Returns the mean of KL(p, q) and KL(q, p), f32[...] of logits [..., C]."""
+  p, q = jax.nn.log_softmax(one, axis=-1), jax.nn.log_softmax(two, axis=-1)
+  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 2
 
 
 OBJECTIVES: Mapping[str, Objective] = {
@@ -53,11 +62,13 @@ OBJECTIVES: Mapping[str, Objective] = {
     ),
     taught=lambda outputs: jax.nn.softmax(outputs, axis=-1),
     loss=cross_entropy,
+    distance=symmetric_kl,
   ),
   "mse": Objective(
     gold=lambda label, C: jnp.where(jnp.arange(C) == 0, label[..., None], 0.0),
     taught=lambda outputs: outputs,
     loss=lambda outputs, targets: jnp.square(outputs[..., 0] - targets[..., 0]),
+    distance=lambda one, two: jnp.square(one[..., 0] - two[..., 0]),
   ),
 }
 
@@ -213,3 +224,18 @@ def example_loss(
   safe = jnp.where(own, outputs.astype(jnp.float32), _MASKED)
   targets = jnp.where(own, targets, 0.0)
   return owned.pick(lambda objective: objective.loss(safe, targets))
+
+
+def distance(one: jax.Array, two: jax.Array, owned: Owners) -> jax.Array:
+  """Says how far two outputs of every example are apart, f32[...].
+
+  0 with zero gradient where there is no example.
+
+  Args:
+    one: `[..., C]` of any float type, of the example's own head.
+    two: the same of another pass.
+    owned: whose the columns are.
+  """
+  own = owned.own(one.shape[-1])
+  safe = [jnp.where(own, x.astype(jnp.float32), _MASKED) for x in (one, two)]
+  return owned.pick(lambda objective: objective.distance(*safe))

@@ -69,6 +69,32 @@ READINGS: Mapping[str, Reading] = {
 }
 
 
+def distances(
+  heads: Sequence[HeadSpec],
+  one: Mapping[str, jax.Array],
+  two: Mapping[str, jax.Array],
+  batch: Mapping,
+) -> jax.Array:
+  """Returns how far two outputs of each example are apart, f32[B, E].
+
+  By the objective of its task; 0 where there is no example.
+
+  Args:
+    heads: of the model.
+    one: outputs of the model, space -> f32[B, ..., C].
+    two: others.
+    batch: what both were made of.
+  """
+  total = None
+  for name in columns_of(heads):
+    task = READINGS[name].task(batch)
+    own = objectives.owners(heads, task, space=name)
+    apart = objectives.distance(one[name], two[name], own)
+    mine = READINGS[name].gather(apart, batch)
+    total = mine if total is None else total + mine
+  return total
+
+
 def example_losses(
   heads: Sequence[HeadSpec],
   outputs: Mapping[str, jax.Array],

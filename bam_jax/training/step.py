@@ -1,8 +1,6 @@
 """The step of a trial: losses, their gradient, and what is made of it."""
 
 from collections.abc import Callable, Mapping
-import functools
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +8,7 @@ import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import optim, schedules, spaces
+from bam_jax.training.adversaries import ADVERSARIES, Gradient, Passes
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState, choose, make_init
 
@@ -33,44 +32,12 @@ def make_losses(
   return example_losses
 
 
-# (params, batch, key, share) -> (gradients, sums of the batch).
-Gradient = Callable[[Any, Mapping, jax.Array, jax.Array], tuple[Any, dict]]
-
-
-def plain(example_losses: Callable, tasks: int, normaliser: float) -> Gradient:
-  """Returns the gradient of the summed weighted loss of a batch.
-
-  What perturbs parameters or inputs is another function of this kind, not
-  another loss: it adds up several of these gradients.
-
-  Args:
-    example_losses: from `make_losses`.
-    tasks: T.
-    normaliser: what the sum is divided by: 1, or the batch size.
-  """
-
-  def loss_fn(params, batch, key, share):
-    _, loss = example_losses(params, batch, key, share)
-    task = jnp.where(batch["task"] < 0, tasks, batch["task"])
-    per_task = functools.partial(
-      jax.ops.segment_sum, segment_ids=task.ravel(), num_segments=tasks + 1
-    )
-    sums = {
-      "loss": per_task(loss.ravel())[:-1],
-      "count": per_task(jnp.ones(loss.size))[:-1],
-    }
-    return (loss * batch["weight"]).sum() / normaliser, sums
-
-  return jax.grad(loss_fn, has_aux=True)
-
-
 def make_train_step(
-  model: MultiTask,
+  gradient: Gradient,
   tx: optax.GradientTransformationExtraArgs,
   *,
   lam: optax.Schedule,
   rate: optax.Schedule,
-  normaliser: float,
   micro_rows: int,
 ) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
   """Returns step(state, batch) -> (state, sums) for one trial.
@@ -80,14 +47,12 @@ def make_train_step(
   `rate`.
 
   Args:
-    model: the model; its heads are the run's tasks, in order.
+    gradient: a row of `adversaries.ADVERSARIES`.
     tx: the optimiser; see `optim.make_optimizer`.
     lam: step -> share of the gold label (section 3.2, teacher annealing).
     rate: step -> the learning rate that tx takes, for the record only.
-    normaliser: what the summed loss is divided by: 1, or the batch size.
     micro_rows: rows of a micro-batch, which divide those of a batch; 0 = all.
   """
-  gradient = plain(make_losses(model), len(model.heads), normaliser)
 
   def accumulated(params, batch, key, share):
     rows = len(batch["tokens"])
@@ -179,12 +144,17 @@ def make_run(
     layer_decay=settings.layer_decay,
   )
   mean = config.loss.reduction == "mean"
+  passes = Passes(
+    make_losses(model),
+    model.heads,
+    settings.batch_size if mean else 1.0,
+    config.adversary,
+  )
   step = make_train_step(
-    model,
+    ADVERSARIES[config.adversary.kind](passes),
     tx,
     lam=schedules.lambda_of(config, steps),
     rate=rate,
-    normaliser=settings.batch_size if mean else 1.0,
     micro_rows=config.micro_rows,
   )
   selecting = config.select.by != "last"

@@ -1,7 +1,7 @@
 """Packed rows and rows of their own: the same loss, gradient and outputs.
 
-For every kind of task and every head that kinds name; what a new row adds is
-held without a line here.
+For every kind of task, every head that kinds name and every adversary; what a
+new row adds is held without a line here.
 """
 
 import itertools
@@ -18,7 +18,9 @@ from bam_jax.data.words import Words
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import init_params
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.training.adversaries import ADVERSARIES, Passes
 from bam_jax.training.step import make_losses
+from configs import common
 from tests import tiny
 
 C, N, LONGEST = 3, 9, 11
@@ -57,9 +59,13 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-  ("kind", "other"), [*itertools.combinations_with_replacement(KINDS, 2)]
+  ("kind", "other", "adversary"),
+  [
+    *((*pair, "none") for pair in itertools.combinations(KINDS, 2)),
+    *itertools.product(KINDS, ["tagging"], ADVERSARIES.keys() - {"none"}),
+  ],
 )
-def test_packing_changes_nothing(kind, other):
+def test_packing_changes_nothing(kind, other, adversary):
   """Of a task of a kind, beside one of another kind in the same rows."""
   names = (kind, f"{other}-too")
   specs, data = [], []
@@ -76,7 +82,14 @@ def test_packing_changes_nothing(kind, other):
     )
     data.append(TaskData(name, features, teacher.shape[1], teacher))
   net = tiny.model(heads=tuple(specs))
-  losses = make_losses(net)
+  losses, c = make_losses(net), common.base()
+  slope = ADVERSARIES[adversary](Passes(losses, specs, 1.0, c.adversary))
+
+  @tiny.quickly
+  def measure(params, batch):
+    key = jax.random.key(5)
+    return slope(params, batch, key, 0.3), losses(params, batch, key, 0.3)
+
   params = init_params(net, jax.random.key(3))
   order = np.random.default_rng(2).permutation(2 * N).astype(np.int32)
   found = []
@@ -90,16 +103,7 @@ def test_packing_changes_nothing(kind, other):
       multiple=1,
     )
     batch = {name: array[0] for name, array in batches[0].items()}
-
-    @jax.jit
-    def measure(params, batch):
-      def total(params):
-        outputs, loss = losses(params, batch, jax.random.key(5), 0.3)
-        return (loss * batch["weight"]).sum(), (outputs, loss)
-
-      return jax.grad(total, has_aux=True)(params)
-
-    gradient, (outputs, loss) = measure(params, batch)
+    (gradient, _), (outputs, loss) = measure(params, batch)
     here = batch["task"] >= 0
     by = np.lexsort((batch["index"][here], batch["task"][here]))
     said = {}
@@ -134,7 +138,8 @@ def test_the_loss_of_a_row_is_the_mean_over_the_words_that_are_read():
     multiple=1,
   )
   batch = {name: array[0] for name, array in batches[0].items()}
-  outputs, loss = make_losses(net)(params, batch, jax.random.key(0), 1.0)
+  losses = tiny.quickly(make_losses(net))
+  outputs, loss = losses(params, batch, jax.random.key(0), 1.0)
   lines = np.asarray(jax.nn.log_softmax(outputs["token"], -1))
   for b, e in np.argwhere(batch["task"] >= 0):
     number = batch["index"][b, e]
