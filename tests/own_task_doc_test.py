@@ -1,4 +1,4 @@
-"""The shell lines of docs/own-task.md do what the page says, as pasted."""
+"""The shell lines of docs/own-task.md and tagging.md, as pasted."""
 
 import json
 import os
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pasted() -> list[str]:
-  """Returns the shell blocks of the page, in order."""
-  page = (ROOT / "docs/own-task.md").read_text("utf-8")
+def pasted(name: str) -> list[str]:
+  """Returns the shell blocks of a page, in order."""
+  page = (ROOT / "docs" / name).read_text("utf-8")
   return re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
@@ -40,8 +40,11 @@ def folder(tmp_path_factory) -> Path:
     "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
   }
   (folder / "readme").mkdir()
-  blocks = [(folder, block) for block in pasted()]
+  (folder / "tagging").mkdir()
+  blocks = [(folder, block) for block in pasted("own-task.md")]
+  blocks += [(folder / "tagging", block) for block in pasted("tagging.md")]
   data = "cp ../pairs.csv .\n"
+  said = {}
   for place, block in [*blocks, (folder / "readme", data + readme())]:
     ran = subprocess.run(
       ["bash", "-euc", block],
@@ -52,6 +55,8 @@ def folder(tmp_path_factory) -> Path:
       check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
+    said[place.name] = ran.stdout
+  (folder / "tagging" / "said").write_text(said["tagging"])
   return folder
 
 
@@ -91,3 +96,12 @@ def test_the_readme_trains_exports_and_answers_in_twelve_lines(folder):
     assert set(answer["probabilities"]) == {"no", "yes"}
   made = json.loads((folder / "readme" / "model" / "config.json").read_text())
   assert made["id2label"] == {"0": "no", "1": "yes"}
+
+
+def test_words_are_tagged_and_found_in_the_raw_text(folder):
+  found = results(folder / "tagging", "W")["methods"]["single"]["names"]
+  assert (found["metric"], found["examples"]) == ("f1", 2)
+  said = (folder / "tagging" / "said").read_text().strip().splitlines()
+  (spans,) = json.loads(said[-1]).values()
+  for span in spans:
+    assert "Ann met Oslo."[span["start"] : span["end"]] == span["text"]

@@ -37,11 +37,11 @@ def trials_at_once(
     return 1
   free = free_bytes(mesh)
   if free is None:
-    kind = mesh.local_devices[0].platform
-    why = (
-      "more gain nothing there" if kind == "cpu" else "it tells no memory size"
+    platform = mesh.local_devices[0].platform
+    why = {"cpu": "more gain nothing there"}.get(
+      platform, "it tells no memory size"
     )
-    say(f"{name}: 1 trial at once on {kind}: {why}")
+    say(f"{name}: 1 trial at once on {platform}: {why}")
     return 1
   need = functools.cache(lambda trials: held(lower(trials).compile()))
   chosen = most_that_fit(need, limit=int(SHARE * free), most=most)

@@ -90,6 +90,19 @@ def learning_rate(
   return optax.join_schedules([rise, decay], [warm])
 
 
+def _constant(steps: int, value: float) -> optax.Schedule:
+  if not 0 <= value <= 1:
+    raise ValueError(f"lambda {value} is outside [0, 1]")
+  return optax.constant_schedule(value)
+
+
+# Those that need no options: (steps, value) -> lambda.
+_OURS = {
+  "linear": lambda steps, value: optax.linear_schedule(0.0, 1.0, steps),
+  "constant": _constant,
+}
+
+
 def teacher_lambda(
   *, kind: str, steps: int, value: float, options: Mapping[str, Any]
 ) -> optax.Schedule:
@@ -115,17 +128,13 @@ def teacher_lambda(
   """
   _one_of("lambda schedule", kind, LAMBDAS)
   _check_steps(steps)
-  if kind in ("linear", "constant") and options:
+  if kind in _OURS and options:
     raise ValueError(
       f"lambda schedule {kind!r} takes no options, got"
       f" {', '.join(map(str, options))}; empty them or name an optax schedule"
     )
-  if kind == "linear":
-    return optax.linear_schedule(0.0, 1.0, steps)
-  if kind == "constant":
-    if not 0 <= value <= 1:
-      raise ValueError(f"lambda {value} is outside [0, 1]")
-    return optax.constant_schedule(value)
+  if kind in _OURS:
+    return _OURS[kind](steps, value)
   build = getattr(optax, kind)
   filled = _fill(build, kind, steps, options)
   try:
