@@ -128,7 +128,7 @@ def inputs(
   if experiment:
     c = experiment.config
     named = "" if c.encoder == "scratch" else c.encoder
-    tasks = [task for task in experiment.tasks if task.source == "glue"]
+    tasks = [task for task in experiment.tasks if task.glue]
     folder = c.data.glue_dir if tasks else ""
     # What is finished is reported without its encoder and its data.
     level = Level.WARNING if finished(workdir, experiment) else Level.PROBLEM
@@ -238,7 +238,7 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
     text = "to look at the files of the GLUE script: --glue_dir=GLUE"
     yield Finding(Level.SKIPPED, "GLUE", text)
     return
-  tasks = [task for task in TASKS.values() if task.source == "glue"]
+  tasks = [task for task in TASKS.values() if task.glue]
   progress, absent, done = Bars(), [], 0
   total = sum(len(task.splits) for task in tasks)
   for task in tasks:

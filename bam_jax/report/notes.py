@@ -10,6 +10,7 @@ from bam_jax.report import tables
 from bam_jax.stats import compare as stats
 from bam_jax.stats import paired, ranks
 from bam_jax.tasks import coverage
+from bam_jax.tasks.origins import Glue, Synthetic
 from bam_jax.tasks.table import TASKS, Task
 
 DIFFERENCES = (
@@ -88,9 +89,10 @@ def reading(results: Mapping) -> Iterator[str]:
   )
   for task in known:
     if len(task.dev) > 1 and tables.split(results) == "dev":
-      yield f"{task.folder} is {task.dev[0]}; more under Every metric."
+      name = tables.column_name(task.name)
+      yield f"{name} is {task.dev[0]}; more under Every metric."
     if not task.in_average and "average" in columns:
-      yield f"{task.folder} does not count in Avg."
+      yield f"{tables.column_name(task.name)} does not count in Avg."
   settings = results.get("settings", {})
   layers, every = map(settings.get, ("encoder_layers", "encoder_every"))
   some = f", one layer in {every}" if every not in (None, 1) else ""
@@ -170,10 +172,10 @@ def caption(results: Mapping, rows: tables.Grid) -> str:
 
 def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
   given = results.get("settings", {}).get("data", {})
-  sources = {task.source for task in tasks}
-  if "glue" in sources and "glue_dir" in given:
+  origins = {type(task.origin) for task in tasks}
+  if Glue in origins and "glue_dir" in given:
     yield f"GLUE from {given['glue_dir'] or 'the Hugging Face hub'}"
-  if "synthetic" in sources and "synthetic_seed" in given:
+  if Synthetic in origins and "synthetic_seed" in given:
     yield f"synthetic suite, seed {given['synthetic_seed']}"
   if own := results.get("settings", {}).get("own_tasks"):
     shown = [name for name in own if name in stats.columns(results)]

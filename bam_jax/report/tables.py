@@ -48,7 +48,8 @@ def column_name(column: str) -> str:
   """Writes a column for people: "average" as "Avg", "stsb" as "STS-B"."""
   if column == "average":
     return "Avg"
-  return (TASKS[column].folder if column in TASKS else "") or column
+  known = TASKS.get(column)
+  return known.glue.folder if known and known.glue else column
 
 
 def grid(results: Mapping) -> Grid:
@@ -327,7 +328,7 @@ def published(results: Mapping) -> dict[str, dict[str, float]]:
   """
   tasks = [c for c in stats.columns(results) if c != "average"]
   shown = [task for task in tasks if task in PUBLISHED_TASKS]
-  foreign = any(t not in TASKS or TASKS[t].source != "glue" for t in tasks)
+  foreign = any(t not in TASKS or not TASKS[t].glue for t in tasks)
   if not shown or foreign or split(results) != "dev":
     return {}
   if set(shown) == set(PUBLISHED_TASKS):

@@ -15,7 +15,8 @@ from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import written
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.kinds import KINDS, TaskKind
-from bam_jax.tasks.table import TASKS, Own, Task
+from bam_jax.tasks.origins import Own
+from bam_jax.tasks.table import TASKS, Task
 
 KEYS = (
   "kind",
@@ -155,11 +156,6 @@ def _task(entry: Entry) -> Task:
     text=text,
     label=label,
     labels=labels,
-    file_text=text,
-    file_label=label,
-    file_labels=labels,
-    files=files,
-    headerless=(),
     range=limits,
     metrics=metrics,
     headline=metrics[0],
@@ -168,12 +164,9 @@ def _task(entry: Entry) -> Task:
     test=(),
     symmetric=entry.flag("symmetric"),
     in_average=True,
-    source="own",
-    folder="",
-    submission={},
     head=entry.name,
     group="groups" if "group" in entry.given else "texts",
-    own=_own(entry, labels, float(share)),
+    origin=_own(entry, labels, files, float(share)),
   )
 
 
@@ -274,7 +267,12 @@ def _metrics(
   return asked
 
 
-def _own(entry: Entry, labels: Sequence[str], share: float) -> Own:
+def _own(
+  entry: Entry,
+  labels: Sequence[str],
+  files: Mapping[str, tuple[str, ...]],
+  share: float,
+) -> Own:
   """Returns where the rows are."""
   soft = entry.texts("soft_columns", "a column, or a list of them", needed=0)
   if soft and "soft_labels" in entry.given:
@@ -311,6 +309,7 @@ def _own(entry: Entry, labels: Sequence[str], share: float) -> Own:
   return Own(
     file=str(entry.path),
     folder=str(entry.path.parent),
+    files=files,
     format=entry.string("format", needed=False),
     hub=repository,
     config=entry.string("config", needed=False),

@@ -191,11 +191,11 @@ def _check_file(name: str, data: bytes) -> Iterator[str]:
 def _check_answer(task: Task, answer: str) -> str:
   """Says what is wrong with an answer; "" if nothing is."""
   if task.labels:
-    if answer in task.file_labels:
+    if answer in task.glue.labels:
       return ""
     return (
       f"the prediction is {shown(answer)}; {task.name} has"
-      f" {', '.join(task.file_labels)}"
+      f" {', '.join(task.glue.labels)}"
     )
   low, high = task.range
   if _NUMBER.fullmatch(answer) and low <= float(answer) <= high:

@@ -172,7 +172,7 @@ def write_submission(
 
 
 def _tsv(task: Task, said: list[Answer]) -> str:
-  words = dict(zip(task.labels, task.file_labels, strict=True))
+  words = dict(zip(task.labels, task.glue.labels, strict=True))
   answers = [KINDS[task.kind].written(words, each) for each in said]
   lines = (f"{index}\t{answer}\n" for index, answer in enumerate(answers))
   return "index\tprediction\n" + "".join(lines)

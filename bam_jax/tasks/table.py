@@ -12,39 +12,7 @@ import dataclasses
 
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.kinds import KINDS
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Own:
-  """Where the rows of a user's own task are; see docs/own-task.md.
-
-  Attributes:
-    file: the tasks file, named in messages.
-    folder: what the files of the task are relative to.
-    format: of its files; "" = what the suffix of each says.
-    hub: "owner/name" of a data set whose files they are; "" = the folder's.
-    config: of the hub's data set, where splits and not files are named.
-    revision: of the hub's data set.
-    dev_share: share of the train file that is dev; 0 = dev has its own file.
-    soft_columns: of the train file, with another model's answers: one a label,
-      or one with all of them; () = none.
-    soft_labels: file with another model's answers; "" = none.
-    ignore: labels whose rows are left out, by their names (labels.name).
-    group: column of the train file whose equal values keep rows on one side
-      of a hold-out; "" = none.
-  """
-
-  file: str
-  folder: str
-  format: str
-  hub: str
-  config: str
-  revision: str
-  dev_share: float
-  soft_columns: tuple[str, ...]
-  soft_labels: str
-  ignore: tuple[str, ...]
-  group: str
+from bam_jax.tasks.origins import Glue, Origin, Own, Synthetic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,11 +25,6 @@ class Task:
     text: text columns on the hub, one or two.
     label: label column on the hub.
     labels: label names; their position is the class number. () = regression.
-    file_text: text columns in the header of the `.tsv` files.
-    file_label: label column in the header of the `.tsv` files.
-    file_labels: `labels` as the `.tsv` files and the GLUE server write them.
-    files: split -> paths below the GLUE folder, the first that exists is read.
-    headerless: the columns of those `.tsv` files that have no header line.
     range: lowest and highest raw value of a regression task.
     metrics: every metric that is reported (x100).
     headline: the one metric of the tables.
@@ -70,14 +33,11 @@ class Task:
     test: the splits predicted for the server.
     symmetric: the order of the two sentences carries no meaning.
     in_average: counts in the average over tasks.
-    source: "glue", "synthetic" or "own".
-    folder: the task's folder in what the GLUE download script writes.
-    submission: test split -> file name that the GLUE server wants.
+    origin: where its rows come from.
     head: the task whose head predicts this one.
     group: what goes together where rows are held out: texts (equal rows,
       swapped or not), first (those with one first text too), groups (those
       that the rows name) or phrases (with those that they stand in).
-    own: where the rows are, of a task from the user's tasks file.
   """
 
   name: str
@@ -85,11 +45,6 @@ class Task:
   text: tuple[str, ...]
   label: str
   labels: tuple[str, ...]
-  file_text: tuple[str, ...]
-  file_label: str
-  file_labels: tuple[str, ...]
-  files: Mapping[str, tuple[str, ...]] = dataclasses.field(hash=False)
-  headerless: tuple[str, ...]
   range: tuple[float, float] | None
   metrics: tuple[str, ...]
   headline: str
@@ -98,12 +53,24 @@ class Task:
   test: tuple[str, ...]
   symmetric: bool
   in_average: bool
-  source: str
-  folder: str
-  submission: Mapping[str, str] = dataclasses.field(hash=False)
+  origin: Origin
   head: str
   group: str = "texts"
-  own: Own | None = None
+
+  @property
+  def own(self) -> Own | None:
+    """Where the rows are, of a task from the user's tasks file."""
+    return self.origin if isinstance(self.origin, Own) else None
+
+  @property
+  def glue(self) -> Glue | None:
+    """Where the rows are, of a task of GLUE."""
+    return self.origin if isinstance(self.origin, Glue) else None
+
+  @property
+  def submission(self) -> Mapping[str, str]:
+    """Test split -> file name that the GLUE server wants; {} = it has none."""
+    return self.glue.submission if self.glue else {}
 
   @property
   def classes(self) -> int:
@@ -116,42 +83,52 @@ class Task:
     return (*((self.train,) if self.train else ()), *self.dev, *self.test)
 
 
-def _glue(name, folder, text, labels, metrics, **changes) -> Task:
-  dev = changes.get("dev", ("validation",))
-  test = changes.get("test", ("test",))
+def _row(name, text, labels, metrics, origin, **changes) -> Task:
   row = dict(
     name=name,
     kind="classification",
     text=text,
     label="label",
     labels=labels,
-    file_text=text,
-    file_label="label",
-    file_labels=labels,
-    files={
-      split: (f"{folder}/{split.replace('validation', 'dev')}.tsv",)
-      for split in ("train", *dev, *test)
-    },
-    headerless=(),
     range=None,
     metrics=metrics,
     headline=metrics[0],
     train="train",
-    dev=dev,
-    test=test,
+    dev=("validation",),
+    test=("test",),
     symmetric=False,
     in_average=True,
-    source="glue",
-    folder=folder,
-    submission={"test": f"{folder}.tsv"},
+    origin=origin,
     head=name,
   )
   return Task(**(row | changes))
 
 
+def _glue(name, folder, text, labels, metrics, *, read=(), **changes) -> Task:
+  """A row whose files are as usual but for what `read` says of them."""
+  splits = (
+    "train",
+    *changes.get("dev", ("validation",)),
+    *changes.get("test", ("test",)),
+  )
+  files = dict(
+    folder=folder,
+    files={
+      split: (f"{folder}/{split.replace('validation', 'dev')}.tsv",)
+      for split in splits
+    },
+    headerless=(),
+    text=text,
+    label="label",
+    labels=labels,
+    submission={"test": f"{folder}.tsv"},
+  )
+  origin = Glue(**(files | dict(read)))
+  return _row(name, text, labels, metrics, origin, **changes)
+
+
 def _synthetic(name, text, labels, headline, **changes) -> Task:
-  row = dict(files={}, file_labels=labels, source="synthetic", submission={})
-  return _glue(name, "", text, labels, (headline,), **(row | changes))
+  return _row(name, text, labels, (headline,), Synthetic(), **changes)
 
 
 _NLI = ("contradiction", "entailment", "neutral")
@@ -165,8 +142,9 @@ _ROWS = (
     ("sentence",),
     ("unacceptable", "acceptable"),
     ("matthews", "accuracy"),
-    file_labels=_BINARY,
-    headerless=("source", "label", "original", "sentence"),
+    read=dict(
+      labels=_BINARY, headerless=("source", "label", "original", "sentence")
+    ),
   ),
   _glue(
     "sst2",
@@ -174,9 +152,9 @@ _ROWS = (
     ("sentence",),
     ("negative", "positive"),
     ("accuracy",),
-    file_labels=_BINARY,
     # Its train set is every phrase of some sentences' trees.
     group="phrases",
+    read=dict(labels=_BINARY),
   ),
   _glue(
     "mrpc",
@@ -184,10 +162,8 @@ _ROWS = (
     _PAIR,
     ("not_equivalent", "equivalent"),
     ("accuracy", "f1"),
-    file_text=("#1 String", "#2 String"),
-    file_label="Quality",
-    file_labels=_BINARY,
     symmetric=True,
+    read=dict(text=("#1 String", "#2 String"), label="Quality", labels=_BINARY),
   ),
   _glue(
     "stsb",
@@ -196,9 +172,9 @@ _ROWS = (
     (),
     ("spearman", "pearson"),
     kind="regression",
-    file_label="score",
     range=(0.0, 5.0),
     symmetric=True,
+    read=dict(label="score"),
   ),
   _glue(
     "qqp",
@@ -206,10 +182,9 @@ _ROWS = (
     ("question1", "question2"),
     ("not_duplicate", "duplicate"),
     ("accuracy", "f1"),
-    file_label="is_duplicate",
-    file_labels=_BINARY,
     # Symmetric in meaning, but the reference code swaps only MRPC and STS-B.
     symmetric=False,
+    read=dict(label="is_duplicate", labels=_BINARY),
   ),
   _glue(
     "mnli",
@@ -217,16 +192,18 @@ _ROWS = (
     ("premise", "hypothesis"),
     _NLI,
     ("accuracy",),
-    file_text=_PAIR,
-    file_label="gold_label",
     dev=("validation_matched", "validation_mismatched"),
     test=("test_matched", "test_mismatched"),
-    submission={
-      "test_matched": "MNLI-m.tsv",
-      "test_mismatched": "MNLI-mm.tsv",
-    },
     # Of one premise there are several rows.
     group="first",
+    read=dict(
+      text=_PAIR,
+      label="gold_label",
+      submission={
+        "test_matched": "MNLI-m.tsv",
+        "test_mismatched": "MNLI-mm.tsv",
+      },
+    ),
   ),
   _glue(
     "qnli",
@@ -252,11 +229,11 @@ _ROWS = (
     _PAIR,
     ("not_entailment", "entailment"),
     ("accuracy",),
-    file_labels=_BINARY,
     # Its dev set contradicts its train set; BAM's average leaves it out.
     in_average=False,
     # Of one premise there are several rows.
     group="first",
+    read=dict(labels=_BINARY),
   ),
   _glue(
     "ax",
@@ -264,14 +241,16 @@ _ROWS = (
     ("premise", "hypothesis"),
     _NLI,
     ("matthews", "accuracy"),
-    file_text=_PAIR,
-    # The download script of the day decides between the two places.
-    files={"test": ("diagnostic/diagnostic.tsv", "MNLI/diagnostic.tsv")},
     train="",
     dev=(),
     in_average=False,
-    submission={"test": "AX.tsv"},
     head="mnli",
+    read=dict(
+      text=_PAIR,
+      # The download script of the day decides between the two places.
+      files={"test": ("diagnostic/diagnostic.tsv", "MNLI/diagnostic.tsv")},
+      submission={"test": "AX.tsv"},
+    ),
   ),
   _synthetic(
     "acceptability",

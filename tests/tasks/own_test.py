@@ -40,7 +40,9 @@ def test_classes_are_a_row_of_the_table(tmp_path):
   assert (task.name, task.kind, task.classes) == ("pets", "classification", 3)
   assert task.labels == ("no", "yes", "maybe")
   assert task.splits == ("train", "validation")
-  assert task.files["train"] == task.files["validation"] == ("pets.csv",)
+  assert (
+    task.own.files["train"] == task.own.files["validation"] == ("pets.csv",)
+  )
   assert (task.headline, task.head, task.in_average) == (
     "accuracy",
     "pets",
@@ -72,7 +74,7 @@ pets:
   (yaml,) = rows(tmp_path, text, "my_tasks.yaml").values()
   (toml,) = rows(tmp_path, GOOD).values()
   assert yaml.labels == toml.labels and yaml.text == toml.text
-  assert yaml.files == toml.files
+  assert yaml.own.files == toml.own.files
   # Unquoted, they are words as in YAML 1.2.
   bare = text.replace('"no", "yes"', "no, yes")
   (yaml,) = rows(tmp_path, bare, "x.yaml").values()
@@ -113,7 +115,11 @@ def test_what_is_ignored_is_kept_by_its_names(tmp_path):
 def test_a_split_may_be_several_files(tmp_path):
   text = GOOD.replace('"pets.csv"', '["a.csv", "b*.csv"]')
   (task,) = rows(tmp_path, text).values()
-  assert task.files["train"] == task.files["validation"] == ("a.csv", "b*.csv")
+  assert (
+    task.own.files["train"]
+    == task.own.files["validation"]
+    == ("a.csv", "b*.csv")
+  )
 
 
 def test_a_tasks_file_that_is_not_utf_8_is_named_with_its_line(tmp_path):

@@ -24,12 +24,15 @@ def test_every_task_has_a_row_under_its_own_name():
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_a_row_does_not_contradict_itself(task):
-  assert len(task.text) == len(task.file_text) in (1, 2)
-  assert len(task.labels) == len(task.file_labels) == len(set(task.labels))
+  assert len(task.text) in (1, 2)
+  assert len(task.labels) == len(set(task.labels))
   assert (task.range is None) == bool(task.labels)
   assert task.headline in task.metrics
   assert set(task.submission) <= set(task.test)
-  assert task.source == "synthetic" or set(task.files) >= set(task.splits)
+  if task.glue:
+    assert len(task.text) == len(task.glue.text)
+    assert len(task.labels) == len(task.glue.labels)
+    assert set(task.glue.files) >= set(task.splits)
   assert not (task.symmetric and len(task.text) == 1)
   assert TASKS[task.head].labels == task.labels
 
@@ -39,7 +42,7 @@ def test_label_order_is_the_reference_codes():
   for name in ("qnli", "rte"):
     assert TASKS[name].labels == ("entailment", "not_entailment")
   for name in ("cola", "sst2", "mrpc", "qqp", "wnli"):
-    assert TASKS[name].file_labels == ("0", "1")
+    assert TASKS[name].glue.labels == ("0", "1")
   assert TASKS["wnli"].labels == ("not_entailment", "entailment")
   assert TASKS["entailment"].labels == TASKS["mnli"].labels
 
@@ -77,7 +80,7 @@ def test_mnli_has_two_dev_and_two_test_sets_and_lends_ax_its_head():
     "test_matched",
     "test_mismatched",
   )
-  assert mnli.files["validation_matched"] == ("MNLI/dev_matched.tsv",)
+  assert mnli.glue.files["validation_matched"] == ("MNLI/dev_matched.tsv",)
   assert (ax.head, ax.train, ax.splits) == ("mnli", "", ("test",))
 
 

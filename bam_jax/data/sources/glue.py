@@ -5,6 +5,8 @@ matched by name. A split without labels has `labels=None`; none is made up.
 What the official files hold is read from `third_party/manifest.toml`.
 """
 
+from collections.abc import Callable, Mapping
+import dataclasses
 import json
 import os.path
 from pathlib import Path
@@ -18,6 +20,7 @@ from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.manifest import manifest
+from bam_jax.tasks.origins import Glue, Own, Synthetic
 from bam_jax.tasks.table import Task
 
 _NUMBERS = (int, float), "numbers"
@@ -43,14 +46,45 @@ def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
     raise ValueError(
       f"{task.name} has no split {split!r}; it has {', '.join(task.splits)}"
     )
-  if task.source == "synthetic":
-    texts, labels = synthetic.generate(task, split, seed=seed)
-    return Examples(task.name, split, texts, labels, f"synthetic, seed {seed}")
-  if task.own:
-    return own_files.READERS[KINDS[task.kind].reads](task, split)
-  if glue_dir:
-    return read_glue_folder(task, split, glue_dir=glue_dir)
+  places = Places(glue_dir, seed)
+  return READERS[type(task.origin)](task, split, places)
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+  """What a run's config says of where text comes from.
+
+  Attributes:
+    glue_dir: the GLUE folder; "" = the Hugging Face hub.
+    seed: of the synthetic suite.
+  """
+
+  glue_dir: str
+  seed: int
+
+
+def _glue(task: Task, split: str, places: Places) -> Examples:
+  if places.glue_dir:
+    return read_glue_folder(task, split, glue_dir=places.glue_dir)
   return read_hub(task, split)
+
+
+def _synthetic(task: Task, split: str, places: Places) -> Examples:
+  texts, labels = synthetic.generate(task, split, seed=places.seed)
+  where = f"synthetic, seed {places.seed}"
+  return Examples(task.name, split, texts, labels, where)
+
+
+def _own(task: Task, split: str, places: Places) -> Examples:
+  return own_files.READERS[KINDS[task.kind].reads](task, split)
+
+
+# What a task's origin is -> how a split of it is read.
+READERS: Mapping[type, Callable[[Task, str, Places], Examples]] = {
+  Glue: _glue,
+  Synthetic: _synthetic,
+  Own: _own,
+}
 
 
 def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
@@ -76,19 +110,19 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
   path = _find(task, split, Path(os.path.expanduser(glue_dir)))
   lines = rows.lines(path, cure="fetch it again")
   table = [(number, line.split("\t")) for number, line in lines]
-  first, header = table[0] if table else (1, list(task.file_text))
-  if set(task.file_text) <= set(header):
+  first, header = table[0] if table else (1, list(task.glue.text))
+  if set(task.glue.text) <= set(header):
     table = table[1:]
-  elif task.headerless:
-    header = list(task.headerless)
+  elif task.glue.headerless:
+    header = list(task.glue.headerless)
   else:
     raise ValueError(
       f"{path} line {first}: the header is {shown(header)}, but {task.name}"
-      f" needs the columns {[*task.file_text, task.file_label]}"
+      f" needs the columns {[*task.glue.text, task.glue.label]}"
     )
   if not table:
     raise ValueError(f"{path} holds no rows; fetch it again")
-  for name in (*task.file_text, task.file_label):
+  for name in (*task.glue.text, task.glue.label):
     if header.count(name) > 1:
       raise ValueError(
         f"{path} line {first}: the header has the column {name!r} more than"
@@ -96,21 +130,21 @@ def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:
       )
   table = _whole_rows(table, header, path, task)
   texts = tuple(
-    [row[header.index(name)] for _, row in table] for name in task.file_text
+    [row[header.index(name)] for _, row in table] for name in task.glue.text
   )
   labels = None
-  if task.file_label in header:
-    column = header.index(task.file_label)
+  if task.glue.label in header:
+    column = header.index(task.glue.label)
     labels = encode(
       task,
       split,
       [row[column] for _, row in table],
-      task.file_labels,
+      task.glue.labels,
       lambda i: f"{path} line {table[i][0]}",
     )
   elif split not in task.test:
     raise ValueError(
-      f"{path} has no column {task.file_label!r}; its columns are"
+      f"{path} has no column {task.glue.label!r}; its columns are"
       f" {shown(header)}"
     )
   examples = Examples(task.name, split, texts, labels, str(path))
@@ -203,7 +237,7 @@ def read_parquet(task: Task, split: str, *, path: Path) -> Examples:
 
 
 def _wanted(task: Task, split: str) -> str:
-  return " or ".join(task.files[split])
+  return " or ".join(task.glue.files[split])
 
 
 def _how(task: Task, split: str) -> str:
@@ -223,7 +257,7 @@ def _find(task: Task, split: str, folder: Path) -> Path:
     raise FileNotFoundError(f"there is no GLUE folder {folder}; {how}")
   if not any(folder.iterdir()):
     raise FileNotFoundError(f"the GLUE folder {folder} is empty; {how}")
-  for name in task.files[split]:
+  for name in task.glue.files[split]:
     for path in (folder / name, folder / f"{name}.gz"):
       if path.is_file():
         return path

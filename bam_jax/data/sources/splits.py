@@ -35,13 +35,13 @@ def files(task: Task, split: str) -> list[Path]:
   if not own.hub:
     found = [
       path
-      for name in task.files[split]
+      for name in own.files[split]
       for path in _here(Path(own.folder) / os.path.expanduser(name), task, key)
     ]
     _warn(map(str, found), task, key)
     return list(dict.fromkeys(found))
   names = [
-    each for name in task.files[split] for each in _there(name, task, key)
+    each for name in own.files[split] for each in _there(name, task, key)
   ]
   _warn(names, task, key)
   return [

@@ -245,7 +245,7 @@ def test_the_synthetic_suite_comes_through_the_same_door():
 
 def test_the_manifest_names_every_data_set_split_and_label():
   data = sources.manifest()["datasets"]
-  glue = {n: t for n, t in TASKS.items() if t.source == "glue"}
+  glue = {n: t for n, t in TASKS.items() if t.glue}
   assert set(data) == set(glue)
   for name, task in glue.items():
     assert tuple(data[name]["rows"]) == task.splits
@@ -295,7 +295,7 @@ def test_real_scores_have_the_known_mean(glue_dir):
   [
     (name, split)
     for name, task in TASKS.items()
-    if task.source == "glue" and name not in ("qqp", "ax")
+    if task.glue and name not in ("qqp", "ax")
     for split in task.test
   ],
 )

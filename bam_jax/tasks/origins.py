@@ -1,0 +1,70 @@
+"""Where the rows of a task come from: one object for each way to read them."""
+
+from collections.abc import Mapping
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Glue:
+  """A task of GLUE, from its `.tsv` files or the hub's `nyu-mll/glue`.
+
+  Attributes:
+    folder: of the task in what the GLUE download script writes.
+    files: split -> paths below the GLUE folder, the first that exists is read.
+    headerless: the columns of those files that have no header line.
+    text: text columns in the header of the files.
+    label: label column there.
+    labels: the task's labels as the files and the GLUE server write them.
+    submission: test split -> file name that the GLUE server wants.
+  """
+
+  folder: str
+  files: Mapping[str, tuple[str, ...]] = dataclasses.field(hash=False)
+  headerless: tuple[str, ...]
+  text: tuple[str, ...]
+  label: str
+  labels: tuple[str, ...]
+  submission: Mapping[str, str] = dataclasses.field(hash=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class Synthetic:
+  """A task of the synthetic suite, whose rows are made from a seed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Own:
+  """Where the rows of a user's own task are; see docs/own-task.md.
+
+  Attributes:
+    file: the tasks file, named in messages.
+    folder: what the files of the task are relative to.
+    files: split -> files and patterns, as they are written.
+    format: of its files; "" = what the suffix of each says.
+    hub: "owner/name" of a data set whose files they are; "" = the folder's.
+    config: of the hub's data set, where splits and not files are named.
+    revision: of the hub's data set.
+    dev_share: share of the train file that is dev; 0 = dev has its own file.
+    soft_columns: of the train file, with another model's answers: one a label,
+      or one with all of them; () = none.
+    soft_labels: file with another model's answers; "" = none.
+    ignore: labels whose rows are left out, by their names (labels.name).
+    group: column of the train file whose equal values keep rows on one side
+      of a hold-out; "" = none.
+  """
+
+  file: str
+  folder: str
+  files: Mapping[str, tuple[str, ...]] = dataclasses.field(hash=False)
+  format: str
+  hub: str
+  config: str
+  revision: str
+  dev_share: float
+  soft_columns: tuple[str, ...]
+  soft_labels: str
+  ignore: tuple[str, ...]
+  group: str
+
+
+Origin = Glue | Synthetic | Own
