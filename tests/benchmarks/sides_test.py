@@ -16,7 +16,8 @@ import pytest
 from bam_jax.hf import directory as hf
 from bam_jax.runtime import command
 from bam_jax.training import state as states
-from bam_jax.training.step import make_train_step
+from bam_jax.training.adversaries import Passes, plain
+from bam_jax.training.step import make_losses, make_train_step
 from benchmarks import (
   matmul,
   mixture,
@@ -97,12 +98,12 @@ def test_gradients_are_the_peers(both, inputs):
   materials, run = mixed.session.materials, mixed.run
   model, encoder = materials.model(run), materials.encoder
   # Plain descent at rate 1 shows the gradient of the true step.
+  passes = Passes(make_losses(model), model.heads, 1.0, None)
   step = make_train_step(
-    model,
+    plain(passes),
     optax.sgd(1.0),
     lam=lambda _: mixture.SHARE,
     rate=lambda _: 1.0,
-    normaliser=1.0,
     micro_rows=0,
   )
   init = states.make_init(model, optax.sgd(1.0), selecting=False)
