@@ -36,6 +36,7 @@ TESTED = {
   "rich": "15.0.0",
   "safetensors": "0.8.0",
   "scikit-learn": "1.9.1",
+  "seqeval": "1.2.2",
   "scipy": "1.17.1",
   "statsmodels": "0.15.0",
   "tensorboardx": "2.6.5",
