@@ -19,6 +19,8 @@ from seqeval import metrics
 import torch
 import transformers
 
+from bam_jax.runtime import command
+
 # What transformers leaves out of a loss.
 NOTHING = -100
 
@@ -147,8 +149,12 @@ def main() -> None:
   add("--weight_decay", type=float, default=0.01)
   add("--max_length", type=int, default=128)
   flags = parser.parse_args()
-  for seed in map(int, flags.seeds.split(",")):
-    print(json.dumps(train(flags, seed)), flush=True)
+
+  def work() -> None:
+    for seed in map(int, flags.seeds.split(",")):
+      print(json.dumps(train(flags, seed)), flush=True)
+
+  command.run(work)
 
 
 if __name__ == "__main__":

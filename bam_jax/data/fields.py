@@ -48,11 +48,6 @@ class Space:
   has_teacher: Field
 
   @property
-  def per(self) -> str:
-    """What has outputs of its own, TOKEN or SLOT."""
-    return self.label.per
-
-  @property
   def fields(self) -> tuple[Field, ...]:
     """All of them."""
     return self.label, self.teacher, self.has_teacher

@@ -138,7 +138,8 @@ def by_row(values: np.ndarray, words: np.ndarray) -> np.ndarray:
 def entities(tags: Sequence[str]) -> list[tuple[str, int, int]]:
   """Returns (type, first word, behind the last) of what tags say.
 
-  Whatever a model says is read: an I- that goes on with nothing begins.
+  Whatever a model says is read: an I- that goes on with nothing begins. These
+  are seqeval's, which takes a second to import, and answers wait for nothing.
   """
   found, inside = [], ""
   for place, tag in enumerate(tags):

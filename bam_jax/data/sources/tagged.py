@@ -92,8 +92,13 @@ def labels(task: Task) -> tuple[str, ...]:
         f" {schemes.parts(given[0])[1]}"
       )
     return ()
-  found, _ = sentences(task, task.train)
+  found, origin = sentences(task, task.train)
   there = schemes.vocabulary(tag for tags in _iob2(found) for tag in tags)
+  if len(there) < 2:
+    raise ValueError(
+      f"{origin} has the tag {shown(there[0])} alone, so there is nothing to"
+      f" tell apart; is it the file of {task.name}, its last column the tag?"
+    )
   if not given:
     return there
   marked = any(schemes.parts(tag)[0] for tag in there)

@@ -124,6 +124,7 @@ def test_a_part_of_the_rows_can_be_dev(tmp_path):
     ("train.tsv", "a\tX\tO\nb\tO\n", {}, "line 2 has 2 columns, lines before"),
     ("train.tsv", "a\t\n", {}, "line 1 has an empty tag"),
     ("train.tsv", "\n\n", {}, "holds no rows"),
+    ("train.tsv", "a\tO\nb\tO\n", {}, "has the tag 'O' alone, so there is n"),
     (
       "train.tsv",
       "a\tO\nb\tI-LOC\n\nc\tB-LOC\n",
@@ -213,6 +214,7 @@ def test_a_part_that_ends_inside_a_word_is_said(tmp_path, caplog):
   rows = [{"tokens": "Oslo sleeps", "ner": [[0, 3, "LOC"]]}]
   task = table(tmp_path, lines(rows), "rows.jsonl")
   found = tagged.read(task, "train")
+  assert "[0, 3, 'LOC'] begins or ends inside a word" in caplog.text
   assert np.array(task.labels)[found.labels.astype(int)].tolist() == [
     "B-LOC",
     "O",
