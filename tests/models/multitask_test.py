@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bam_jax.models.heads import Heads
-from bam_jax.models.multitask import init_params
+from bam_jax.models.multitask import init_params, task_of_tokens
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training.heads import specs
 from tests import tiny
@@ -165,3 +165,14 @@ def test_parameters_are_float32_and_have_their_shapes(params):
     "rte": {"kernel": (16, 2), "bias": (2,)},
   }
   assert params.keys() == {"bert", "pooler", "heads"}
+
+
+def test_a_token_belongs_to_the_task_of_its_slot_and_padding_to_none():
+  batch = {
+    "segments": jnp.array([[1, 1, 2, 0, 0], [1, 3, 2, 2, 0]]),
+    "task": jnp.array([[4, 2, -1], [0, 5, 1]]),
+  }
+  assert task_of_tokens(batch).tolist() == [
+    [4, 4, 2, -1, -1],
+    [0, 1, 5, 5, -1],
+  ]

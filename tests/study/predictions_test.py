@@ -42,6 +42,37 @@ def test_what_is_written_comes_back(tmp_path):
   assert [path.name for path in file.parent.iterdir()] == ["seed-3.npz"]
 
 
+def test_words_stay_with_their_rows(tmp_path):
+  # Rows 12, 10 and 11 with two, no and three words.
+  logits = np.arange(10, dtype=np.float32).reshape(5, 2)
+  labels = np.arange(5, dtype=np.float32)
+  one = Predictions(np.array([12, 10, 11]), logits, labels, np.array([2, 0, 3]))
+  file = predictions.path(tmp_path, 0)
+  predictions.write(file, {("ner", "validation"): one})
+  found = predictions.read(file)["ner", "validation"]
+  assert found.words.tolist() == [2, 0, 3]
+  # The same as another trial kept it, in another order of the rows.
+  mine = [2, 3, 4, 0, 1]
+  other = Predictions(
+    np.array([11, 10, 12]), logits[mine] + 50, labels[mine], np.array([3, 0, 2])
+  )
+  both = predictions.together({"a": found, "b": other})
+  assert both.index.tolist() == [10, 11, 12]
+  assert both.words.tolist() == [0, 3, 2]
+  assert both.labels.tolist() == [2, 3, 4, 0, 1]
+  np.testing.assert_array_equal(both.logits[0], logits[mine])
+  np.testing.assert_array_equal(both.logits[1], logits[mine] + 50)
+
+
+@pytest.mark.parametrize("words", [[3, 0, 3], [2, 3], [5, 0, 1]])
+def test_words_that_do_not_fit_the_rows_are_refused(tmp_path, words):
+  one = Predictions(
+    np.array([2, 0, 1]), np.zeros((5, 2)), np.zeros(5), np.array(words)
+  )
+  with pytest.raises(ValueError, match=r"of words \[M, C\], \[N\] and \[M\]"):
+    predictions.write(predictions.path(tmp_path, 0), {("ner", "dev"): one})
+
+
 def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
   file = predictions.path(tmp_path, 0)
   predictions.write(file, {("rte", "validation"): rows()})
