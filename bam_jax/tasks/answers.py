@@ -119,17 +119,21 @@ def tagged(
 
   Args:
     meaning: whose labels are meant, tags in IOB2.
-    logits: f64[M, C] of all words, alike where a word was not read, which says
-      the first label.
+    logits: f64[M, C] of all words, 0 where a word was not read, which then is
+      outside of all entities.
     read: the texts, and where their M words are.
   """
   shares = scipy.special.softmax(logits, axis=1)
+  lost = tags.unread(logits)
   best, ends = shares.argmax(axis=1), np.cumsum([len(x.words) for x in read])
   found = []
   for each, end in zip(read, ends.tolist(), strict=True):
     mine = slice(end - len(each.words), end)
     sure = shares[mine].max(axis=1, initial=0)
-    said = [meaning.labels[number] for number in best[mine]]
+    said = [
+      tags.OUTSIDE if gone else meaning.labels[number]
+      for number, gone in zip(best[mine], lost[mine], strict=True)
+    ]
     spans = []
     for label, first, last in tags.entities(said):
       start, stop = int(each.words[first, 0]), int(each.words[last - 1, 1])

@@ -164,7 +164,7 @@ _ROWS = (
       "accuracy": "word_accuracy",
     },
     predicted=lambda task, logits, words: tags.by_row(
-      tags.codes(task.labels)[logits.argmax(-1)], words
+      tags.said(task.labels, logits), words
     ),
     gold=lambda task, labels, words: tags.by_row(
       tags.codes(task.labels)[labels.astype(np.int64)], words

@@ -119,6 +119,28 @@ def codes(labels: Sequence[str]) -> np.ndarray:
   )
 
 
+def unread(logits: np.ndarray) -> np.ndarray:
+  """Tells which words nothing is said of, bool[..., M]: all columns are 0.
+
+  Args:
+    logits: f[..., M, C].
+  """
+  return ~logits.any(axis=-1)
+
+
+def said(labels: Sequence[str], logits: np.ndarray) -> np.ndarray:
+  """Returns the code of the likeliest tag of each word, i32[..., M].
+
+  A word that was not read is outside: even where every tag is plain it is then
+  no right answer.
+
+  Args:
+    labels: C of them.
+    logits: f[..., M, C].
+  """
+  return np.where(unread(logits), 0, codes(labels)[logits.argmax(-1)])
+
+
 def by_row(values: np.ndarray, words: np.ndarray) -> np.ndarray:
   """Returns what words have, a row of words beside the other: [..., N, W].
 

@@ -1,5 +1,7 @@
 """Tags: every scheme says the same entities, and what none says is refused."""
 
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
@@ -7,6 +9,9 @@ import pytest
 from seqeval.metrics.sequence_labeling import get_entities
 
 from bam_jax.tasks import tags
+from bam_jax.tasks.answers import Read
+from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.metrics import METRICS
 
 # The same two sentences: a place of two words beside a place of one, a person.
 IOB2 = [["B-LOC", "I-LOC", "B-LOC", "O"], ["O", "B-PER", "I-PER"]]
@@ -70,6 +75,22 @@ def test_labels_are_numbered_by_what_they_do():
     [[1, 2], [-1, -1], [0, -1]],
     [[0, 0], [-1, -1], [3, -1]],
   ]
+
+
+def test_a_word_that_is_not_read_is_outside_whatever_the_tags_are():
+  labels = ("DT", "NN")
+  logits = np.array([[0.5, 0.1], [0.0, 0.0], [-2.0, 1.0]])
+  assert tags.said(labels, logits).tolist() == [1, 0, 3]
+  task = SimpleNamespace(labels=labels)
+  kind, words = KINDS["tagging"], np.array([1, 2])
+  rows = kind.predicted(task, logits, words)
+  gold = kind.gold(task, np.zeros(3), words)
+  assert METRICS["word_accuracy"](rows, gold) == pytest.approx(1 / 3)
+  spans = np.array([[0, 1], [2, 3]], np.int32)
+  read = [Read("a", spans[:1]), Read("b c", spans)]
+  first, last = kind.answer(task, logits, read)
+  assert [span.label for span in first.spans] == ["DT"]
+  assert [(span.label, span.text) for span in last.spans] == [("NN", "c")]
 
 
 @given(st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"])))
