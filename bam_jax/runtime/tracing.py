@@ -15,7 +15,7 @@ from bam_jax.runtime.console import say
 COMPILATIONS = 3
 
 
-def span(text: str) -> range:
+def profiled_steps(text: str) -> range:
   """Returns the steps to profile of "start:stop", counted from 0; "" = none.
 
   Raises:

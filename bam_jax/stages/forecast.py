@@ -312,10 +312,10 @@ def table(costs: list[Cost], trials: int, speed: float) -> rich.table.Table:
   whole = amount(sum(cost.whole for cost in costs))
   made.add_column("FLOPs", whole, justify="right", no_wrap=True)
   if speed:
-    total = span(sum(cost.left for cost in costs) / speed)
+    total = duration(sum(cost.left for cost in costs) / speed)
     made.add_column("Time", total, justify="right", no_wrap=True)
   for cost in costs:
-    run, time = cost.run, [span(cost.left / speed)] if speed else []
+    run, time = cost.run, [duration(cost.left / speed)] if speed else []
     every = len(run.tasks) > 2 and set(run.tasks) == tasks
     of = f"all {len(tasks)} tasks" if every else ", ".join(run.tasks)
     made.add_row(
@@ -351,7 +351,7 @@ def several(count: int, thing: str) -> str:
   return f"{count} {thing}" + ("s" if count != 1 else "")
 
 
-def span(seconds: float) -> str:
+def duration(seconds: float) -> str:
   """Returns a time in the two units that matter."""
   if seconds < 90:
     return f"{seconds:.0f} s"

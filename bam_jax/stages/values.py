@@ -115,7 +115,7 @@ def check(c: ConfigDict) -> None:
       f"adversary.weight is {c.adversary.weight}, but adversary.kind is none,"
       " which has nothing to weigh; set --config.adversary.kind=rdrop"
     )
-  tracing.span(c.profile)
+  tracing.profiled_steps(c.profile)
   trackers.check(names(c.trackers))
   sharing(c)
   for words, (allowed, keys) in RANGES.items():

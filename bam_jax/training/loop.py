@@ -175,7 +175,7 @@ def train(
     tracing.profiled(
       tracing.counted(step),
       start=start,
-      steps=tracing.span(job.settings.config.profile),
+      steps=tracing.profiled_steps(job.settings.config.profile),
       path=profile,
     ) as watched,
   ):

@@ -170,7 +170,7 @@ def test_amounts(number, text):
   [(3.2, "3 s"), (120, "2 min"), (5400, "1 h 30 min"), (12_000, "3 h 20 min")],
 )
 def test_times(seconds, text):
-  assert forecast.span(seconds) == text
+  assert forecast.duration(seconds) == text
 
 
 def test_the_command_writes_nothing_and_refuses_what_a_run_would(tmp_path):
