@@ -20,7 +20,8 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from bam_jax.runtime.findings import Finding, Level, guarded, one_line
+from bam_jax.runtime.errors import one_line
+from bam_jax.runtime.findings import Finding, Level, guarded
 
 BROKEN = 2
 WELL = {Level.OK, Level.SKIPPED}

@@ -39,7 +39,8 @@ from absl import app, flags
 from ml_collections import config_flags
 
 from bam_jax.runtime import allocator
-from bam_jax.runtime.command import WRONG, fail, hush, sentence
+from bam_jax.runtime.command import WRONG, fail, hush
+from bam_jax.runtime.errors import sentence
 from bam_jax.runtime.preemption import STOPPED, Preemption
 
 _CONFIG = config_flags.DEFINE_config_file(

@@ -6,15 +6,10 @@ import sys
 
 from absl import logging
 
+from bam_jax.runtime.errors import sentence
+
 # Exit code of what is wrong with the command or its input.
 WRONG = 2
-
-
-def sentence(error: Exception) -> str:
-  """Returns what to say of an error; the system's own say no more than why."""
-  if isinstance(error, OSError) and error.strerror and error.filename:
-    return f"{error.filename}: {error.strerror}"
-  return str(error)
 
 
 def fail(text: str) -> None:

@@ -8,6 +8,8 @@ import dataclasses
 import enum
 import os
 
+from bam_jax.runtime.errors import one_line
+
 
 class Level(enum.StrEnum):
   """How well something is."""
@@ -31,13 +33,6 @@ class Finding:
   level: Level
   name: str
   text: str
-
-
-def one_line(error: BaseException) -> str:
-  """Returns what an error says, without line breaks."""
-  if isinstance(error, OSError) and error.strerror and error.filename:
-    return f"{error.filename}: {error.strerror}"
-  return " ".join(str(error).split()) or repr(error)
 
 
 def guarded(

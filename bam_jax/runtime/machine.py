@@ -15,7 +15,8 @@ import numpy as np
 import psutil
 
 from bam_jax.runtime.console import bar
-from bam_jax.runtime.findings import Finding, Level, one_line
+from bam_jax.runtime.errors import one_line
+from bam_jax.runtime.findings import Finding, Level
 
 # Seconds that the products of one type are measured for, all together.
 SECONDS = 2.0

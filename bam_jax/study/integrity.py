@@ -17,8 +17,9 @@ from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.report import load
 from bam_jax.runtime import sealed
 from bam_jax.runtime.console import bar
+from bam_jax.runtime.errors import one_line
 from bam_jax.runtime.files import HALF
-from bam_jax.runtime.findings import Finding, Level, one_line
+from bam_jax.runtime.findings import Finding, Level
 from bam_jax.study import experiment as experiments
 from bam_jax.study import locks, records, results
 from bam_jax.study.experiment import Experiment

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from bam_jax.runtime.findings import Level, one_line
+from bam_jax.runtime.errors import one_line
+from bam_jax.runtime.findings import Level
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
 

@@ -23,6 +23,7 @@ import jax
 import orbax.checkpoint as ocp
 
 from bam_jax.runtime import distributed
+from bam_jax.runtime.errors import first_line
 from bam_jax.training.fingerprint import fingerprint
 
 # One to go on from, and one before it should that be damaged.
@@ -90,12 +91,6 @@ def _writing(path: Path) -> Iterator[None]:
       f"{path} cannot be written ({why}); what was saved before is whole: make "
       "room, or take a --workdir elsewhere, and run the same command again"
     ) from error
-
-
-def first_line(error: Exception) -> str:
-  """Returns the first line of what an error says."""
-  lines = [line for line in str(error).splitlines() if line.strip()]
-  return lines[0] if lines else repr(error)
 
 
 def _items(tree: Any, meta: Mapping[str, Any]) -> ocp.args.Composite:

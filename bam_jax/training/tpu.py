@@ -17,6 +17,7 @@ from jax.experimental import topologies
 from packaging.requirements import Requirement
 
 from bam_jax.models.multitask import MultiTask
+from bam_jax.runtime.errors import first_line
 from bam_jax.training import memory
 from bam_jax.training.settings import Settings
 
@@ -130,7 +131,7 @@ def devices(topology: str) -> Sequence[jax.Device]:
   except (jax.errors.JaxRuntimeError, NotImplementedError) as error:
     raise ValueError(
       f"topology {topology!r} is none that the TPU compiler knows "
-      f"({_first_line(error)}); type one like {EXAMPLE}"
+      f"({first_line(error).rstrip('.')}); type one like {EXAMPLE}"
     ) from error
 
 
@@ -188,8 +189,8 @@ def cost(
     if "RESOURCE_EXHAUSTED" not in str(error):
       raise
     raise ValueError(
-      f"the step does not fit {topology}: {_first_line(error)}; try more "
-      "--config.mesh.fsdp, --config.remat=True, or fewer --rows"
+      f"the step does not fit {topology}: {first_line(error).rstrip('.')}; try "
+      "more --config.mesh.fsdp, --config.remat=True, or fewer --rows"
     ) from error
   taken = time.monotonic() - start
   counted, text = compiled.cost_analysis(), compiled.as_text()
@@ -283,7 +284,3 @@ def cycles(text: str) -> int:
   """Returns the cycles that the TPU compiler expects of a whole program."""
   main = text.partition("\nENTRY ")[2]
   return sum(map(int, re.findall(r'"estimated_cycles":"(\d+)"', main)))
-
-
-def _first_line(error: Exception) -> str:
-  return str(error).strip().splitlines()[0].rstrip(".")
