@@ -236,7 +236,7 @@ _EXACT: Mapping[str, tuple[str, Callable[[int, int], float], str]] = {
   ),
   "bootstrap": (
     "no Mann-Whitney test",
-    ranks.smallest_p,
+    ranks.least_p,
     "nothing in it can be significant",
   ),
 }

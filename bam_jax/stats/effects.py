@@ -1,6 +1,6 @@
 """How large a difference between two methods is, and what would show it.
 
-Takes trials and gives numbers with intervals; see `stats` for the tests.
+Takes trials and gives numbers with intervals; see `compare` for the tests.
 """
 
 import bisect

@@ -35,6 +35,6 @@ def mann_whitney(a: Sequence[float], b: Sequence[float]) -> float:
   return float(scipy.stats.mannwhitneyu(a, b, method=method).pvalue)
 
 
-def smallest_p(n_a: int, n_b: int) -> float:
+def least_p(n_a: int, n_b: int) -> float:
   """The p of trials that do not overlap at all, so the least there can be."""
   return mann_whitney(range(n_a), range(n_a, n_a + n_b))

@@ -113,7 +113,7 @@ def test_seeds_needed_at_the_ends():
   # Four against four is the fewest of which p can be below 0.05.
   assert effects.seeds_needed([80.0, 80.0], [60.0, 60.0]) == 4
   assert effects.seeds_needed([80.0, 80.1], [60.0, 60.1]) == 4
-  assert ranks.smallest_p(4, 4) < 0.05 < ranks.smallest_p(3, 3)
+  assert ranks.least_p(4, 4) < 0.05 < ranks.least_p(3, 3)
 
 
 def test_more_power_and_a_stricter_level_need_more_seeds():

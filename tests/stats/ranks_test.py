@@ -76,11 +76,11 @@ def test_mann_whitney_rejects_five_percent_of_nulls(ties):
 
 
 @pytest.mark.parametrize(("n_a", "n_b"), [(2, 2), (3, 3), (3, 5), (8, 8)])
-def test_smallest_p_is_two_of_all_deals(n_a, n_b):
+def test_least_p_is_two_of_all_deals(n_a, n_b):
   expected = 2 / math.comb(n_a + n_b, n_a)
-  assert ranks.smallest_p(n_a, n_b) == pytest.approx(expected)
+  assert ranks.least_p(n_a, n_b) == pytest.approx(expected)
 
 
 def test_fewer_trials_than_tested_could_never_tell():
   few = stats.MIN_TRIALS - 1
-  assert ranks.smallest_p(few, few) > 0.3
+  assert ranks.least_p(few, few) > 0.3
