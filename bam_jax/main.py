@@ -256,12 +256,12 @@ def main(argv: Sequence[str]) -> None:
   allocator.keep()
   # Slow imports only now, so that --help and a misspelt key answer at once.
   from bam_jax.runtime import console, distributed
-  from bam_jax.training import loop as train
+  from bam_jax.training import loop
 
   try:
     run(stop)
     code = 0
-  except train.Stopped as stopped:
+  except loop.Stopped as stopped:
     console.say(f"{stopped}; the same command goes on from there")
     code = STOPPED
   except Exception as error:
@@ -271,7 +271,7 @@ def main(argv: Sequence[str]) -> None:
       code = PEER_LOST
       said = f"another process of this job is gone ({last_line(error)}); start "
       said += "all of them again with the same command"
-    elif isinstance(error, (ValueError, OSError, train.NotFinite)):
+    elif isinstance(error, (ValueError, OSError, loop.NotFinite)):
       code, said = WRONG, sentence(error)
     else:
       raise

@@ -28,8 +28,7 @@ from bam_jax.stages import session
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import loop as train
-from bam_jax.training import schedules
+from bam_jax.training import loop, schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
 from bam_jax.training.step import make_losses
@@ -78,7 +77,7 @@ def replay(path: Path, step: int) -> dict[str, Any]:
   """
   here, run, seeds = opened(path)
   settings = here.experiment.settings(run)
-  job = train.Job(
+  job = loop.Job(
     model=here.materials.model(run),
     batches=here.batches(run, seeds),
     seeds=seeds,
@@ -90,7 +89,7 @@ def replay(path: Path, step: int) -> dict[str, Any]:
     raise ValueError(f"--step is {step}; {run.name} has steps 1 to {steps}")
   checkpoints = Checkpoints(path)
   try:
-    advance, state, _ = train.begin(
+    advance, state, _ = loop.begin(
       job, here.given(run, seeds), checkpoints, before=step - 1
     )
   finally:

@@ -14,7 +14,7 @@ from bam_jax.stages.session import Session, opened
 from bam_jax.study import predictions
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from bam_jax.training.checkpoint import Checkpoints
 from benchmarks import fuse, study
 from benchmarks.bench import Bench
@@ -135,7 +135,7 @@ def restored(
   run = session.experiment.run(path.parts[-3])
   seeds = range(*map(int, path.name.split("-")[1:]))
   seeds = range(seeds.start, seeds.stop + 1)
-  init, _, shapes, place = train.make_step(
+  init, _, shapes, place = loop.make_step(
     session.materials.model(run),
     len(session.batches(run, seeds)),
     trials=len(seeds),

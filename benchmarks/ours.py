@@ -14,18 +14,17 @@ import numpy as np
 
 from bam_jax.data.pipeline import Layout
 from bam_jax.runtime import allocator
-from bam_jax.training import evaluate, sharding
-from bam_jax.training import loop as train
+from bam_jax.training import evaluate, loop, sharding
 from benchmarks import mixture, sides
 
 # Batches of each task that a teacher answers in a measurement.
 TAUGHT = 2
 
 
-def begin(mixed: mixture.Mixture) -> tuple[Callable, train.TrainState]:
+def begin(mixed: mixture.Mixture) -> tuple[Callable, loop.TrainState]:
   """Returns the jitted step of a run, and the state that it begins with."""
   materials = mixed.session.materials
-  init, step, _, _ = train.make_step(
+  init, step, _, _ = loop.make_step(
     materials.model(mixed.run),
     len(mixed.order),
     trials=1,
@@ -53,7 +52,7 @@ def training(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
   }
 
   def put(k: int) -> dict[str, jax.Array]:
-    return train.put(mixed.session.materials.mesh, batches, numbers[k])
+    return loop.put(mixed.session.materials.mesh, batches, numbers[k])
 
   def run(count: int) -> None:
     nonlocal state

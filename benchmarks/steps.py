@@ -17,7 +17,7 @@ from bam_jax.stages.session import Session, opened
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 
 
 def first_rows(
@@ -63,7 +63,7 @@ class Steps:
     materials = session.materials
     seeds = range(config.seed, config.seed + trials)
     batches = session.batches(run, seeds, taught=False)
-    init, step, _, _ = train.make_step(
+    init, step, _, _ = loop.make_step(
       materials.model(run),
       len(batches),
       trials=trials,
@@ -78,7 +78,7 @@ class Steps:
 
   def put(self, k: int) -> Any:
     """Returns the batch of step k, on the devices; the steps repeat."""
-    return train.put(
+    return loop.put(
       self.session.materials.mesh, self.batches, k % len(self.batches)
     )
 

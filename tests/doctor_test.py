@@ -16,7 +16,7 @@ from bam_jax.runtime import machine, versions
 from bam_jax.runtime.findings import Level
 from bam_jax.study import integrity
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from tests import small
 from tests.found import copied, only, said
 
@@ -109,7 +109,7 @@ def test_a_run_in_training_names_its_last_whole_state(
     small_run.glue, small_run.encoder, trials=2, checkpoint_every=2
   )
   asked = iter(range(100))
-  with pytest.raises(train.Stopped, match="after step 5"):
+  with pytest.raises(loop.Stopped, match="after step 5"):
     small.execute(config, path, lambda: next(asked) == 4)
   found = look(path)
   assert said(found, Level.PROBLEM) == []

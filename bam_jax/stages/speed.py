@@ -14,8 +14,7 @@ from bam_jax.runtime.console import bar
 from bam_jax.stages import lessons
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
-from bam_jax.training import loop as train
-from bam_jax.training import sharding
+from bam_jax.training import loop, sharding
 
 # Steps that are measured, after one that compiles; fewer if they take long.
 STEPS, SECONDS = 4, 20.0
@@ -58,7 +57,7 @@ def measured(
     row_shapes=1,
     multiple=c.micro_rows or sharding.row_multiple(mesh),
   )
-  init, step, _, _ = train.make_step(
+  init, step, _, _ = loop.make_step(
     session.materials.model(run),
     len(batches),
     trials=trials,
@@ -77,7 +76,7 @@ def measured(
   with bar(run.name, STEPS, text="measures its speed") as advance:
     for k in range(len(batches)):
       begin = time.monotonic()
-      state, sums = step(state, train.put(mesh, batches, k))
+      state, sums = step(state, loop.put(mesh, batches, k))
       jax.block_until_ready((state, sums))
       if k:
         seconds += time.monotonic() - begin

@@ -8,8 +8,7 @@ import jax
 
 from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime.console import say
-from bam_jax.training import loop as train
-from bam_jax.training import sharding
+from bam_jax.training import loop, sharding
 from bam_jax.training.settings import Settings
 
 # Of a device's free memory; the rest is for the next batch, for scoring and for
@@ -116,7 +115,7 @@ def lower(
     settings: of the run.
     mesh: from `sharding.make_mesh`.
   """
-  _, step, shapes, place = train.make_step(
+  _, step, shapes, place = loop.make_step(
     model, steps, trials=trials, settings=settings, mesh=mesh
   )
 

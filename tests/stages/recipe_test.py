@@ -16,7 +16,7 @@ from bam_jax.stages import lessons, predict, session
 from bam_jax.stages.teachers import Teachers
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from bam_jax.training.checkpoint import load_params
 from tests import small
 
@@ -84,7 +84,7 @@ def test_run_again_does_nothing_and_needs_no_data(
   small_run, monkeypatch, capsys
 ):
   before = (small_run.workdir / "results.json").read_bytes()
-  monkeypatch.setattr(train, "train", refuse)
+  monkeypatch.setattr(loop, "train", refuse)
   monkeypatch.setattr(sources, "load", refuse)
   monkeypatch.setattr(hf, "load_encoder", refuse)
   small.execute(small_run.config, small_run.workdir)
@@ -135,7 +135,7 @@ def test_finetuning_waits_for_a_student_that_waits(
   workdir = shutil.copytree(small_run.workdir, tmp_path / "W")
   shutil.rmtree(workdir / "runs" / STUDENT)
   shutil.rmtree(workdir / "data" / "teachers")
-  monkeypatch.setattr(train, "train", refuse)
+  monkeypatch.setattr(loop, "train", refuse)
   changes = dict(stage="train", methods="single->multi+finetune")
   small.execute(changed(small_run, **changes), workdir)
   waiting = [
@@ -210,7 +210,7 @@ def test_a_damaged_teacher_is_refused_before_its_student_trains(
   teacher = Workdir(workdir).teacher("single.cola", "cola", 0)
   (shard,) = teacher.glob("*array_record*")
   shard.write_bytes(shard.read_bytes()[:-9])
-  monkeypatch.setattr(train, "train", refuse)
+  monkeypatch.setattr(loop, "train", refuse)
   with pytest.raises(ValueError, match=f"{shard.name} is damaged") as error:
     small.execute(small_run.config, workdir)
   assert f"delete {teacher}" in str(error.value)
@@ -224,7 +224,7 @@ def stopping_after(steps):
 
 def test_a_stopped_run_goes_on_to_the_same_numbers(small_run, tmp_path):
   config = changed(small_run, methods="multi")
-  with pytest.raises(train.Stopped, match="after step 3 of 6"):
+  with pytest.raises(loop.Stopped, match="after step 3 of 6"):
     small.execute(config, tmp_path, stopping_after(3))
   assert not (tmp_path / "results.json").exists()
   small.execute(config, tmp_path)
@@ -242,7 +242,7 @@ def test_stopped_while_it_evaluates_it_is_scored_the_next_time(
 ):
   config = changed(small_run, methods="single", tasks="cola")
   # Six steps ask six times; the seventh is a batch of the dev set.
-  with pytest.raises(train.Stopped, match="between two batches"):
+  with pytest.raises(loop.Stopped, match="between two batches"):
     small.execute(config, tmp_path, stopping_after(7))
   assert Workdir(tmp_path).finished("single.cola", 0)
   small.execute(config, tmp_path)

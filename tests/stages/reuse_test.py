@@ -12,7 +12,7 @@ from bam_jax.runtime.files import read_json
 from bam_jax.stages import reuse, session, teach
 from bam_jax.study import predictions
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from bam_jax.training.checkpoint import load_params
 from tests import small
 
@@ -32,13 +32,13 @@ def asked(run, **changes):
 
 def trained(monkeypatch) -> list[set[str]]:
   """Returns what is filled with the tasks of every run that is trained."""
-  found, real = [], train.train
+  found, real = [], loop.train
 
   def noted(job, *args, **kwargs):
     found.append(set(job.tasks))
     return real(job, *args, **kwargs)
 
-  monkeypatch.setattr(train, "train", noted)
+  monkeypatch.setattr(loop, "train", noted)
   return found
 
 
@@ -193,7 +193,7 @@ def test_a_trial_of_another_rate_is_trained_and_the_difference_is_named(
   def kill(*args, **kwargs):
     raise Killed
 
-  monkeypatch.setattr(train, "train", kill)
+  monkeypatch.setattr(loop, "train", kill)
   with pytest.raises(Killed):
     small.execute(config, tmp_path / "W")
 

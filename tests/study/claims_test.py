@@ -19,7 +19,7 @@ from bam_jax.stages import session, values
 from bam_jax.study import claims, locks
 from bam_jax.study.claims import Claims
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from tests import small
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,7 +156,7 @@ def test_what_cannot_be_shared_is_refused(monkeypatch, key, value, alone, said):
 def test_a_waiting_command_can_be_stopped(tmp_path):
   config = small.settings("glue", "encoder", share=True)
   made = session.opened(config, Workdir(tmp_path), lambda: True)
-  with pytest.raises(train.Stopped, match="waited for other commands"):
+  with pytest.raises(loop.Stopped, match="waited for other commands"):
     made.ask()
 
 

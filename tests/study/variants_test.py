@@ -13,7 +13,7 @@ from bam_jax.stages import session
 from bam_jax.study import variants
 from bam_jax.study.plan import parse, plan, scored
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from bam_jax.training.checkpoint import load_params
 from configs import common
 from tests import small
@@ -250,7 +250,7 @@ def test_a_study_takes_more_variants_but_no_others_of_the_same_name(
   _, whole = varied
   workdir = shutil.copytree(whole, tmp_path / "W")
   more = CHANGES | {"half": {"teacher": {"schedule": "constant"}}}
-  monkeypatch.setattr(train, "train", _refuse)
+  monkeypatch.setattr(loop, "train", _refuse)
   # All but the new one is there: only that one is trained.
   with pytest.raises(AssertionError, match="single-to-multi@half"):
     small.execute(
@@ -279,7 +279,7 @@ def test_a_stopped_study_goes_on_and_trial_1_alone_is_trial_1_among_two(
 
   asked = iter(range(1000))
   both = config(trials=2, trials_at_once=2)
-  with pytest.raises(train.Stopped):
+  with pytest.raises(loop.Stopped):
     small.execute(both, tmp_path / "both", lambda: next(asked) >= 2)
   small.execute(both, tmp_path / "both")
   small.execute(config(seed=1), tmp_path / "alone")

@@ -9,8 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from bam_jax.training import loop as train
-from bam_jax.training import sharding
+from bam_jax.training import loop, sharding
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
 from bam_jax.training.writer import Writer
@@ -85,13 +84,13 @@ class Recorder:
       tasks=tiny.TASKS,
       settings=tiny.settings(**EVERY, **changes),
     )
-    watch = train.Watch(
+    watch = loop.Watch(
       checkpoints=self,
       writer=self,
       stop=stop,
       evaluate=lambda params: [{"rte": next(given)}],
     )
-    return train.loop(self.step, state, job, watch, start=start)
+    return loop.loop(self.step, state, job, watch, start=start)
 
 
 @pytest.fixture
@@ -123,7 +122,7 @@ def test_a_loop_goes_on_from_its_start_and_never_saves_the_last_step(recorder):
 
 
 def test_a_stopped_loop_waits_until_its_state_is_saved(recorder):
-  with pytest.raises(train.Stopped, match="after step 2 of 7"):
+  with pytest.raises(loop.Stopped, match="after step 2 of 7"):
     recorder.loop(7, stop=lambda: recorder.ran == 2)
   assert recorder.notes == [("save", 2), "wait"]
 
@@ -134,7 +133,7 @@ def test_a_stop_at_the_last_step_is_none(recorder):
 
 
 def test_before_a_nan_all_is_saved_and_after_it_nothing(recorder):
-  with pytest.raises(train.NotFinite, match="at step 6 ") as raised:
+  with pytest.raises(loop.NotFinite, match="at step 6 ") as raised:
     recorder.loop(9, bad=[5])
   assert raised.value.step == 5
   assert recorder.notes == [("log", 3, 3), ("save", 4), ("save", 5), "wait"]
@@ -147,7 +146,7 @@ def test_skipped_steps_are_told_and_their_number_is_limited(recorder, capsys):
   assert "not finite at step 2 " in said
   assert "that update is left out" in said
   skip["nonfinite.limit"] = 0
-  with pytest.raises(train.NotFinite, match=r"more than nonfinite\.limit=0"):
+  with pytest.raises(loop.NotFinite, match=r"more than nonfinite\.limit=0"):
     recorder.loop(3, bad=[1], **skip)
 
 
@@ -180,7 +179,7 @@ def test_what_fails_in_making_a_batch_is_raised_at_its_step(recorder):
     recorder.loop(7, put=broken)
   assert recorder.ran == 2
   assert set(threading.enumerate()) <= threads
-  with pytest.raises(train.Stopped):
+  with pytest.raises(loop.Stopped):
     recorder.loop(7, put=broken, stop=lambda: recorder.ran == 4)
   assert set(threading.enumerate()) <= threads
 
@@ -220,8 +219,8 @@ def blamed(*, loss, norm, done=12):
   good = {"loss": np.ones((2, 3)), "count": count, "grad_norm": np.ones(2)}
   rows = [good, good | {"loss": np.array(loss), "grad_norm": np.array(norm)}]
   batches = [None] * (done - 1) + [batch]
-  with pytest.raises(train.NotFinite) as raised:
-    train.check_finite(rows, done, batches, tiny.TASKS, STOP)
+  with pytest.raises(loop.NotFinite) as raised:
+    loop.check_finite(rows, done, batches, tiny.TASKS, STOP)
   assert raised.value.step == done - 1
   return str(raised.value)
 
@@ -240,24 +239,24 @@ def test_a_gradient_without_a_culprit_names_all_tasks_of_its_trial():
 
 def test_finite_sums_pass():
   row = {"loss": np.ones((1, 3)), "grad_norm": np.ones(1)}
-  train.check_finite([row, row], 2, [], tiny.TASKS, STOP)
+  loop.check_finite([row, row], 2, [], tiny.TASKS, STOP)
 
 
 class Run:
-  """One run of one trial in a directory, as `train.train` sees it."""
+  """One run of one trial in a directory, as `loop.train` sees it."""
 
   seeds = (3,)
 
   def __init__(self, path, monkeypatch):
     self.path, self.steps = path, []
-    loop = train.loop
+    real = loop.loop
 
     def spied(step, state, *args, **kwargs):
       self.steps.append(step.__wrapped__)  # what counts compilations
       self.start, self.begun = int(state.step[0]), state
-      return loop(step, state, *args, **kwargs)
+      return real(step, state, *args, **kwargs)
 
-    monkeypatch.setattr(train, "loop", spied)
+    monkeypatch.setattr(loop, "loop", spied)
     # Unoptimised, see tiny.functions.
     quick = {"xla_backend_optimization_level": 0}
     jit = functools.partial(jax.jit, compiler_options=quick)
@@ -266,7 +265,7 @@ class Run:
   def train(self, *, stop=lambda: False, batches=None, given=None):
     """Trains, goes on, or stops; returns the parameters."""
     checkpoints = Checkpoints(self.path / "checkpoints")
-    job = train.Job(
+    job = loop.Job(
       model=tiny.model(),
       batches=batches or tiny.batches(),
       seeds=self.seeds,
@@ -274,7 +273,7 @@ class Run:
       mesh=sharding.make_mesh(1, 1, 1),
     )
     file = self.path / "metrics.jsonl"
-    watch = train.Watch(
+    watch = loop.Watch(
       checkpoints=checkpoints,
       writer=Writer(file, "multi", tiny.TASKS, self.seeds),
       stop=stop,
@@ -282,7 +281,7 @@ class Run:
     )
     try:
       profile = self.path / "profile"
-      return train.train(job, given or {}, watch, profile=profile)[0]
+      return loop.train(job, given or {}, watch, profile=profile)[0]
     finally:
       checkpoints.close()
 
@@ -304,7 +303,7 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(
   first, last = whole
   run = Run(tmp_path, monkeypatch)
   asked = iter([False, True])
-  with pytest.raises(train.Stopped, match="after step 2 of 5"):
+  with pytest.raises(loop.Stopped, match="after step 2 of 5"):
     run.train(stop=lambda: next(asked))
   begun = run.begun
   # Its own checkpoint comes before whatever is given.
@@ -333,7 +332,7 @@ def test_a_nan_in_the_data_ends_the_run_with_its_name(tmp_path, monkeypatch):
   batches = tiny.batches(taught=False, order=order[None].astype(np.int32))
   features = batches._pools[0].features
   batches._pools[0].learned["example"].label[19] = np.nan
-  with pytest.raises(train.NotFinite) as raised:
+  with pytest.raises(loop.NotFinite) as raised:
     Run(tmp_path, monkeypatch).train(batches=batches)
   assert (
     f"at step 2 (trial 0; stsb examples [{features.index[19]}]; neigh"

@@ -146,7 +146,7 @@ import sys
 import jax
 import numpy as np
 
-from bam_jax.training import sharding, loop as train
+from bam_jax.training import sharding, loop
 from bam_jax.training import state as states
 from bam_jax.training.step import make_run
 from tests import tiny
@@ -190,7 +190,7 @@ for meshes, trials in json.loads(sys.argv[1]):
     state = jax.device_put(copy.replace(key=key), place)
     kernel = state.params["bert"]["layer_0"]["query"]["kernel"]
     table = state.params["bert"]["embeddings"]["word"]["embedding"]
-    send = functools.partial(train.put, mesh, batches)
+    send = functools.partial(loop.put, mesh, batches)
     batch = send(0)
     shares = {
       "kernel": kernel.addressable_shards[0].data.size / kernel.size,

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from bam_jax.stages import slice
-from bam_jax.training import loop as train
+from bam_jax.training import loop
 from bam_jax.training import tpu as aot
 from benchmarks import scaling
 from launch import aot_compile
@@ -101,7 +101,7 @@ def test_the_step_is_the_one_that_a_run_trains_with(compiler, monkeypatch):
     asked.append((model, kwargs["mesh"]))
     raise StopIteration
 
-  monkeypatch.setattr(train, "make_step", make_step)
+  monkeypatch.setattr(loop, "make_step", make_step)
   c = config("--config.methods=single", "--config.dtype=bfloat16")
   with pytest.raises(StopIteration):
     slice.cost(c, "v5e:2x2", rows=None, examples=4, whole=False)
