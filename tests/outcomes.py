@@ -8,8 +8,7 @@ import json
 from markdown_it import MarkdownIt
 import numpy as np
 
-from bam_jax.stats import aggregates, calibration, contrasts
-from bam_jax.stats import compare as stats
+from bam_jax.stats import aggregates, calibration, compare, contrasts
 from bam_jax.stats.contrasts import Claim
 
 ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
@@ -34,7 +33,7 @@ def results(methods, **changes):
     "encoder": "some/encoder",
     "commit": "0123abc",
     "methods": methods,
-    "average": {m: stats.average(r, list(names)) for m, r in methods.items()},
+    "average": {m: compare.average(r, list(names)) for m, r in methods.items()},
   }
   # Whoever gets them may change them.
   tested = copy.deepcopy(_tested(json.dumps(found)))
@@ -45,8 +44,8 @@ def results(methods, **changes):
 def _tested(text):
   found = json.loads(text)
   return {
-    "tests": stats.compare(found),
-    "differences": stats.differences(found),
+    "tests": compare.compare(found),
+    "differences": compare.differences(found),
   }
 
 

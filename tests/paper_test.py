@@ -9,7 +9,7 @@ import pytest
 from bam_jax.report import tables
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
-from bam_jax.stats import compare as stats
+from bam_jax.stats import compare
 from bam_jax.stats import search as tuning
 from bam_jax.study import experiment as experiments
 from bam_jax.study import lineage
@@ -152,7 +152,7 @@ def test_another_part_is_told_the_nearest(arg, said):
 
 def test_every_line_of_a_table_is_tested_against_what_it_changes():
   def asked(*methods):
-    return list(stats._pairs(dict(methods)))
+    return list(compare._pairs(dict(methods)))
 
   eight, four = {"rte": 0, "mnli": 0}, {"rte": 0}
   assert asked(

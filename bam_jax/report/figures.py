@@ -9,8 +9,7 @@ import numpy as np
 
 from bam_jax.report import curves, plots, tables
 from bam_jax.report.document import Picture
-from bam_jax.stats import aggregates
-from bam_jax.stats import compare as stats
+from bam_jax.stats import aggregates, compare
 
 
 def scores(results: Mapping) -> Picture:
@@ -21,10 +20,10 @@ def scores(results: Mapping) -> Picture:
     return plots.strips(
       {
         tables.column_name(column): {
-          tables.method_name(method): stats.scores(results, method, column)
+          tables.method_name(method): compare.scores(results, method, column)
           for method in methods
         }
-        for column in stats.columns(results)
+        for column in compare.columns(results)
       }
     )
 

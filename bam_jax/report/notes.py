@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bam_jax.report import tables
-from bam_jax.stats import compare as stats
-from bam_jax.stats import paired, ranks
+from bam_jax.stats import compare, paired, ranks
 from bam_jax.tasks import coverage
 from bam_jax.tasks.origins import Glue, Synthetic
 from bam_jax.tasks.table import TASKS, Task
@@ -58,7 +57,7 @@ def warning(rows: tables.Grid) -> str:
   fewest = tables.counts(rows.values())[0]
   if fewest == 1:
     return "One trial: a single run proves nothing, another seed may turn it."
-  if fewest < stats.MIN_TRIALS and len(rows) > 1:
+  if fewest < compare.MIN_TRIALS and len(rows) > 1:
     return f"{fewest} trials are too few to test a difference."
   return ""
 
@@ -69,7 +68,7 @@ def reading(results: Mapping) -> Iterator[str]:
   Args:
     results: what results.json holds; see `report.write` for what is optional.
   """
-  columns = stats.columns(results)
+  columns = compare.columns(results)
   known = [TASKS[column] for column in columns if column in TASKS]
   on = "the dev split"
   if tables.split(results) != "dev":
@@ -178,7 +177,7 @@ def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
   if Synthetic in origins and "synthetic_seed" in given:
     yield f"synthetic suite, seed {given['synthetic_seed']}"
   if own := results.get("settings", {}).get("own_tasks"):
-    shown = [name for name in own if name in stats.columns(results)]
+    shown = [name for name in own if name in compare.columns(results)]
     yield f"{', '.join(shown)} from {results['settings']['tasks_file']}"
     for name in shown:
       if share := own[name].get("dev_share"):
@@ -208,7 +207,7 @@ def family(results: Mapping) -> Iterator[str]:
   if "paired-t" in kinds:
     yield PAIRED
   if tables.stars(results):
-    baselines = " and ".join(tables.method_name(m) for m in stats.BASELINES)
+    baselines = " and ".join(tables.method_name(m) for m in compare.BASELINES)
     yield (
       f"∗, ∗∗, ∗∗∗: better than both {baselines}, p < 0.05, 0.01, 0.001 in"
       f" {tables.primary(results)[0]['test']} tests after that correction."
@@ -218,9 +217,9 @@ def family(results: Mapping) -> Iterator[str]:
 def spread(rows: tables.Grid) -> str:
   """Says what the intervals of `spread` are, and when they are too narrow."""
   text = "BCa bootstrap intervals of the median, x100."
-  if min(tables.counts(rows.values())) < stats.MIN_INTERVAL_TRIALS:
+  if min(tables.counts(rows.values())) < compare.MIN_INTERVAL_TRIALS:
     text += (
-      f" With fewer than {stats.MIN_INTERVAL_TRIALS} trials none between them"
+      f" With fewer than {compare.MIN_INTERVAL_TRIALS} trials none between them"
       " can hold the median in 95 % of cases: take it as a range."
     )
   return text

@@ -15,7 +15,7 @@ from bam_jax.report.document import (
   Text,
   Warn,
 )
-from bam_jax.stats import compare as stats
+from bam_jax.stats import compare
 from bam_jax.stats import search as tuning
 
 
@@ -55,7 +55,7 @@ def sections(results: Mapping) -> list[Section]:
 def _results(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
   if warning := notes.warning(rows):
     yield Warn(warning)
-  columns = stats.columns(results)
+  columns = compare.columns(results)
   best, stars = tables.best(rows), tables.stars(results)
   yield Table(
     "scores",
@@ -77,7 +77,7 @@ def _results(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
   yield figures.scores(results)
 
 
-def _score(summary: stats.Summary | None, bold: bool, stars: str) -> Text:
+def _score(summary: compare.Summary | None, bold: bool, stars: str) -> Text:
   median, plus_minus, sd = tables.cell(summary).partition(" ± ")
   return Bold(median) if bold else median, stars + plus_minus + sd
 

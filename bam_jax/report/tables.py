@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from bam_jax.stats import compare as stats
+from bam_jax.stats import compare
 from bam_jax.tasks import coverage
 from bam_jax.tasks.table import TASKS
 
@@ -28,7 +28,7 @@ PUBLISHED = {
   "single->multi": (86.0, 61.8, 93.6, 89.3, 89.7, 91.6, 87.0, 92.5, 82.8),
 }
 
-Grid = dict[str, dict[str, stats.Summary | None]]
+Grid = dict[str, dict[str, compare.Summary | None]]
 Rows = list[list[str]]  # the header first
 
 
@@ -64,9 +64,9 @@ def grid(results: Mapping) -> Grid:
   rows = {}
   for method in results["methods"]:
     row = {}
-    for column in stats.columns(results):
-      scores = stats.scores(results, method, column)
-      row[column] = stats.summary(scores) if scores else None
+    for column in compare.columns(results):
+      scores = compare.scores(results, method, column)
+      row[column] = compare.summary(scores) if scores else None
     if any(row.values()):
       rows[method] = row
   if not rows:
@@ -74,7 +74,7 @@ def grid(results: Mapping) -> Grid:
   return rows
 
 
-def cell(summary: stats.Summary | None) -> str:
+def cell(summary: compare.Summary | None) -> str:
   """Writes "70.4 ± 1.2", "70.4" for one trial, `NONE` for no number."""
   if summary is None or math.isnan(summary.median):
     return NONE
@@ -103,7 +103,7 @@ def best(rows: Grid) -> set[tuple[str, str]]:
   return found
 
 
-def difference(a: stats.Summary | None, b: stats.Summary | None) -> str:
+def difference(a: compare.Summary | None, b: compare.Summary | None) -> str:
   """Writes the median of a minus that of b, as "+1.2"."""
   if NONE in (cell(a), cell(b)):
     return NONE
@@ -128,7 +128,7 @@ def primary(results: Mapping) -> list[Mapping]:
   for test in found:
     for side in "ab":
       method = test[side]
-      if method not in results["methods"] or not stats.scores(
+      if method not in results["methods"] or not compare.scores(
         results, method, test["task"]
       ):
         raise ValueError(
@@ -144,17 +144,17 @@ def stars(results: Mapping) -> dict[tuple[str, str], str]:
   The larger corrected p of the two primary tests counts, and the mean has to be
   above both. Empty where a baseline is missing.
   """
-  tests = [test for test in primary(results) if test["b"] in stats.BASELINES]
+  tests = [test for test in primary(results) if test["b"] in compare.BASELINES]
   ps: dict[tuple[str, str], dict[str, float]] = {}
   for test in tests:
-    a, b = (stats.scores(results, test[s], test["task"]) for s in "ab")
+    a, b = (compare.scores(results, test[s], test["task"]) for s in "ab")
     above = sum(a) / len(a) > sum(b) / len(b)
     pair = ps.setdefault((test["a"], test["task"]), {})
     pair[test["b"]] = test["p_holm"] if above else 1.0
   found = {}
   for place, pair in ps.items():
     mark = [text for p, text in STARS if max(pair.values()) < p]
-    if mark and set(pair) == set(stats.BASELINES):
+    if mark and set(pair) == set(compare.BASELINES):
       found[place] = mark[0]
   return found
 
@@ -237,7 +237,7 @@ def calibration(results: Mapping) -> Rows:
     for task, found in tasks.items():
       cells = []
       for key, (_, factor) in keys.items():
-        one = stats.summary([factor * x for x in found[key]])
+        one = compare.summary([factor * x for x in found[key]])
         sd = f" ± {one.sd:.2f}" if one.n > 1 else ""
         cells.append(f"{one.median:.2f}{sd}")
       out.append([column_name(task), method_name(method), *cells])
@@ -304,12 +304,12 @@ def details(results: Mapping) -> Rows:
     for records in methods.values():
       scores = records.get(task, {}).get("all", {}).get(metric, ())
       scores = [math.nan if score is None else score for score in scores]
-      row.append(cell(stats.summary(scores) if scores else None))
+      row.append(cell(compare.summary(scores) if scores else None))
   names = map(method_name, methods)
   return [["Task", "Metric", "Examples", *names], *rows.values()]
 
 
-def trials(row: Mapping[str, stats.Summary | None]) -> str:
+def trials(row: Mapping[str, compare.Summary | None]) -> str:
   """Writes the number of trials of a line, "3–5" where cells differ."""
   found = counts([row])
   return "–".join(map(str, dict.fromkeys([found[0], found[-1]])))
@@ -326,7 +326,7 @@ def published(results: Mapping) -> dict[str, dict[str, float]]:
   Empty where they would mislead: other tasks than GLUE's, or no dev scores.
   The paper's average is over all of its tasks, so it comes with all of them.
   """
-  tasks = [c for c in stats.columns(results) if c != "average"]
+  tasks = [c for c in compare.columns(results) if c != "average"]
   shown = [task for task in tasks if task in PUBLISHED_TASKS]
   foreign = any(t not in TASKS or not TASKS[t].glue for t in tasks)
   if not shown or foreign or split(results) != "dev":
@@ -355,6 +355,6 @@ def _between(low: float | None, high: float | None, form: str) -> str:
   return f"[{low:{form}}, {high:{form}}]"
 
 
-def counts(rows: Iterable[Mapping[str, stats.Summary | None]]) -> list[int]:
+def counts(rows: Iterable[Mapping[str, compare.Summary | None]]) -> list[int]:
   """Returns every number of trials that a cell has, the least first."""
   return sorted({found.n for row in rows for found in row.values() if found})

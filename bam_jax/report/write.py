@@ -19,7 +19,7 @@ from bam_jax.report import markdown as markdowns
 from bam_jax.report.document import Picture, Table, blocks_of
 from bam_jax.report.sections import sections
 from bam_jax.runtime.files import beside
-from bam_jax.stats import compare as stats
+from bam_jax.stats import compare
 
 # Every file that a report may have, but for the two that it always has.
 OWN = {
@@ -85,7 +85,7 @@ def table(results: Mapping) -> rich.table.Table:
   Raises:
     ValueError: the results hold no scores.
   """
-  grid, columns = tables.grid(results), stats.columns(results)
+  grid, columns = tables.grid(results), compare.columns(results)
   best = tables.best(grid)
   counts = list(dict.fromkeys(tables.trials(row) for row in grid.values()))
   what = "score" if counts == ["1"] else "median ± sd"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.stats import compare as stats
+from bam_jax.stats import compare
 
 
 def search(results: Mapping) -> dict[str, list[dict[str, Any]]]:
@@ -29,7 +29,7 @@ def search(results: Mapping) -> dict[str, list[dict[str, Any]]]:
   found: dict[str, list[dict[str, Any]]] = {}
   for method in results["methods"]:
     base, _, variant = method.partition("@")
-    scores = stats.scores(results, method, "average")
+    scores = compare.scores(results, method, "average")
     if not variant or not scores or not np.all(np.isfinite(scores)):
       continue
     cell = {

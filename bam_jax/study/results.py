@@ -12,8 +12,13 @@ import jax
 import numpy as np
 
 from bam_jax.runtime.console import Bars, bar
-from bam_jax.stats import aggregates, calibration, crossed, multibootstrap
-from bam_jax.stats import compare as stats
+from bam_jax.stats import (
+  aggregates,
+  calibration,
+  compare,
+  crossed,
+  multibootstrap,
+)
 from bam_jax.stats import contrasts as claiming
 from bam_jax.stats import search as tuning
 from bam_jax.study import contrasts, history, predictions, variants
@@ -119,7 +124,7 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     "coverage": _coverage(experiment, workdir),
     "methods": methods,
     "average": {
-      method: stats.average(records, counted)
+      method: compare.average(records, counted)
       for method, records in methods.items()
     },
   }
@@ -134,10 +139,10 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
         results["calibration"].setdefault(method, {})[task.name] = found
     resampled |= _resampled(methods, task, kept)
     pseudo |= _pseudo(task, kept)
-  results["tests"] = stats.compare(
+  results["tests"] = compare.compare(
     results, resampled, pseudo, progress=functools.partial(Bars(), "tests")
   )
-  results["differences"] = stats.differences(results)
+  results["differences"] = compare.differences(results)
   results["overall"] = aggregates.overall(methods, counted)
   named, margin = workdir.claims(), config.claims_margin
   results["noninferiority"] = claiming.noninferiority(results, margin)
@@ -243,7 +248,7 @@ def _resampled(
     ValueError: the kept logits are not those that were scored.
   """
   sizes = {method: len(rows.logits) for method, rows in kept.items()}
-  able = [m for m, n in sizes.items() if n >= stats.MIN_MULTI_TRIALS]
+  able = [m for m, n in sizes.items() if n >= compare.MIN_MULTI_TRIALS]
   if len(able) < 2:
     return {}
   kind, one = KINDS[task.kind], kept[able[0]]
@@ -278,7 +283,7 @@ def _pseudo(
   task: Task, kept: Mapping[str, Predictions]
 ) -> dict[tuple[str, str], np.ndarray]:
   """Divides the scores of the methods with enough trials among the examples."""
-  able = {m: r for m, r in kept.items() if len(r.logits) >= stats.MIN_TRIALS}
+  able = {m: r for m, r in kept.items() if len(r.logits) >= compare.MIN_TRIALS}
   if len(able) < 2:
     return {}
   found = {}

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax.stats import bootstrap, crossed, multibootstrap, paired, ranks
-from bam_jax.stats import compare as stats
+from bam_jax.stats import (
+  bootstrap,
+  compare,
+  crossed,
+  multibootstrap,
+  paired,
+  ranks,
+)
 from tests.stats.ranks_test import rank_sum_p
 
 
@@ -24,13 +30,13 @@ def results(**methods):
   }
   return {
     "methods": names,
-    "average": {m: stats.average(t, list(t)) for m, t in names.items()},
+    "average": {m: compare.average(t, list(t)) for m, t in names.items()},
   }
 
 
 def test_summary_is_of_the_sample():
   scores = [70.4, 69.3, 72.2, 60.0]
-  found = stats.summary(scores)
+  found = compare.summary(scores)
   assert found.median == pytest.approx(statistics.median(scores))
   assert found.mean == pytest.approx(statistics.mean(scores))
   assert found.sd == pytest.approx(statistics.stdev(scores))
@@ -41,12 +47,12 @@ def test_summary_is_of_the_sample():
 
 
 def test_summary_of_scores_that_are_no_numbers_has_no_interval():
-  found = stats.summary([70.0, math.nan, 71.0])
+  found = compare.summary([70.0, math.nan, 71.0])
   assert math.isnan(found.low) and math.isnan(found.high)
 
 
 def test_one_trial_has_no_spread():
-  found = stats.summary([70.4])
+  found = compare.summary([70.4])
   assert (found.median, found.n) == (70.4, 1)
   assert math.isnan(found.sd)
   assert math.isnan(found.low) and math.isnan(found.high)
@@ -54,7 +60,7 @@ def test_one_trial_has_no_spread():
 
 def test_summary_refuses_nothing_at_all():
   with pytest.raises(ValueError, match="at least one trial"):
-    stats.summary([])
+    compare.summary([])
 
 
 def test_average_pairs_by_seed_not_by_place():
@@ -64,12 +70,12 @@ def test_average_pairs_by_seed_not_by_place():
     "wnli": record(0.0, 0.0, 0.0),
   }
   # Seed 1 lacks CoLA and seed 7 lacks RTE; WNLI is not asked for.
-  assert stats.average(records, ["rte", "cola"]) == [35.0, 55.0]
+  assert compare.average(records, ["rte", "cola"]) == [35.0, 55.0]
 
 
 def test_average_over_fewer_tasks_is_none():
-  assert stats.average({"rte": record(60.0)}, ["rte", "cola"]) == []
-  assert stats.average({"rte": record(60.0)}, []) == []
+  assert compare.average({"rte": record(60.0)}, ["rte", "cola"]) == []
+  assert compare.average({"rte": record(60.0)}, []) == []
 
 
 def test_holm_steps_down_and_keeps_the_order():
@@ -79,8 +85,8 @@ def test_holm_steps_down_and_keeps_the_order():
   for rank, i in enumerate(by_size):
     floor = max(floor, min(1.0, ps[i] * (len(ps) - rank)))
     expected[i] = floor
-  assert stats.holm(ps) == pytest.approx(expected)
-  assert stats.holm([]) == []
+  assert compare.holm(ps) == pytest.approx(expected)
+  assert compare.holm([]) == []
 
 
 def test_holm_finds_something_in_five_percent_of_empty_families(monkeypatch):
@@ -88,7 +94,7 @@ def test_holm_finds_something_in_five_percent_of_empty_families(monkeypatch):
   monkeypatch.setattr(gc, "collect", lambda: 0)
   rng = np.random.default_rng(2)
   families = [
-    stats.holm(
+    compare.holm(
       [ranks.mann_whitney(*rng.normal(60, 2, (2, 20))) for _ in range(5)]
     )
     for _ in range(1000)
@@ -105,7 +111,7 @@ def test_every_method_meets_both_baselines_once():
     }
 
   found = results(multi=tasks(1), single_to_multi=tasks(4), single=tasks(0))
-  every = stats.compare(found)
+  every = compare.compare(found)
   expected = [
     (a, b, task)
     for a, b in [
@@ -140,10 +146,10 @@ def test_every_method_meets_both_baselines_once():
     ]
     assert [t["p"] for t in tests] == pytest.approx(ps)
     # One family a kind: the correction is for its nine, not per pair or task.
-    assert [t["p_holm"] for t in tests] == pytest.approx(stats.holm(ps))
+    assert [t["p_holm"] for t in tests] == pytest.approx(compare.holm(ps))
     assert {t["family"] for t in tests} == {9}
   assert [
-    (row["a"], row["b"], row["task"]) for row in stats.differences(found)
+    (row["a"], row["b"], row["task"]) for row in compare.differences(found)
   ] == expected
 
 
@@ -153,24 +159,24 @@ def test_one_method_more_changes_no_p():
 
   few = results(single=tasks(0), multi=tasks(1))
   many = results(multi_to_multi=tasks(2), single=tasks(0), multi=tasks(1))
-  ps = {(t["test"], t["a"], t["b"]): t["p"] for t in stats.compare(many)}
-  for t in stats.compare(few):
+  ps = {(t["test"], t["a"], t["b"]): t["p"] for t in compare.compare(many)}
+  for t in compare.compare(few):
     assert ps[t["test"], t["a"], t["b"]] == t["p"]
-  assert stats.compare(few) == stats.compare(few)
-  assert stats.compare(few) != stats.compare(few, seed=1)
+  assert compare.compare(few) == compare.compare(few)
+  assert compare.compare(few) != compare.compare(few, seed=1)
 
 
 def test_pairs_are_of_the_same_seed_whatever_their_place():
   a = record(60.0, 70.0, 80.0, 65.0, seeds=[0, 1, 2, 3])
   b = record(81.0, 60.5, 70.5, 99.0, seeds=[2, 0, 1, 9])
-  tests = stats.compare(results(single={"rte": b}, multi={"rte": a}))
+  tests = compare.compare(results(single={"rte": b}, multi={"rte": a}))
   (found,) = [t for t in tests if t["test"] == "paired-t"]
   pairs = [60.0, 70.0, 80.0], [60.5, 70.5, 81.0]
   assert found["p"] == paired.t_test(*pairs)
   assert tests[0] == found
   # Two seeds in common are too few: nothing is paired, nor the primary test.
   b["seeds"][0] = 8
-  tests = stats.compare(results(single={"rte": b}, multi={"rte": a}))
+  tests = compare.compare(results(single={"rte": b}, multi={"rte": a}))
   assert [t["test"] for t in tests] == ["bootstrap", "mann-whitney-u"]
 
 
@@ -183,7 +189,7 @@ def test_one_pair_without_common_seeds_makes_the_bootstrap_primary():
     multi=tasks(1, 0, 2, 3),
     single_to_multi=tasks(4, 5, 6, 3),
   )
-  kinds = [t["test"] for t in stats.compare(found)]
+  kinds = [t["test"] for t in compare.compare(found)]
   assert kinds == [
     *(["bootstrap"] * 3 + ["paired-t", "sign-flip"]),
     *(["mann-whitney-u"] * 3),
@@ -196,13 +202,13 @@ def test_average_is_paired_by_the_seeds_it_has():
     return {"rte": record(*scores, seeds=seeds), "cola": record(*scores)}
 
   found = results(single=tasks(0, 1, 2), multi=tasks(2, 0, 1))
-  assert list(stats.by_seed(found, "multi", "average")) == [2, 0, 1]
-  assert stats.by_seed(found, "single", "rte") == {0: 60.0, 1: 63.0, 2: 66.0}
+  assert list(compare.by_seed(found, "multi", "average")) == [2, 0, 1]
+  assert compare.by_seed(found, "single", "rte") == {0: 60.0, 1: 63.0, 2: 66.0}
   found["methods"]["multi"]["cola"] = record(1.0, 2.0, seeds=[1, 2])
   found["average"]["multi"] = [1.5, 2.5]
-  assert stats.by_seed(found, "multi", "average") == {2: 1.5, 1: 2.5}
+  assert compare.by_seed(found, "multi", "average") == {2: 1.5, 1: 2.5}
   found["average"]["multi"].pop()  # as a task that does not count would do
-  assert stats.by_seed(found, "multi", "average") == {}
+  assert compare.by_seed(found, "multi", "average") == {}
 
 
 def test_multi_bootstrap_needs_ten_trials_on_both_sides():
@@ -224,7 +230,7 @@ def test_multi_bootstrap_needs_ten_trials_on_both_sides():
     (m, "rte"): (full[k], drawn[:, k])
     for m, k in zip(methods, ends, strict=True)
   }
-  tests = stats.compare(found, resampled)
+  tests = compare.compare(found, resampled)
   (multi,) = [t for t in tests if t["test"] == "multi-bootstrap"]
   expected = multibootstrap.multi_bootstrap(
     say[0], say[1], labels, "accuracy", paired_seeds=False, draws=199
@@ -241,7 +247,7 @@ def test_tests_over_examples_pair_the_seeds_that_both_have():
   a["seeds"] = [*range(3, 10), 0, 1, 11]
   found = results(single={"rte": b}, multi={"rte": a})
   pseudo = {(m, "rte"): rng.normal(60, 9, (10, 7)) for m in ("single", "multi")}
-  rows = {t["test"]: t for t in stats.compare(found, None, pseudo)}
+  rows = {t["test"]: t for t in compare.compare(found, None, pseudo)}
   mine = pseudo["multi", "rte"][:9], pseudo["single", "rte"][a["seeds"][:9]]
   assert rows["crossed-effects"]["p"] == crossed.compare(*mine).p
   # Of other seeds the multi-bootstrap draws for each method by itself.
@@ -251,7 +257,7 @@ def test_tests_over_examples_pair_the_seeds_that_both_have():
   }
   for seeds, paired_seeds in ((a["seeds"], False), (range(10), True)):
     a["seeds"] = list(seeds)
-    rows = {t["test"]: t for t in stats.compare(found, resampled)}
+    rows = {t["test"]: t for t in compare.compare(found, resampled)}
     expected = multibootstrap.resample_seeds(
       *(resampled[m, "rte"] for m in ("multi", "single")),
       paired_seeds=paired_seeds,
@@ -261,7 +267,7 @@ def test_tests_over_examples_pair_the_seeds_that_both_have():
 
 def test_differences_have_intervals_and_seeds():
   a, b = [64.0, 63.0, 66.0, 65.5], [60.0, 61.0, 62.5, 60.5]
-  (row,) = stats.differences(
+  (row,) = compare.differences(
     results(single={"rte": record(*b)}, multi={"rte": record(*a)})
   )
   assert row["difference"][0] == pytest.approx(64.75 - 60.75)
@@ -285,20 +291,20 @@ def test_too_few_or_missing_scores_are_not_tested():
     },
   )
   assert math.isnan(found["average"]["single"][2])
-  assert {t["task"] for t in stats.compare(found)} == {"rte"}
+  assert {t["task"] for t in compare.compare(found)} == {"rte"}
 
 
 def test_average_of_one_task_is_not_tested_twice():
   one = results(
     single={"rte": record(1.0, 2.0, 3.0)}, multi={"rte": record(4.0, 5.0, 6.0)}
   )
-  assert stats.columns(one) == ["rte"]
-  kinds = [t["test"] for t in stats.compare(one)]
+  assert compare.columns(one) == ["rte"]
+  kinds = [t["test"] for t in compare.compare(one)]
   assert kinds == ["paired-t", "sign-flip", "bootstrap", "mann-whitney-u"]
-  assert stats.columns(one | {"average": {}}) == ["rte"]
+  assert compare.columns(one | {"average": {}}) == ["rte"]
 
 
 def test_a_method_that_has_not_run_is_left_out():
   found = results(single={}, multi={"rte": record(4.0, 5.0, 6.0)})
-  assert stats.columns(found) == ["rte"]
-  assert stats.compare(found) == []
+  assert compare.columns(found) == ["rte"]
+  assert compare.compare(found) == []

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax.stats import compare as stats
-from bam_jax.stats import ranks
+from bam_jax.stats import compare, ranks
 
 
 def rank_sum_p(a, b):
@@ -82,5 +81,5 @@ def test_least_p_is_two_of_all_deals(n_a, n_b):
 
 
 def test_fewer_trials_than_tested_could_never_tell():
-  few = stats.MIN_TRIALS - 1
+  few = compare.MIN_TRIALS - 1
   assert ranks.least_p(few, few) > 0.3

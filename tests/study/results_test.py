@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bam_jax.stats import compare as stats
-from bam_jax.stats import crossed, multibootstrap
+from bam_jax.stats import compare, crossed, multibootstrap
 from bam_jax.study import predictions, results
 from bam_jax.study.plan import plan
 from bam_jax.study.predictions import Predictions
@@ -80,7 +79,7 @@ def test_kept_logits_bring_the_multi_bootstrap_and_calibration(tmp_path):
   found = gathered(trained(tmp_path))
   tests = {(t["test"], t["task"]): t for t in found["tests"]}
   kinds = {kind for kind, _ in tests}
-  assert kinds == set(stats.TESTS)
+  assert kinds == set(compare.TESTS)
   # The average is of no dev set of its own.
   assert ("multi-bootstrap", "average") not in tests
   for task in get_tasks(TASKS):
