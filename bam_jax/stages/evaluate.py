@@ -26,7 +26,7 @@ def evaluate(session: Session, *, again: bool) -> None:
   workdir = session.workdir
   for run in session.experiment.runs:
     left = functools.partial(unscored, session, run, again=again)
-    for (seed,) in session.claims.each(workdir.run(run.name), left):
+    for (seed,) in session.leases.each(workdir.run(run.name), left):
       params, meta = load_params(workdir.params(run.name, seed))
       whole = jax.tree.map(lambda x: x[None], params)
       score(session, run, seed, whole, meta)

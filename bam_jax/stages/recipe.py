@@ -63,10 +63,10 @@ def run_stages(here: Session, last: Callable[[], bool]) -> None:
     last: tells whether no other command is at work there.
   """
   workdir, config, stage = here.workdir, here.config, here.config.stage
-  repeat = functools.partial(here.claims.repeat, ask=here.ask)
+  repeat = functools.partial(here.leases.repeat, ask=here.ask)
   with distributed.leader_first("workdir"):
     if distributed.leader():
-      with here.claims.writing():
+      with here.leases.writing():
         workdir.open(config)
   if stage in ("all", "train"):
     if not checks.complete(here.experiment, workdir):

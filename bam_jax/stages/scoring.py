@@ -9,7 +9,7 @@ import numpy as np
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import say
 from bam_jax.study import predictions
-from bam_jax.study.claims import Claims
+from bam_jax.study.leases import Leases
 from bam_jax.study.plan import Run
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir
@@ -50,11 +50,11 @@ class Scorebook:
 
   Attributes:
     workdir: the working directory.
-    claims: of the command.
+    leases: of the command.
   """
 
   workdir: Workdir
-  claims: Claims
+  leases: Leases
 
   def keep(
     self,
@@ -94,7 +94,7 @@ class Scorebook:
       if distributed.leader():
         folder = self.workdir.run(run.name)
         predictions.write(predictions.path(folder, seed), kept)
-        with self.claims.writing():
+        with self.leases.writing():
           self.workdir.record(run.name, seed, entry)
     shown = ", ".join(
       f"{name} {entry['scores'][name][table[name].headline]:.1f}"

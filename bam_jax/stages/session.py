@@ -12,8 +12,8 @@ from bam_jax.stages.materials import Materials
 from bam_jax.stages.scoring import Scorebook
 from bam_jax.stages.teachers import Teachers
 from bam_jax.study import experiment as experiments
-from bam_jax.study.claims import Claims
 from bam_jax.study.experiment import Experiment
+from bam_jax.study.leases import Leases
 from bam_jax.study.lineage import Lineage
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
@@ -31,7 +31,7 @@ class Session:
     lineage: what made each trial.
     teachers: who teaches which run.
     scorebook: where scores are kept.
-    claims: what of the work is this command's.
+    leases: what of the work is this command's.
     stop: asked now and then; True ends the work after saving.
   """
 
@@ -41,7 +41,7 @@ class Session:
   lineage: Lineage
   teachers: Teachers
   scorebook: Scorebook
-  claims: Claims
+  leases: Leases
   stop: Callable[[], bool]
 
   @property
@@ -125,14 +125,14 @@ def opened(
   found = experiments.read(config)
   materials = Materials(found, workdir.data, **parts)
   lineage = Lineage(found, materials.facts())
-  claims = Claims(workdir.path, share=config.share)
+  leases = Leases(workdir.path, share=config.share)
   return Session(
     experiment=found,
     workdir=workdir,
     materials=materials,
     lineage=lineage,
     teachers=Teachers(found, materials, lineage, workdir),
-    scorebook=Scorebook(workdir, claims),
-    claims=claims,
+    scorebook=Scorebook(workdir, leases),
+    leases=leases,
     stop=stop,
   )

@@ -32,7 +32,7 @@ def teach_for(session: Session, run: Run, seeds: Sequence[int]) -> list[Run]:
       untrained.append(teacher)
       continue
     folder = workdir.run(teacher.name)
-    with session.claims.hold(folder, f"logits-{name}-{seed}") as mine:
+    with session.leases.hold(folder, f"logits-{name}-{seed}") as mine:
       # Another command may have made them while this one looked.
       if mine and not workdir.teacher(teacher.name, name, seed).exists():
         teach_task(session, teacher, name, seed)

@@ -31,7 +31,7 @@ def train(session: Session, *, teaching: bool) -> list[Run]:
     reuse.take(session, run)
     folder = session.workdir.run(run.name)
     left = functools.partial(groups, session, run)
-    for seeds in session.claims.each(folder, left):
+    for seeds in session.leases.each(folder, left):
       if teaching:
         teach.teach_for(session, run, seeds)
       untaught = session.teachers.missing(run, seeds)
@@ -159,7 +159,7 @@ def writer_of(session: Session, run: Run, job: Job) -> Writer:
       seeds=job.seeds,
       settings=job.settings.config.to_dict(),
     ),
-    guard=session.claims.writing,
+    guard=session.leases.writing,
     # Of several processes each can read its own devices only.
     meter=energy.meter(job.mesh.local_devices) if distributed.alone() else None,
   )

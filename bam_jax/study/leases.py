@@ -1,8 +1,9 @@
 """Several commands at work in one workdir: each piece of work is one's own.
 
-A claim is a locked file in the run's folder. The system lets go of it when its
-process ends, however it does, and another command takes the work over. The
-file system's locks must hold between machines, as those of NFS and Lustre do.
+A lease is a locked file, claim-NAME, in the run's folder. The system lets go of
+it when its process ends, however it does, and another command takes the work
+over. The file system's locks must hold between machines, as those of NFS and
+Lustre do. What a study claims to show is another matter: study/claims.py.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,17 +23,17 @@ POLL = 2.0
 Found = TypeVar("Found")
 
 
-class Claims:
+class Leases:
   """What this command does, and what it leaves to others.
 
   Of a command that does not share its workdir everything is its own.
   """
 
   def __init__(self, workdir: Path, *, share: bool):
-    """Claims nothing yet.
+    """Holds nothing yet.
 
     Args:
-      workdir: W; it is there when the first claim is made.
+      workdir: W; it is there when the first lease is taken.
       share: whether other commands work there too.
     """
     self._lock, self._share = workdir / "claims.lock", share
@@ -50,7 +51,7 @@ class Claims:
 
   @contextlib.contextmanager
   def hold(self, folder: Path, name: str) -> Iterator[bool]:
-    """Claims a piece of work; yields whether it is ours.
+    """Takes a piece of work; yields whether it is ours.
 
     Args:
       folder: W/runs/RUN; made if need be.
@@ -74,7 +75,7 @@ class Claims:
   def each(
     self, folder: Path, left: Callable[[], Sequence[Sequence[int]]]
   ) -> Iterator[Sequence[int]]:
-    """Yields the groups of trials that are ours, each claimed meanwhile.
+    """Yields the groups of trials that are ours, each held meanwhile.
 
     A group with a trial that another command holds is left to it.
 
@@ -134,7 +135,7 @@ class Claims:
       file.close()
 
 
-# Claims are made, looked at and deleted within `writing` only.
+# Leases are taken, looked at and deleted within `writing` only.
 
 
 def _take(path: Path) -> tuple[IO | None, str]:
@@ -154,7 +155,7 @@ def _take(path: Path) -> tuple[IO | None, str]:
 
 
 def _held(folder: Path) -> dict[int, str]:
-  """Returns which trials are held, and by whom; forgets claims of the dead."""
+  """Returns which trials are held, and by whom; forgets those of the dead."""
   found = {}
   for path in folder.glob("claim-*"):
     ends = re.fullmatch(r"claim-(\d+)-(\d+)", path.name)

@@ -16,8 +16,8 @@ import time
 import pytest
 
 from bam_jax.stages import session, values
-from bam_jax.study import claims, locks
-from bam_jax.study.claims import Claims
+from bam_jax.study import leases, locks
+from bam_jax.study.leases import Leases
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop
 from tests import small
@@ -29,10 +29,10 @@ RUNS = ("single.cola", "single-to-multi.cola")
 @pytest.fixture
 def pair(tmp_path):
   """Two commands in one workdir, and a run's folder."""
-  return *(Claims(tmp_path, share=True) for _ in range(2)), tmp_path / "runs/x"
+  return *(Leases(tmp_path, share=True) for _ in range(2)), tmp_path / "runs/x"
 
 
-def take(mine: Claims, folder: Path, groups: list):
+def take(mine: Leases, folder: Path, groups: list):
   """Returns an iterator over the groups that a command may do."""
   return mine.each(folder, lambda: groups)
 
@@ -65,7 +65,7 @@ def test_a_piece_of_work_is_held_by_one_and_free_after_an_error(pair):
 
 
 def test_a_command_alone_claims_nothing(tmp_path):
-  alone, folder = Claims(tmp_path, share=False), tmp_path / "runs/x"
+  alone, folder = Leases(tmp_path, share=False), tmp_path / "runs/x"
   assert list(take(alone, folder, [[0, 1], [2]])) == [[0, 1], [2]]
   with alone.hold(folder, "logits-rte-0") as mine, alone.writing():
     assert mine
@@ -76,9 +76,9 @@ def test_the_claim_of_a_killed_command_is_taken_over(pair):
   _, other, folder = pair
   code = (
     "import sys, time; from pathlib import Path\n"
-    "from bam_jax.study.claims import Claims\n"
+    "from bam_jax.study.leases import Leases\n"
     "folder = Path(sys.argv[1])\n"
-    "mine = Claims(folder.parent.parent, share=True)\n"
+    "mine = Leases(folder.parent.parent, share=True)\n"
     "for seeds in mine.each(folder, lambda: [[0, 1]]):\n"
     "  print('has it', flush=True)\n"
     "  time.sleep(600)\n"
@@ -100,7 +100,7 @@ def test_the_claim_of_a_killed_command_is_taken_over(pair):
 def test_who_waits_says_for_whom_once_and_ends_when_all_is_done(
   pair, monkeypatch, capsys
 ):
-  monkeypatch.setattr(claims, "POLL", 0)
+  monkeypatch.setattr(leases, "POLL", 0)
   one, other, folder = pair
   first, looks = take(one, folder, [[0]]), []
   next(first)
