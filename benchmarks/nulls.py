@@ -22,13 +22,12 @@ from bam_jax.stats import (
   aggregates,
   bootstrap,
   compare,
-  contrasts,
   crossed,
   multibootstrap,
   paired,
   ranks,
 )
-from bam_jax.stats.contrasts import Claim
+from bam_jax.stats.claims import Claim, sequence
 
 SEEDS, CORRELATIONS = (5, 10, 20), (0.0, 0.5, 0.9)
 LEVEL = 0.05
@@ -175,15 +174,15 @@ def of_claims(studies: int, seeds: int, correlation: float) -> list[float]:
       for gain in (0.0, np.array([0.0, 20.0, 20.0]))
     )
     lost = [
-      contrasts.sequence(
+      sequence(
         results({"single": made[0], "multi": made[1] + gain}), claimed, 1.0
       )
       for gain in (-1.0, np.array([-1.0, 20.0, 20.0]))
     ]
     gain = aggregates.interquartile_gain(made[1], made[0])
     found += [
-      any(row["shown"] for row in contrasts.sequence(none, claims, 1.0)),
-      any(row["shown"] for row in contrasts.sequence(first, claims, 1.0)[1:]),
+      any(row["shown"] for row in sequence(none, claims, 1.0)),
+      any(row["shown"] for row in sequence(first, claims, 1.0)[1:]),
       *(rows[0]["shown"] for rows in lost),
       not gain.low <= 0 <= gain.high,
     ]

@@ -8,8 +8,8 @@ import json
 from markdown_it import MarkdownIt
 import numpy as np
 
-from bam_jax.stats import aggregates, calibration, compare, contrasts
-from bam_jax.stats.contrasts import Claim
+from bam_jax.stats import aggregates, calibration, compare
+from bam_jax.stats.claims import Claim, noninferiority, sequence
 
 ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
 GLUE = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]
@@ -108,8 +108,8 @@ def complete(found=None):
   claims = [Claim("multi", ">", "single"), Claim("multi", ">=", "single")]
   found |= {
     "claims_named": [named],
-    "claims": contrasts.sequence(found, claims, 1.0),
-    "noninferiority": contrasts.noninferiority(found, 1.0),
+    "claims": sequence(found, claims, 1.0),
+    "noninferiority": noninferiority(found, 1.0),
     "overall": aggregates.overall(found["methods"], ["rte", "stsb"]),
   }
   return found | {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax.report import contrasts, figures, notes, tables
+from bam_jax.report import claims, figures, notes, tables
 from bam_jax.report.document import (
   Block,
   Bold,
@@ -119,30 +119,30 @@ def _gains(rows: tables.Grid) -> Iterator[Block]:
 
 
 def _claims(results: Mapping) -> Iterator[Block]:
-  told = list(contrasts.naming(results))
-  note = " ".join([*(text for _, text in told), contrasts.CLAIMS])
-  header, *rows = contrasts.claims(results)
+  told = list(claims.naming(results))
+  note = " ".join([*(text for _, text in told), claims.CLAIMS])
+  header, *rows = claims.claims(results)
   if not rows:
     return
   yield from (Warn(text) for grave, text in told if grave)
   yield Table("claims", header, rows, f"Claims. {note}", names=2)
   yield from (Paragraph(text) for grave, text in told if not grave)
-  yield Paragraph(contrasts.CLAIMS)
+  yield Paragraph(claims.CLAIMS)
 
 
 def _noninferiority(results: Mapping) -> Iterator[Block]:
   yield from _noted(
     "noninferiority",
-    contrasts.noninferiority(results),
+    claims.noninferiority(results),
     "One model for all tasks.",
-    contrasts.NONINFERIORITY,
+    claims.NONINFERIORITY,
     names=2,
   )
 
 
 def _overall(results: Mapping) -> Iterator[Block]:
-  found = contrasts.overall(results)
-  yield from _noted("overall", found, "Over all tasks.", contrasts.OVERALL)
+  found = claims.overall(results)
+  yield from _noted("overall", found, "Over all tasks.", claims.OVERALL)
   yield from figures.profiles(results)
 
 

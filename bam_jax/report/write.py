@@ -40,7 +40,7 @@ def write(results: Mapping, workdir: Path) -> Path:
   Args:
     results: what results.json holds. Beside the contract's keys these are
       used where they are: "differences" (`compare.differences`), "claims" and
-      "noninferiority" (`contrasts`), "claims_named" (`Workdir.claims`),
+      "noninferiority" (`stats.claims`), "claims_named" (`Workdir.claims`),
       "overall" (`aggregates.overall`), "search"
       (`search.search`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`), "split" ("dev" if not),

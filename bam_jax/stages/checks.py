@@ -15,7 +15,7 @@ from bam_jax.runtime.console import say
 from bam_jax.stages import initial, lessons, values
 from bam_jax.stages.materials import Materials, scratch
 from bam_jax.stages.session import Session
-from bam_jax.study import contrasts, variants
+from bam_jax.study import claims, variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
@@ -80,7 +80,7 @@ def settings(experiment: Experiment) -> None:
       if variant:
         raise ValueError(f"variant {variant}: {error}") from error
       raise
-  contrasts.check(c.claims, experiment.methods, experiment.trained_tasks)
+  claims.check(c.claims, experiment.methods, experiment.trained_tasks)
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     lessons.mixture(experiment.settings(run), run, dict.fromkeys(run.tasks, 1))

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 import re
 
 from bam_jax.runtime.spelling import hint
-from bam_jax.stats.contrasts import BETTER, NOT_WORSE, Claim
+from bam_jax.stats.claims import BETTER, NOT_WORSE, Claim
 from bam_jax.tasks.table import Task
 
 _CLAIM = re.compile(r"(\S+)\s+(\S+)\s+(\S+)(?:\s+on\s+(\S+))?")

@@ -19,9 +19,9 @@ from bam_jax.stats import (
   crossed,
   multibootstrap,
 )
-from bam_jax.stats import contrasts as claiming
 from bam_jax.stats import search as tuning
-from bam_jax.study import contrasts, history, predictions, variants
+from bam_jax.stats.claims import noninferiority, sequence
+from bam_jax.study import claims, history, predictions, variants
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
@@ -145,12 +145,11 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   results["differences"] = compare.differences(results)
   results["overall"] = aggregates.overall(methods, counted)
   named, margin = workdir.claims(), config.claims_margin
-  results["noninferiority"] = claiming.noninferiority(results, margin)
+  results["noninferiority"] = noninferiority(results, margin)
   results["claims_named"] = named
   if named:
-    claims = contrasts.parse(named[-1]["claims"])
-    margin = named[-1]["margin"]
-    results["claims"] = claiming.sequence(results, claims, margin)
+    asked, margin = claims.parse(named[-1]["claims"]), named[-1]["margin"]
+    results["claims"] = sequence(results, asked, margin)
   results["search"] = tuning.search(results)
   return results
 

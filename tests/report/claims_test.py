@@ -5,11 +5,11 @@ import html
 import numpy as np
 import pytest
 
-from bam_jax.report import contrasts, curves, figures
+from bam_jax.report import curves, figures
 from bam_jax.report import write as report
+from bam_jax.report.claims import naming, overall
 from bam_jax.stats import aggregates
-from bam_jax.stats import contrasts as claiming
-from bam_jax.stats.contrasts import Claim
+from bam_jax.stats.claims import Claim, noninferiority, sequence
 from tests.outcomes import ODD, complete, read, record, results, three
 
 CLAIMS = [
@@ -42,8 +42,8 @@ def study(*history):
   )
   return found | {
     "claims_named": list(history or [named(0)]),
-    "claims": claiming.sequence(found, CLAIMS, 0.5),
-    "noninferiority": claiming.noninferiority(found, 0.5),
+    "claims": sequence(found, CLAIMS, 0.5),
+    "noninferiority": noninferiority(found, 0.5),
     "overall": aggregates.overall(found["methods"], ["rte", "stsb"]),
   }
 
@@ -106,7 +106,7 @@ def test_without_claims_there_is_no_such_section():
   ],
 )
 def test_how_claims_came_to_be_is_never_left_unsaid(history, said, grave):
-  found = {text: g for g, text in contrasts.naming(study(*history))}
+  found = {text: g for g, text in naming(study(*history))}
   (text,) = [text for text in found if said in text]
   assert found[text] == grave
   part = section(report.markdown(study(*history)), "Claims")
@@ -159,7 +159,7 @@ def test_one_trial_of_one_task_has_no_profile():
   found = three(trials=1)
   found["overall"] = aggregates.overall(found["methods"], ["rte"])
   assert list(figures.profiles(found)) == []
-  assert "[" not in contrasts.overall(found)[1][2]
+  assert "[" not in overall(found)[1][2]
 
 
 def test_odd_names_break_no_picture():

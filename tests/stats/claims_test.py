@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bam_jax.stats import compare, contrasts, paired
-from bam_jax.stats.contrasts import Claim
+from bam_jax.stats import compare, paired
+from bam_jax.stats.claims import Claim, noninferiority, sequence
 
 TASKS = ("rte", "cola", "stsb")
 
@@ -40,7 +40,7 @@ def test_claims_are_tested_in_their_order_until_one_is_not_shown():
     Claim("single->multi", ">", "multi"),
     Claim("single->multi", ">", "single", "cola"),
   ]
-  first, second, third = contrasts.sequence(found, claims, 1.0)
+  first, second, third = sequence(found, claims, 1.0)
   pairs = found["average"]["multi"], found["average"]["single"]
   assert first["p"] == first["p_gate"] == paired.t_test(*pairs)
   estimate = paired.difference(*pairs)
@@ -52,14 +52,14 @@ def test_claims_are_tested_in_their_order_until_one_is_not_shown():
   # By itself it would be shown, but the gate is closed.
   assert third["p"] < 0.05 and not third["shown"] and third["p_gate"] is None
   assert third["why"] == "not tested, as single->multi > multi was not shown"
-  turned = contrasts.sequence(found, [claims[0], claims[2], claims[1]], 1.0)
+  turned = sequence(found, [claims[0], claims[2], claims[1]], 1.0)
   assert [row["shown"] for row in turned] == [True, True, False]
   assert turned[1]["p_gate"] == max(turned[0]["p"], turned[1]["p"])
 
 
 def test_a_difference_the_other_way_round_is_not_the_claim():
   found = study(np.random.default_rng(0))
-  (row,) = contrasts.sequence(found, [Claim("single", ">", "multi")], 1.0)
+  (row,) = sequence(found, [Claim("single", ">", "multi")], 1.0)
   assert row["p"] < 0.05
   assert not row["shown"] and row["why"] == "the other way round"
 
@@ -72,7 +72,7 @@ def test_what_cannot_be_tested_closes_the_gate_and_says_why():
     Claim("multi", ">", "single", "rte"),
     Claim("multi", ">", "single", "cola"),
   ]
-  gone, few, third = contrasts.sequence(found, claims, 1.0)
+  gone, few, third = sequence(found, claims, 1.0)
   assert gone["why"] == "multi->multi has no scores"
   assert few["why"].startswith("on rte fewer than 3 trials of the same seeds")
   assert [row["p"] for row in (gone, few)] == [None, None]
@@ -83,7 +83,7 @@ def test_not_worse_is_asked_of_each_task():
   rng = np.random.default_rng(1)
   found = study(rng, multi=0.0)
   claim = Claim("multi", ">=", "single")
-  (row,) = contrasts.sequence(found, [claim], 3.0)
+  (row,) = sequence(found, [claim], 3.0)
   assert list(row["columns"]) == list(TASKS)
   assert row["shown"] == all(low > -3 for _, low, _ in row["columns"].values())
   assert row["shown"] and row["margin"] == 3.0
@@ -95,9 +95,9 @@ def test_not_worse_is_asked_of_each_task():
   # One task that loses more is enough.
   scores = found["methods"]["multi"]["stsb"]["scores"]
   found["methods"]["multi"]["stsb"]["scores"] = [x - 4 for x in scores]
-  (row,) = contrasts.sequence(found, [claim], 3.0)
+  (row,) = sequence(found, [claim], 3.0)
   assert not row["shown"] and row["p"] == 1
-  (row,) = contrasts.sequence(found, [Claim("multi", ">=", "single", "rte")], 3)
+  (row,) = sequence(found, [Claim("multi", ">=", "single", "rte")], 3)
   assert row["shown"] and list(row["columns"]) == ["rte"]
 
 
@@ -105,14 +105,14 @@ def test_noninferiority_is_of_models_for_all_tasks():
   found = study(np.random.default_rng(2), multi=0.5, taught=-5)
   base = found["methods"]["single"]
   found["methods"] |= {"single->single": base, "multi+finetune": base}
-  multi, taught = contrasts.noninferiority(found, 2.0)
+  multi, taught = noninferiority(found, 2.0)
   assert (multi["a"], taught["a"]) == ("multi", "single->multi")
   assert [multi["p_holm"], taught["p_holm"]] == pytest.approx(
     compare.holm([multi["p"], taught["p"]])
   )
   assert multi["shown"] and not taught["shown"]
   del found["methods"]["single"]
-  assert contrasts.noninferiority(found, 2.0) == []
+  assert noninferiority(found, 2.0) == []
 
 
 def rejected(studies, seeds, shown):
@@ -140,7 +140,7 @@ def test_a_false_claim_is_shown_in_no_more_than_five_percent(
 
   def shown(rng, seeds):
     found = study(rng, seeds, multi=multi, taught=taught)
-    rows = contrasts.sequence(found, CLAIMS, 1.0)
+    rows = sequence(found, CLAIMS, 1.0)
     return any(row["shown"] for row in rows[true : true + 2 - true])
 
   wrong = rejected(300, seeds, shown)
@@ -156,7 +156,7 @@ def test_at_the_margin_on_one_task_few_pass(seeds, monkeypatch):
 
   def shown(rng, seeds):
     found = study(rng, seeds, multi=np.array([5.0, 5.0, -1.0]))
-    return contrasts.noninferiority(found, 1.0)[0]["shown"]
+    return noninferiority(found, 1.0)[0]["shown"]
 
   wrong = rejected(300, seeds, shown)
   # Holm's correction over the two methods halves it once more.
@@ -168,7 +168,7 @@ def test_more_seeds_show_more():
   shown = [
     np.mean(
       [
-        contrasts.sequence(
+        sequence(
           study(np.random.default_rng(k), seeds, multi=0.3),
           [Claim("multi", ">", "single")],
           1.0,

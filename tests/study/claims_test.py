@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bam_jax.runtime.files import read_json
-from bam_jax.stats.contrasts import Claim
-from bam_jax.study import contrasts
+from bam_jax.stats.claims import Claim
+from bam_jax.study import claims as study_claims
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
 from configs import common
@@ -14,13 +14,13 @@ from configs import common
 
 def test_claims_stand_in_their_order():
   text = " single->multi  > multi ;multi >= single; multi@x > single on rte;"
-  assert contrasts.parse(text) == (
+  assert study_claims.parse(text) == (
     Claim("single->multi", ">", "multi"),
     Claim("multi", ">=", "single"),
     Claim("multi@x", ">", "single", "rte"),
   )
-  assert contrasts.parse("") == ()
-  assert str(contrasts.parse(text)[2]) == "multi@x > single on rte"
+  assert study_claims.parse("") == ()
+  assert str(study_claims.parse(text)[2]) == "multi@x > single on rte"
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_claims_stand_in_their_order():
 def test_what_is_no_claim_is_said(text, said):
   methods = ("single", "multi", "single->multi")
   with pytest.raises(ValueError, match="claims has") as error:
-    contrasts.check(text, methods, get_tasks(("rte", "cola")))
+    study_claims.check(text, methods, get_tasks(("rte", "cola")))
   assert said in str(error.value)
 
 
