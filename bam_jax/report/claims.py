@@ -1,4 +1,4 @@
-"""Tables of what was claimed, of what is not lost, and over all tasks.
+"""Tables of claims: what was claimed, what is not lost, and over all tasks.
 
 All text here is plain, as in tables.py.
 """

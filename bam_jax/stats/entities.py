@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-# Weights f[D, N] -> scores f[D, R].
-Score = Callable[[np.ndarray], np.ndarray]
+from bam_jax.stats.weighted import Score, ratio
 
 
 def names(tags: np.ndarray) -> list[list[str]]:
@@ -49,20 +48,19 @@ def counts(
   return hit, said, np.array([[float(len(each))] for each in there])
 
 
-def scorer(ratio: Callable[[Sequence[np.ndarray]], tuple]) -> Callable:
+def scorer(parts: Callable[[Sequence[np.ndarray]], tuple]) -> Callable:
   """Returns the weighted form of a metric of entities.
 
   Args:
-    ratio: (hit, said, there), f[D, R] each -> what is divided by what.
+    parts: (hit, said, there), f[D, R] each -> what is divided by what.
   """
 
   def weighted(predicted: np.ndarray, gold: np.ndarray) -> Score:
     found = counts(predicted, gold)
 
     def score(weights: np.ndarray) -> np.ndarray:
-      above, below = ratio(*(weights @ each for each in found))
-      below = np.broadcast_to(below, above.shape)
-      return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+      above, below = parts(*(weights @ each for each in found))
+      return ratio(above, np.broadcast_to(below, above.shape))
 
     return score
 

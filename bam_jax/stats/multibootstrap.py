@@ -11,6 +11,14 @@ import numpy as np
 
 from bam_jax.stats import entities
 from bam_jax.stats.bootstrap import LEVEL, Estimate
+from bam_jax.stats.weighted import (
+  Score,
+  accuracy,
+  f1,
+  matthews,
+  pearson,
+  spearman,
+)
 
 # The least p is 2e-4: below 0.05 after Holm's correction for 250 tests.
 DRAWS = 9_999
@@ -55,7 +63,7 @@ def multi_bootstrap(
   its own, which both drawings then count.
 
   Args:
-    a: [R1, N], class numbers or values; see `metrics.scores`.
+    a: [R1, N], class numbers or values; see `TaskKind.predicted`.
     b: [R2, N], of the same examples in the same order.
     labels: [N].
     metric: a key of `SCORERS`.
@@ -176,114 +184,12 @@ def _seed_weights(rng, draws: int, trials: int) -> np.ndarray:
   return rng.multinomial(trials, even, size=draws) / trials
 
 
-# --- scores of weighted examples
-
-# Score(weights f[D, N]) -> f[D, R]: an example of weight w counts w times.
-Score = Callable[[np.ndarray], np.ndarray]
-
-
-def _accuracy(predicted: np.ndarray, labels: np.ndarray) -> Score:
-  right = (predicted == labels).T.astype(np.float64)
-  return lambda weights: (weights @ right) / weights.sum(1, keepdims=True)
-
-
-def _f1(predicted: np.ndarray, labels: np.ndarray) -> Score:
-  said = (predicted == 1).T.astype(np.float64)
-  gold = (labels == 1)[:, None].astype(np.float64)
-  hit = said * gold
-
-  def score(weights):
-    return _ratio(2 * (weights @ hit), weights @ said + weights @ gold)
-
-  return score
-
-
-def _matthews(predicted: np.ndarray, labels: np.ndarray) -> Score:
-  """The coefficient of any number of classes, from counts of each."""
-  classes = np.union1d(predicted, labels)
-  right = (predicted == labels).T.astype(np.float64)
-  said = [(predicted == c).T.astype(np.float64) for c in classes]
-  gold = [(labels == c)[:, None].astype(np.float64) for c in classes]
-
-  def score(weights):
-    n = weights.sum(1, keepdims=True)
-    says = [weights @ one for one in said]
-    golds = [weights @ one for one in gold]
-    above = n * (weights @ right) - sum(
-      p * t for p, t in zip(says, golds, strict=True)
-    )
-    spread_said = n**2 - sum(p**2 for p in says)
-    spread_gold = n**2 - sum(t**2 for t in golds)
-    return _ratio(above, np.sqrt(spread_said * spread_gold))
-
-  return score
-
-
-def _pearson(predicted: np.ndarray, labels: np.ndarray) -> Score:
-  # Centred first: sums of squares of large numbers would lose their digits.
-  x = (predicted - predicted.mean(1, keepdims=True)).T
-  y = (labels - labels.mean())[:, None]
-
-  def score(weights):
-    n = weights.sum(1, keepdims=True)
-    mean_x, mean_y = (weights @ x) / n, (weights @ y) / n
-    square_x = (weights @ x**2) / n - mean_x**2
-    square_y = (weights @ y**2) / n - mean_y**2
-    # 0 where a side is constant, as `metrics.correlation` has it.
-    square_x[square_x <= 1e-12 * (x**2).mean(0)] = 0
-    square_y[square_y <= 1e-12 * (y**2).mean(0)] = 0
-    above = (weights @ (x * y)) / n - mean_x * mean_y
-    return _ratio(above, np.sqrt(square_x * square_y))
-
-  return score
-
-
-def _spearman(predicted: np.ndarray, labels: np.ndarray) -> Score:
-  """Ranks every resample anew, by counting the weight below each value."""
-  ranks = [_ranks(values) for values in predicted]
-  gold = _ranks(labels)
-
-  def score(weights):
-    n = weights.sum(1)
-    y = gold(weights) - n[:, None]  # the mean of twice the ranks is n + 1
-    weighted_y = weights * y
-    square_y = np.einsum("dn,dn->d", weighted_y, y)
-    out = []
-    for rank in ranks:
-      x = rank(weights) - n[:, None]
-      square_x = np.einsum("dn,dn,dn->d", weights, x, x)
-      above = np.einsum("dn,dn->d", weighted_y, x)
-      out.append(_ratio(above, np.sqrt(square_x * square_y)))
-    return np.stack(out, 1)
-
-  return score
-
-
-def _ranks(values: np.ndarray) -> Score:
-  """Returns a function from weights f[D, N] to twice the mid-ranks, less 1."""
-  _, place, size = np.unique(values, return_inverse=True, return_counts=True)
-  order = np.argsort(place, kind="stable")
-  starts = np.cumsum(size) - size
-
-  def rank(weights):
-    tied = np.add.reduceat(weights[:, order], starts, axis=1)
-    # Below it, and up to it.
-    return (2 * np.cumsum(tied, axis=1) - tied)[:, place]
-
-  return rank
-
-
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-  """Divides; 0 where there is nothing below."""
-  return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
-
-
 # Metric -> its weighted form; the metrics are those of `metrics.METRICS`.
 SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
-  "accuracy": _accuracy,
-  "f1": _f1,
-  "matthews": _matthews,
-  "pearson": _pearson,
-  "spearman": _spearman,
+  "accuracy": accuracy,
+  "f1": f1,
+  "matthews": matthews,
+  "pearson": pearson,
+  "spearman": spearman,
   **entities.SCORERS,
 }
