@@ -4,10 +4,33 @@ from collections.abc import Collection, Mapping, Sequence
 import dataclasses
 import difflib
 
-KINDS = ("single", "multi")
 FINETUNE = "+finetune"
 # Stands for a teaching run where the soft labels were made elsewhere.
 OUTSIDE = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+  """A kind of run, which is a stage of a method.
+
+  Attributes:
+    alone: there is a run for each task; else one for all of them.
+    continues: it starts from the parameters of the stage before it, which
+      otherwise teaches it.
+  """
+
+  alone: bool
+  continues: bool = False
+
+
+# Each has settings of its own, as `training.settings.KINDS` says.
+KINDS: Mapping[str, Kind] = {
+  "single": Kind(alone=True),
+  "multi": Kind(alone=False),
+  "finetune": Kind(alone=True, continues=True),
+}
+# What a chain is made of.
+CHAINED = tuple(name for name, kind in KINDS.items() if not kind.continues)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,7 +39,7 @@ class Run:
 
   Attributes:
     name: its directory: method and tasks.
-    kind: which settings it takes: single, multi or finetune.
+    kind: which settings it takes, one of `KINDS`.
     tasks: what it is trained on, in the order of its heads.
     teachers: (task, run whose logits teach it), or (); the run is OUTSIDE
       where the soft labels come from a file.
@@ -47,14 +70,14 @@ def parse(method: str) -> tuple[tuple[str, ...], bool, str]:
   finetune = stages.endswith(FINETUNE)
   chain = tuple(stages.removesuffix(FINETUNE).split("->"))
   for kind in chain:
-    if kind not in KINDS:
-      near = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.5)
+    if kind not in CHAINED:
+      near = difflib.get_close_matches(kind, CHAINED, n=1, cutoff=0.5)
       hint = (
         f"; did you mean {method.replace(kind, near[0])!r}?" if near else ""
       )
       raise ValueError(
         f"method {method!r} has {kind!r}; a method is a chain of "
-        f"{' and '.join(KINDS)} joined by '->', with {FINETUNE} and @VARIANT "
+        f"{' and '.join(CHAINED)} joined by '->', with {FINETUNE} and @VARIANT "
         f"at its end if you like, as in single->multi{FINETUNE}{hint}"
       )
   if "@" in method and (not variant or FINETUNE in variant):
@@ -123,14 +146,15 @@ def _runs(
   stages = [*chain, *(["finetune"] if finetune else [])]
   runs: list[Run] = []
   last: list[Run] = []
-  for i, kind in enumerate(stages):
+  for i, stage in enumerate(stages):
+    kind = KINDS[stage]
     here, varied = "-to-".join(chain[: i + 1]), ""
-    if kind == "finetune":
-      here += FINETUNE
+    if kind.continues:
+      here += f"+{stage}"
     if variant and i + 1 == len(stages):
       here, varied = f"{here}@{variant}", variant
     mine = tuple(subsets.get(varied, tasks))
-    groups = [mine] if kind == "multi" else [(task,) for task in mine]
+    groups = [(task,) for task in mine] if kind.alone else [mine]
     before = {task: run.name for run in last for task in run.tasks}
     last = []
     for group in groups:
@@ -138,9 +162,9 @@ def _runs(
       teachers = [
         (t, OUTSIDE if t in outside else before[t]) for t in group if before
       ]
-      if kind == "finetune":
+      if kind.continues:
         teachers, start = [], before[group[0]]
-      last.append(Run(name, kind, group, tuple(teachers), start, varied))
+      last.append(Run(name, stage, group, tuple(teachers), start, varied))
     runs += last
   # What the last stage does not build on is left out.
   wanted = {run.name for run in last}

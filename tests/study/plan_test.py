@@ -4,13 +4,18 @@ import re
 
 import pytest
 
-from bam_jax.study.plan import OUTSIDE, parse, plan, scored
+from bam_jax.study.plan import KINDS, OUTSIDE, parse, plan, scored
+from bam_jax.training import settings
 
 TASKS = ("rte", "mrpc", "cola")
 
 
 def runs_of(method, tasks=TASKS, outside=()):
   return plan([method], tasks, outside=outside, subsets={})[method]
+
+
+def test_every_kind_of_run_has_settings_of_its_own():
+  assert tuple(KINDS) == settings.KINDS
 
 
 @pytest.mark.parametrize(
