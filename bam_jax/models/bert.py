@@ -1,7 +1,7 @@
 """BERT and its kin in Flax Linen: token ids in, one vector per token out.
 
 Where RoBERTa, ELECTRA, DistilBERT and ModernBERT differ from BERT, the
-configuration says so (families.py fills it in); no code asks for a name. The
+configuration says so (hf/families.py fills it in); no code asks for a name. The
 encoder knows neither tasks nor meshes nor seeds and keeps no state besides its
 parameters, so it goes under `jax.vmap`, `jax.jit` on any mesh and `jax.grad`
 unchanged. Parameters are f32; `dtype` is what is computed in. Layer norms and
@@ -266,7 +266,7 @@ class _Layer(nn.Module):
 
 
 class Bert(nn.Module):
-  """An encoder without its pooler; families.py names the same parameters.
+  """An encoder without its pooler; hf/families.py names its parameters.
 
   Attributes:
     config: the encoder's shape.

@@ -1,4 +1,4 @@
-"""What a report says, whatever it is written in.
+"""The tables of a report, and how their cells are written.
 
 A grid is method -> column -> summary of its trials, or None. All text here is
 plain: whoever writes it into a format escapes it there.
@@ -133,7 +133,8 @@ def primary(results: Mapping) -> list[Mapping]:
       ):
         raise ValueError(
           f"results.json tests {test['a']} against {test['b']} on"
-          f" {test['task']} without having its scores; evaluate again"
+          f" {test['task']} without having its scores; type the command"
+          " that made it again, with --config.stage=report"
         )
   return found
 

@@ -274,6 +274,10 @@ def outcome(workdir: Workdir) -> Iterator[Finding]:
   cure = "type the same command with --config.stage=report"
   try:
     there = load.load(workdir.path)
+  except ValueError as error:
+    yield Finding(Level.PROBLEM, name, one_line(error))
+    return
+  try:
     settings = ConfigDict(there["settings"])
     wanted = there["methods"], there["average"]
     seeds = _seeds(there)

@@ -120,7 +120,7 @@ def unwritable(path: Path, error: OSError) -> ValueError:
 
 
 class Workdir:
-  """W and the places in it (design: the working directory)."""
+  """W, what its config.json says, and the places in it."""
 
   def __init__(self, path: Path):
     """Names the directory; `open` makes it."""

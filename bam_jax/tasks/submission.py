@@ -51,7 +51,8 @@ def answers_of(task: Task, logits: np.ndarray) -> list[Answer]:
   if len(bad):
     raise ValueError(
       f"the logits of {task.name} are not finite in {len(bad)} rows, first in"
-      f" row {bad[0]}; the model has diverged, take an earlier checkpoint"
+      f" row {bad[0]}; its training has diverged: train it again"
+      " with a lower rate"
     )
   return KINDS[task.kind].answer(task, own, None)
 

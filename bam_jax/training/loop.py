@@ -155,7 +155,7 @@ def make_step(
 def train(
   job: Job, given: Any, watch: Watch, *, profile: Path
 ) -> tuple[Any, list[int]]:
-  """Trains R trials of one run; returns their parameters and these's steps.
+  """Trains R trials of one run; returns their parameters, and the step of each.
 
   Args:
     job: what is trained.

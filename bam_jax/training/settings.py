@@ -17,7 +17,7 @@ class Settings:
     epochs: over the pool of its examples.
     batch_size: examples in a step.
     rate: peak learning rate.
-    layer_decay: alpha: the rate of depth d is rate * layer_decay^d.
+    layer_decay: alpha, by which the rate falls with every layer downwards.
   """
 
   config: ConfigDict

@@ -17,8 +17,8 @@ from absl import logging
 from bam_jax.data.sources.lines import LONGEST, Line
 
 Found = tuple[int, list[Any] | dict[str, Any] | None]
-# What Excel writes first, so that it knows again how columns are separated.
 _SPACE = re.compile(r"[ \t\r\n]*")
+# What Excel writes first, so that it knows again how columns are separated.
 _EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 # What the library finds wrong with a CSV: how we say it.
 _CSV = {

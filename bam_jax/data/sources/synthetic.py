@@ -191,7 +191,7 @@ def generate(
   """Makes one split of one task, the same on every machine.
 
   Args:
-    task: a row of `table.TASKS` whose source is "synthetic".
+    task: a row of `table.TASKS` whose origin is `Synthetic`.
     split: "train", "validation" or "test".
     seed: of the whole suite; no row is in two splits, for any two seeds.
 
