@@ -16,8 +16,7 @@ says what; what came before that line is answered), 1 anything else.
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
-import contextlib
+from collections.abc import Callable, Iterable, Sequence
 import itertools
 from pathlib import Path
 import sys
@@ -96,28 +95,11 @@ def stream(
     raise bad
 
 
-@contextlib.contextmanager
-def counter() -> Iterator[Callable[[int], None]]:
-  """Shows on a terminal how many are answered; yields advance(n)."""
-  import rich.console
-  import rich.progress
-
-  with rich.progress.Progress(
-    rich.progress.SpinnerColumn(),
-    "{task.completed} answered",
-    rich.progress.TimeElapsedColumn(),
-    console=rich.console.Console(stderr=True),
-    disable=not sys.stderr.isatty(),
-    transient=True,
-  ) as progress:
-    shown = progress.add_task("", total=None)
-    yield lambda n: progress.update(shown, advance=n)
-
-
 def answer(flags: argparse.Namespace) -> None:
   """Answers on what is read."""
   from bam_jax.inference import model as inference
   from bam_jax.inference import streams
+  from bam_jax.runtime import console
 
   model, tasks = inference.prepare(Path(flags.run), flags.task, flags.trial)
   alone = flags.task != inference.ALL
@@ -143,7 +125,7 @@ def answer(flags: argparse.Namespace) -> None:
     headed=False if flags.no_header else None,
     say=lambda sentence: print(sentence, file=sys.stderr),
   )
-  with counter() as progress:
+  with console.counter("answered") as progress:
     stream(model, tasks, reader, writer_of, progress)
 
 

@@ -42,7 +42,15 @@ FOLDERS: dict[str, frozenset[str]] = {
   "inference": STUDY | {"inference"},
 }
 COMMANDS = frozenset(
-  {"main", "predict", "export", "doctor", "replay", "glue_server"}
+  {
+    "main",
+    "predict",
+    "features",
+    "export",
+    "doctor",
+    "replay",
+    "glue_server",
+  }
 )
 # What is imported only where a config asks for it, and checked before, or
 # where it is there.

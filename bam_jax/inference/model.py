@@ -135,17 +135,11 @@ class Model:
     """Returns the texts and, if words are answered, where their words are.
 
     Raises:
-      ValueError: an entry is neither a text nor a list of words.
+      ValueError: see `worded_rows`.
     """
     if not worded([self.heads[name] for name in tasks]):
       return texts, None
-    read = []
-    for text in texts[0]:
-      apart = not isinstance(text, str)
-      if apart and not all(isinstance(word, str) for word in text):
-        raise ValueError(f"{text!r} is neither a text nor a list of words")
-      whole, spans = joined(text) if apart else (text, split(text))
-      read.append(Read(whole, spans))
+    read = worded_rows(texts[0])
     return [[each.text for each in read]], read
 
   def logits(
@@ -179,7 +173,11 @@ class Model:
         words=None if read is None else [each.words for each in read[some]],
       )
       for asked in passes([self.specs[name] for name in tasks]):
-        batch = self._batch(rows, np.array([*map(self._number, asked)]))
+        batch = batch_of(
+          rows,
+          np.array([*map(self._number, asked)]),
+          at_most=self.trained.description.max_length,
+        )
         out = jax.device_get(self._forward(self._params, batch))
         for slot, spec in enumerate(asked):
           parts[spec.name].append(outputs_of(spec, out, rows, slot))
@@ -187,18 +185,6 @@ class Model:
 
   def _number(self, spec: HeadSpec) -> int:
     return self.net.heads.index(spec)
-
-  def _batch(self, rows: Features, asked: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns one example a row, a slot per task asked."""
-    lengths = rows.lengths
-    width = NARROWEST
-    while width < lengths.max():
-      width *= 2
-    width = min(width, self.trained.description.max_length)
-    size = 1
-    while size < len(rows):
-      size *= 2
-    return lay_out(rows, asked, size=size, width=width)
 
 
 def passes(specs: Sequence[HeadSpec]) -> list[list[HeadSpec]]:
@@ -230,6 +216,24 @@ def outputs_of(
   return found
 
 
+def batch_of(
+  rows: Features, asked: np.ndarray, *, at_most: int
+) -> dict[str, np.ndarray]:
+  """Returns one example a row, a slot per task asked, in one of few shapes.
+
+  Args:
+    rows: N of them.
+    asked: i32[T], positions of heads.
+    at_most: tokens of an example.
+  """
+  width, size = NARROWEST, 1
+  while width < rows.lengths.max():
+    width *= 2
+  while size < len(rows):
+    size *= 2
+  return lay_out(rows, asked, size=size, width=min(width, at_most))
+
+
 def lay_out(
   rows: Features, asked: np.ndarray, *, size: int, width: int
 ) -> dict[str, np.ndarray]:
@@ -248,6 +252,25 @@ def lay_out(
   # Every slot reads the same [CLS]; the first owns the tokens.
   batch["task"] = np.tile(asked, (size, 1))
   return batch
+
+
+def worded_rows(texts: Sequence[Any]) -> list[Read]:
+  """Returns texts with their words.
+
+  Args:
+    texts: N texts, which are split, or lists of words.
+
+  Raises:
+    ValueError: an entry is neither.
+  """
+  read = []
+  for text in texts:
+    apart = not isinstance(text, str)
+    if apart and not all(isinstance(word, str) for word in text):
+      raise ValueError(f"{text!r} is neither a text nor a list of words")
+    whole, spans = joined(text) if apart else (text, split(text))
+    read.append(Read(whole, spans))
+  return read
 
 
 def worded(asked: Sequence[Head]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 import contextlib
+import sys
 import time
 
 import rich.console
@@ -71,6 +72,25 @@ def bar(
       last = now
 
   yield log
+
+
+@contextlib.contextmanager
+def counter(done: str) -> Iterator[Callable[[int], None]]:
+  """Shows on a terminal's stderr how many are done; yields advance(n).
+
+  Args:
+    done: what they are when they are.
+  """
+  with rich.progress.Progress(
+    rich.progress.SpinnerColumn(),
+    "{task.completed} {task.description}",
+    rich.progress.TimeElapsedColumn(),
+    console=rich.console.Console(stderr=True),
+    disable=not sys.stderr.isatty(),
+    transient=True,
+  ) as progress:
+    shown = progress.add_task(done, total=None)
+    yield lambda n: progress.update(shown, advance=n)
 
 
 class Bars:
