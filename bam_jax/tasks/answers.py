@@ -5,7 +5,7 @@ import dataclasses
 from typing import Any, Protocol
 
 import numpy as np
-import scipy.special
+import scipy
 
 from bam_jax.tasks import tags
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import numpy as np
-import scipy.special
+import scipy
 
 from bam_jax.tasks import answers, tags
 from bam_jax.tasks.answers import Answer, Meaning, Read
