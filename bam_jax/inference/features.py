@@ -183,7 +183,7 @@ class Extractor:
     self.layers = numbered(layers, config.layers)
     self.layouts, self.pool, self.cut = encoder.layouts, POOLS[pool], 0
     self._config, self._tokenizer = config, encoder.tokenizer
-    self._length = max_length or encoder.max_length
+    self._length = encoder.max_length if max_length is None else max_length
     if not 0 < self._length <= config.positions:
       raise ValueError(
         f"max_length is {self._length}, but the encoder reads texts of 1 to "
