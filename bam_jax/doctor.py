@@ -231,8 +231,9 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
     wanted: tasks that have to be there; () = any.
     level: of one that is not.
   """
-  from bam_jax.data.sources import glue as sources
+  from bam_jax.data.sources import glue
   from bam_jax.runtime.console import Bars
+  from bam_jax.tasks.manifest import manifest
   from bam_jax.tasks.table import TASKS
 
   if not folder:
@@ -246,7 +247,7 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
     rows, lacks, broken = {}, {}, []
     for split in task.splits:
       try:
-        examples = sources.read_glue_folder(task, split, glue_dir=folder)
+        examples = glue.read_glue_folder(task, split, glue_dir=folder)
         rows[split] = len(examples)
       except FileNotFoundError as error:
         lacks[split] = one_line(error)
@@ -264,7 +265,7 @@ def read(folder: str, wanted: Sequence[Any], level: Level) -> Iterator[Finding]:
       # Tests are read only to be predicted.
       grave = level if needed and task in wanted else Level.WARNING
       yield Finding(grave, name, next(iter(lacks.values())))
-    official = sources.manifest()["datasets"][task.name]["rows"]
+    official = manifest()["datasets"][task.name]["rows"]
     differ = {
       split: official[split] for split in rows if rows[split] != official[split]
     }

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import pipeline
-from bam_jax.data.sources import glue
+from bam_jax.data.sources import readers
 from bam_jax.data.sources.examples import Examples
 from bam_jax.stages import checks
 from bam_jax.stages.session import Session, opened
@@ -27,7 +27,7 @@ def first_rows(
   data, cut = config.data, slice(rows or None)
 
   def read(task: Task, split: str) -> Examples:
-    whole = glue.load(
+    whole = readers.load(
       task, split, glue_dir=data.glue_dir, seed=data.synthetic_seed
     )
     labels = whole.labels

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import pipeline
-from bam_jax.data.sources import glue
+from bam_jax.data.sources import readers
 from bam_jax.models import encoders, flops, heads
 from bam_jax.models.heads import Heads, HeadSpec
 from bam_jax.models.multitask import init_params
@@ -113,7 +113,7 @@ def test_the_task_is_read_from_its_folder(examples, tmp_path):
     "gold_label\tpremise\thypothesis\nneutral\tIt rains.\tIt snows.\n"
   )
   task = TASKS["scitail"]
-  rows = glue.load(task, "validation", glue_dir=str(tmp_path), seed=0)
+  rows = readers.load(task, "validation", glue_dir=str(tmp_path), seed=0)
   assert rows.texts == (["It rains."], ["It snows."])
   assert rows.labels.tolist() == [1]
   assert task.splits == ("train", "validation")

@@ -19,7 +19,7 @@ import transformers
 
 import bam_jax
 from bam_jax import export
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.hf import classifiers, families, weights
 from bam_jax.hf import directory as hf
 from bam_jax.inference import export as layouts
@@ -218,7 +218,7 @@ def test_a_finished_run_becomes_a_directory(small_run, tmp_path, capsys):
   command(f"run={run}", "task=cola", f"out={out}")
   assert f"wrote {out}: cola of {run}, trial 0" in capsys.readouterr().out
   kept = predictions.read(predictions.path(run, 0))
-  dev = sources.load(
+  dev = readers.load(
     TASKS["cola"], "validation", glue_dir=str(small_run.glue), seed=0
   )
   rows = kept["cola", "validation"]
@@ -339,7 +339,7 @@ def test_real_text_through_a_real_encoder(minilm, glue_dir, tmp_path):
   )
   found = trained.Trained(config, params, said, Path(directory), {})
   layouts.write_classifier(tmp_path / "a", found, "mrpc", overwrite=False)
-  dev = sources.load(
+  dev = readers.load(
     TASKS["mrpc"], "validation", glue_dir=str(glue_dir), seed=0
   )
   texts = [column[:20] for column in dev.texts]

@@ -12,7 +12,7 @@ import pytest
 
 import bam_jax
 from bam_jax import predict
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.inference import model as inference
 from bam_jax.inference import streams
 from bam_jax.study import predictions
@@ -139,7 +139,7 @@ def test_answers_are_those_that_were_scored_on_dev(small_run, model):
     predictions.path(small_run.workdir / "runs" / MULTI, 0)
   )
   for name in ("cola", "stsb"):
-    dev = sources.load(
+    dev = readers.load(
       TASKS[name], "validation", glue_dir=str(small_run.glue), seed=0
     )
     rows, task = kept[name, "validation"], TASKS[name]

@@ -15,7 +15,7 @@ import tensorflow_datasets as tfds
 from bam_jax.data import features as features_lib
 from bam_jax.data import ragged, shards
 from bam_jax.data.features import Features
-from bam_jax.data.sources.glue import Examples
+from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError

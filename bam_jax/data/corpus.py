@@ -13,7 +13,7 @@ from bam_jax.data import builders
 from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, hold_out
 from bam_jax.data.repeats import repeats
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import examples as sources
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.runtime import distributed
 from bam_jax.tasks.coverage import FIRST, Coverage

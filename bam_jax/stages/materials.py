@@ -18,7 +18,7 @@ import numpy as np
 
 from bam_jax.data import corpus, vocabulary
 from bam_jax.data.features import width_of
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
@@ -87,7 +87,7 @@ class Materials:
     """The text of every task."""
     data = self.experiment.config.data
     read = functools.partial(
-      sources.load, glue_dir=data.glue_dir, seed=data.synthetic_seed
+      readers.load, glue_dir=data.glue_dir, seed=data.synthetic_seed
     )
     return corpus.Texts(self.read or read)
 

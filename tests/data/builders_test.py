@@ -14,7 +14,7 @@ import tensorflow_datasets as tfds
 from bam_jax.data import builders, features, shards
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import examples
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import examples as sources
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.runtime import sealed
 from bam_jax.tasks import table as tasks
@@ -364,7 +364,7 @@ from bam_jax.tasks import table as tasks
 from bam_jax.data import builders, features
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.tokenizer import load_tokenizer
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import examples as sources
 folder = {str(tmp_path)!r}
 examples = sources.Examples("cola", "train", (["a", "b"],), None, "")
 (cola,) = tasks.get_tasks(["cola"])

@@ -5,8 +5,7 @@ import functools
 import pytest
 
 from bam_jax.data import corpus
-from bam_jax.data.sources import glue
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import get_tasks
@@ -18,7 +17,7 @@ ROWS = small.ROWS["train"]
 
 def reader(root):
   """Returns what reads the tasks' files below root/glue."""
-  return functools.partial(glue.load, glue_dir=str(root / "glue"), seed=0)
+  return functools.partial(readers.load, glue_dir=str(root / "glue"), seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +80,9 @@ def test_test_rows_have_no_labels(make):
 
 def test_text_that_was_looked_at_is_read_once(make, monkeypatch, tmp_path):
   reads = []
-  load = sources.load
+  load = readers.load
   monkeypatch.setattr(
-    sources,
+    readers,
     "load",
     lambda task, split, **how: (
       reads.append((task.name, split)) or load(task, split, **how)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data import features
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.tasks import table as tasks
 
@@ -171,7 +171,7 @@ def test_ids_are_those_of_transformers_on_real_pairs(glue_dir, minilm):
   tokenizer = load_tokenizer(minilm, vocab_size=30522)
   theirs = BertTokenizer.from_pretrained(minilm)
   (mrpc,) = tasks.get_tasks(["mrpc"])
-  examples = sources.load(mrpc, "train", glue_dir=str(glue_dir), seed=0)
+  examples = readers.load(mrpc, "train", glue_dir=str(glue_dir), seed=0)
   texts = [column[:2000] for column in examples.texts]
   found = features.featurise(tokenizer, texts, None, max_length=128)
   want = theirs(*texts)

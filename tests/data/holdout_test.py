@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data.holdout import GROUPINGS, hold_out
-from bam_jax.data.sources import glue
+from bam_jax.data.sources import readers
 from bam_jax.tasks.table import TASKS
 
 RTE, SST2, STSB, MRPC = (TASKS[x] for x in ("rte", "sst2", "stsb", "mrpc"))
@@ -127,7 +127,7 @@ def test_no_held_out_phrase_stands_in_a_kept_one(seed):
 
 
 def test_of_the_real_sst2_no_held_out_phrase_stands_in_a_kept_one(glue_dir):
-  (texts,) = glue.load(SST2, "train", glue_dir=str(glue_dir), seed=0).texts
+  (texts,) = readers.load(SST2, "train", glue_dir=str(glue_dir), seed=0).texts
   began = time.process_time()
   found = hold_out(SST2, [texts], 0.1)
   print(f"{time.process_time() - began:.1f} s: {found.sentence}")

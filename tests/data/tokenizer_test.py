@@ -10,7 +10,7 @@ from tokenizers import models, pre_tokenizers, processors, trainers
 import transformers
 
 from bam_jax.data import features, tokenizer
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.tasks import table as tasks
 
 ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
@@ -79,7 +79,7 @@ def assert_same(folder, theirs, texts, *, types=True):
 def pairs(glue_dir):
   """Two thousand real pairs."""
   (mrpc,) = tasks.get_tasks(["mrpc"])
-  examples = sources.load(mrpc, "train", glue_dir=str(glue_dir), seed=0)
+  examples = readers.load(mrpc, "train", glue_dir=str(glue_dir), seed=0)
   return tuple(column[:2000] for column in examples.texts)
 
 

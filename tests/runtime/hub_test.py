@@ -26,13 +26,13 @@ COMMIT = "0123456789abcdef" * 2 + "01234567"
 LOAD = """
 import json, sys, time
 time.sleep = lambda seconds: None  # between the hub's five retries
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.tasks.table import TASKS
 out = []
 for name in sys.argv[1:]:
   task, split = name.split("/")
   try:
-    e = sources.load(TASKS[task], split, glue_dir="", seed=0)
+    e = readers.load(TASKS[task], split, glue_dir="", seed=0)
     labels = None if e.labels is None else e.labels.tolist()
     out.append([e.texts, labels, e.origin, e.fingerprint])
   except (OSError, ValueError) as error:

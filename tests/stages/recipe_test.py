@@ -10,7 +10,7 @@ import pytest
 import scipy.special
 
 from bam_jax.data import logits as logits_lib
-from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.hf import directory as hf
 from bam_jax.stages import lessons, predict, session
 from bam_jax.stages.teachers import Teachers
@@ -85,7 +85,7 @@ def test_run_again_does_nothing_and_needs_no_data(
 ):
   before = (small_run.workdir / "results.json").read_bytes()
   monkeypatch.setattr(loop, "train", refuse)
-  monkeypatch.setattr(sources, "load", refuse)
+  monkeypatch.setattr(readers, "load", refuse)
   monkeypatch.setattr(hf, "load_encoder", refuse)
   small.execute(small_run.config, small_run.workdir)
   assert (small_run.workdir / "results.json").read_bytes() == before

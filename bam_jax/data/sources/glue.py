@@ -1,90 +1,22 @@
-"""Where text comes from: the GLUE folder, the hub, the toy suite, own files.
+"""Reads the tasks of GLUE: the folder of its download script, or the hub.
 
-Every source gives `Examples` with labels in the order of the task's row,
-matched by name. A split without labels has `labels=None`; none is made up.
 What the official files hold is read from `third_party/manifest.toml`.
 """
 
-from collections.abc import Callable, Mapping
-import dataclasses
 import json
 import os.path
 from pathlib import Path
 
 from absl import logging
 
-from bam_jax.data.sources import own as own_files
-from bam_jax.data.sources import parquet, rows, synthetic
+from bam_jax.data.sources import parquet, rows
 from bam_jax.data.sources.examples import Examples, check, encode
 from bam_jax.runtime import hub
 from bam_jax.runtime.spelling import shown
-from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.manifest import manifest
-from bam_jax.tasks.origins import Glue, Own, Synthetic
 from bam_jax.tasks.table import Task
 
 _NUMBERS = (int, float), "numbers"
-
-
-def load(task: Task, split: str, *, glue_dir: str, seed: int) -> Examples:
-  """Reads one split of a task from where the run's config says.
-
-  Args:
-    task: row of `TASKS`.
-    split: one of `task.splits`.
-    glue_dir: the GLUE folder; "" = the Hugging Face hub.
-    seed: of the synthetic suite; the other sources do not use it.
-
-  Returns:
-    The examples in file order.
-
-  Raises:
-    ValueError: the content is not what the task allows.
-    OSError: a file is missing or the hub cannot be reached.
-  """
-  if split not in task.splits:
-    raise ValueError(
-      f"{task.name} has no split {split!r}; it has {', '.join(task.splits)}"
-    )
-  places = Places(glue_dir, seed)
-  return READERS[type(task.origin)](task, split, places)
-
-
-@dataclasses.dataclass(frozen=True)
-class Places:
-  """What a run's config says of where text comes from.
-
-  Attributes:
-    glue_dir: the GLUE folder; "" = the Hugging Face hub.
-    seed: of the synthetic suite.
-  """
-
-  glue_dir: str
-  seed: int
-
-
-def _glue(task: Task, split: str, places: Places) -> Examples:
-  if places.glue_dir:
-    return read_glue_folder(task, split, glue_dir=places.glue_dir)
-  return read_hub(task, split)
-
-
-def _synthetic(task: Task, split: str, places: Places) -> Examples:
-  texts, labels = synthetic.generate(task, split, seed=places.seed)
-  where = f"synthetic, seed {places.seed}"
-  return Examples(task.name, split, texts, labels, where)
-
-
-def _own(task: Task, split: str, places: Places) -> Examples:
-  return own_files.READERS[KINDS[task.kind].reads](task, split)
-
-
-# What a task's origin is -> how a split of it is read.
-READERS: Mapping[type, Callable[[Task, str, Places], Examples]] = {
-  Glue: _glue,
-  Synthetic: _synthetic,
-  Own: _own,
-}
 
 
 def read_glue_folder(task: Task, split: str, *, glue_dir: str) -> Examples:

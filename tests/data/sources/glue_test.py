@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.tasks.table import TASKS
 
 RTE = "index\tsentence1\tsentence2\tlabel\n"
@@ -26,7 +27,7 @@ def folder(tmp_path):
 
 
 def load(task: str, split: str, glue_dir: str) -> sources.Examples:
-  return sources.load(TASKS[task], split, glue_dir=glue_dir, seed=0)
+  return readers.load(TASKS[task], split, glue_dir=glue_dir, seed=0)
 
 
 def test_columns_are_found_by_header_whatever_their_order(folder):
@@ -235,7 +236,7 @@ def test_the_fingerprint_sees_texts_their_cuts_and_labels():
 
 def test_the_synthetic_suite_comes_through_the_same_door():
   first, again, other = (
-    sources.load(TASKS["similarity"], "validation", glue_dir="", seed=seed)
+    readers.load(TASKS["similarity"], "validation", glue_dir="", seed=seed)
     for seed in (0, 0, 1)
   )
   assert len(first) == len(first.labels) == len(first.texts[1]) > 0

@@ -8,9 +8,8 @@ import pyarrow as pa
 from pyarrow import parquet
 import pytest
 
-from bam_jax.data.sources import glue as sources
 from bam_jax.data.sources import own as own_files
-from bam_jax.data.sources import rows
+from bam_jax.data.sources import readers, rows
 from bam_jax.tasks import own as own_tasks
 
 TEXTS = (['a "b", c\nd', "naïve ", "x"], ["p", "q", "r"])
@@ -40,7 +39,7 @@ def read(folder, name, data, split="train", **changes):
     data = data.encode()
   (folder / name).write_bytes(data)
   task = task_of(folder, train=name, **changes)
-  return sources.load(task, split, glue_dir="", seed=0)
+  return readers.load(task, split, glue_dir="", seed=0)
 
 
 def table(**columns) -> bytes:

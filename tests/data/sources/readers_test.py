@@ -20,6 +20,7 @@ import pytest
 
 from bam_jax.data import soft_labels
 from bam_jax.data.sources import glue as sources
+from bam_jax.data.sources import readers
 from bam_jax.tasks.table import TASKS
 from tests.spoilt import NESTED, examples, read, spoilt
 
@@ -47,7 +48,7 @@ def glue(place: Path, name: str, data: bytes) -> Path:
 
 
 def load(task, place: Path):
-  return sources.load(task, "train", glue_dir=str(place / "glue"), seed=0)
+  return readers.load(task, "train", glue_dir=str(place / "glue"), seed=0)
 
 
 @given(st.data(), st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=9))
@@ -102,7 +103,7 @@ def test_a_tsv_gives_its_lines_or_one_sentence(place, data, zipped):
 def test_a_spoilt_gzip_is_refused_unless_its_checksum_holds(place, data):
   path = glue(place, "RTE/dev.tsv.gz", data)
   found = read(
-    lambda: sources.load(
+    lambda: readers.load(
       RTE, "validation", glue_dir=str(place / "glue"), seed=0
     ),
     path,
