@@ -8,7 +8,7 @@ from typing import Any
 
 from bam_jax.runtime import hub
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import written
+from bam_jax.tasks import toml_yaml
 
 
 @dataclasses.dataclass
@@ -74,7 +74,7 @@ class Entry:
 
   def refuse(self, key: str, why: str) -> Any:
     """Raises the sentence: file, line, task and key, value, and why."""
-    line = written.line(self.text, self.name, key)
+    line = toml_yaml.line(self.text, self.name, key)
     given = isinstance(self.given, Mapping) and key in self.given
     # A token in the wrong place is not repeated.
     value = f" = {hub.plain(reprlib.repr(self.given[key]))}" if given else ""

@@ -12,7 +12,7 @@ from typing import Any
 
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import written
+from bam_jax.tasks import toml_yaml
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.kinds import KINDS, TaskKind
 from bam_jax.tasks.origins import Own
@@ -64,7 +64,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     )
   if not path.is_file():
     raise FileNotFoundError(f"there is no tasks file {path}")
-  found, text = written.read(path)
+  found, text = toml_yaml.read(path)
   if not isinstance(found, dict) or not found:
     raise ValueError(f"{path} has no task; begin one with [its_name]")
   table(found, path, text)

@@ -12,7 +12,7 @@ from pathlib import Path
 import reprlib
 from typing import Any
 
-from bam_jax.data.sources import formats, parquet, turned
+from bam_jax.data.sources import formats, json_tables, parquet
 from bam_jax.data.sources import lines as text
 from bam_jax.runtime import signatures
 from bam_jax.runtime.spelling import hint
@@ -151,7 +151,7 @@ def named(
     if isinstance(cells, dict):
       if header:
         raise ValueError(f"{where} is an object, not a list as before")
-      if table := turned.called(cells, columns):
+      if table := json_tables.called(cells, columns):
         raise ValueError(f"{where} {table}")
       _check(where, list(cells), columns, cells)
       yield where, cells
@@ -306,7 +306,7 @@ def _check(
 
 def inside(name: str, record: dict[str, Any]) -> str:
   """Says where in an object a column hides that is none of its keys."""
-  if table := turned.called(record, [name]):
+  if table := json_tables.called(record, [name]):
     return f"; the object {table}"
   for key, value in record.items():
     listed = isinstance(value, list) and value
