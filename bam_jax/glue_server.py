@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 import sys
 
-from bam_jax.tasks.server import FILES, check
+from bam_jax.tasks.server import check
+from bam_jax.tasks.submission import FILES
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -19,12 +19,13 @@ def predict(session: Session) -> None:
   """
   experiment = session.experiment
   method, runs = list(experiment.methods.items())[-1]
+  majority = session.config.wnli == "majority"
   found, rows, made = {}, {}, {}
   for task in experiment.tasks:
     if not task.submission:
       say(f"{task.name} is left out: the GLUE server has no such task")
       continue
-    if task.name == "wnli" and session.config.wnli == "majority":
+    if majority and server.MAJORITY in task.submission.values():
       continue
     if task.head not in [name for run in runs for name in run.tasks]:
       say(f"{task.name} is predicted by {task.head}, which is not trained")
@@ -44,7 +45,7 @@ def predict(session: Session) -> None:
     )
     found |= {key: value[0] for key, value in logits.items()}
     made |= {key: {"method": method, **chosen} for key in logits}
-  if session.config.wnli == "majority":
+  if majority:
     key, answers = server.majority()
     found[key], rows[key] = answers, len(answers)
     made[key] = {"method": "majority"}

@@ -10,17 +10,11 @@ import numpy as np
 
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.manifest import manifest
-from bam_jax.tasks.submission import MADE_OF
-from bam_jax.tasks.table import TASKS, Task
+from bam_jax.tasks.submission import FILES, HEADER, MADE_OF, ZIP
+from bam_jax.tasks.table import Task
 
-HEADER = "index\tprediction"
-ZIP = "submission.zip"
-# What the server wants: file -> (task, test split).
-FILES: Mapping[str, tuple[Task, str]] = {
-  name: (task, split)
-  for task in TASKS.values()
-  for split, name in task.submission.items()
-}
+# The file that may be answered without a model, see `majority`.
+MAJORITY = "WNLI.tsv"
 # No sign, no exponent: nothing a reader might take otherwise.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 # A test file is 17 MB at most; a zip may claim to unpack to anything.
@@ -39,8 +33,8 @@ def majority() -> tuple[tuple[str, str], np.ndarray]:
   not_entailment is the larger class of its train and of its dev rows (323 of
   635, 40 of 71). The two contradict each other, so that few models beat it.
   """
-  task, split = FILES["WNLI.tsv"]
-  logits = np.zeros((official_rows("WNLI.tsv"), task.classes), np.float32)
+  task, split = FILES[MAJORITY]
+  logits = np.zeros((official_rows(MAJORITY), task.classes), np.float32)
   logits[:, task.labels.index("not_entailment")] = 1.0
   return (task.name, split), logits
 
@@ -138,10 +132,10 @@ def _check_files(found: Mapping[str, bytes], path: Path) -> list[str]:
 
 def _cure(name: str) -> str:
   """Says where a missing file comes from."""
-  task, _ = FILES[name]
   sample = f"or take {name} of the sample submission on gluebenchmark.com"
-  if task.name == "wnli":
+  if name == MAJORITY:
     return f"predict with --config.wnli=majority, {sample}"
+  task, _ = FILES[name]
   head = "" if task.head == task.name else f" beside {task.head}"
   return f"predict with {task.name} in --config.tasks{head}, {sample}"
 

@@ -1,4 +1,4 @@
-"""Turns logits into answers: labels, and the files that the GLUE server wants.
+"""Writes the files that the GLUE server wants, from logits.
 
 The server reads one file a test set, `index<TAB>prediction` with a header, and
 one zip of all of them.
@@ -16,10 +16,15 @@ from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 
-# What the server refuses to do without; in the order of its front page.
-SERVER_FILES = tuple(
-  name for task in TASKS.values() for name in task.submission.values()
-)
+HEADER = "index\tprediction"
+ZIP = "submission.zip"
+# What the server refuses to do without, in the order of its front page: file ->
+# (task, test split).
+FILES: Mapping[str, tuple[Task, str]] = {
+  name: (task, split)
+  for task in TASKS.values()
+  for split, name in task.submission.items()
+}
 # Beside them, and not in the zip: which trial of which run made each file.
 MADE_OF = "made_of.json"
 # A zip holds times; a fixed one keeps equal answers equal files.
@@ -140,7 +145,7 @@ def write_submission(
   Returns:
     The path of submission.zip. It holds the server's files of this call and
     of earlier ones, of which `MADE_OF` tells; the server wants all of
-    `SERVER_FILES`.
+    `FILES`.
 
   Raises:
     ValueError: a task or split that the server does not ask for, logits that
@@ -167,7 +172,7 @@ def write_submission(
       part.write_text(text, encoding="utf-8", newline="\n")
   write_json(
     directory / MADE_OF,
-    {file: made[file] for file in SERVER_FILES if file in made},
+    {file: made[file] for file in FILES if file in made},
   )
   return _zip(directory)
 
@@ -176,13 +181,13 @@ def _tsv(task: Task, said: list[Answer]) -> str:
   words = dict(zip(task.labels, task.glue.labels, strict=True))
   answers = [KINDS[task.kind].written(words, each) for each in said]
   lines = (f"{index}\t{answer}\n" for index, answer in enumerate(answers))
-  return "index\tprediction\n" + "".join(lines)
+  return f"{HEADER}\n{''.join(lines)}"
 
 
 def _zip(directory: Path) -> Path:
-  path = directory / "submission.zip"
+  path = directory / ZIP
   with beside(path) as part, zipfile.ZipFile(part, "w") as archive:
-    for name in SERVER_FILES:
+    for name in FILES:
       if (directory / name).is_file():
         entry = zipfile.ZipInfo(name, date_time=_DATE)
         entry.compress_type = zipfile.ZIP_DEFLATED

@@ -1,10 +1,11 @@
 """The tasks: what is read, what is predicted and how it is scored.
 
 A task is one row of `TASKS` or of the user's tasks file (tasks/own.py); nothing
-else in the package asks for a task by its name. Label names are those of
-`nyu-mll/glue` on the Hugging Face hub, in the order of BAM's reference code;
-sources match them by name, so no file's own order ever leaks in. Splits are
-named as the hub names them.
+else in the package asks for a task by its name, but for what the paper and the
+GLUE server say of some (data/sampling.py, report/tables.py, tasks/server.py).
+Label names are those of `nyu-mll/glue` on the Hugging Face hub, in the order of
+BAM's reference code; sources match them by name, so no file's own order ever
+leaks in. Splits are named as the hub names them.
 """
 
 from collections.abc import Mapping, Sequence

@@ -32,7 +32,7 @@ def small(monkeypatch):
   """Test sets of 5 to 15 rows, so that a submission is written at once."""
   rows = {
     (task.name, split): 5 + i
-    for i, (task, split) in enumerate(glue_server.FILES.values())
+    for i, (task, split) in enumerate(submission.FILES.values())
   }
   listed = {"datasets": {name: {"rows": {}} for name, _ in rows}}
   for (name, split), count in rows.items():
@@ -46,7 +46,7 @@ def folder(small, tmp_path):
   rng = np.random.default_rng(0)
   predictions = {
     (task.name, split): rng.normal(size=(small[task.name, split], 3))
-    for task, split in glue_server.FILES.values()
+    for task, split in submission.FILES.values()
   }
   submission.write_submission(
     tmp_path / "submission",
@@ -58,8 +58,7 @@ def folder(small, tmp_path):
 
 
 def test_sizes_are_the_servers():
-  assert {n: glue_server.official_rows(n) for n in glue_server.FILES} == ROWS
-  assert set(glue_server.FILES) == set(submission.SERVER_FILES)
+  assert {n: glue_server.official_rows(n) for n in submission.FILES} == ROWS
   assert manifest()["datasets"]["ax"]["rows"] == {"test": 1104}
 
 
@@ -155,7 +154,7 @@ def test_thousands_of_wrong_labels_are_one_sentence(folder):
 def test_a_zip_made_by_hand_is_looked_into(folder, tmp_path, names, said):
   made = tmp_path / "made.zip"
   with zipfile.ZipFile(made, "w") as archive:
-    for file in glue_server.FILES:
+    for file in submission.FILES:
       for name in names(file):
         archive.writestr(name, (folder / file).read_bytes())
   assert any(said in sentence for sentence in glue_server.check(made))

@@ -10,7 +10,7 @@ from bam_jax.tasks.table import TASKS
 
 MADE = {"method": "x"}
 # As the server's own sample submission has them.
-SERVER_FILES = (
+FILES = (
   *("CoLA.tsv", "SST-2.tsv", "MRPC.tsv", "STS-B.tsv", "QQP.tsv"),
   *("MNLI-m.tsv", "MNLI-mm.tsv", "QNLI.tsv", "RTE.tsv", "WNLI.tsv", "AX.tsv"),
 )
@@ -64,7 +64,7 @@ def test_nan_is_no_answer():
 
 
 def test_file_names_are_the_servers():
-  assert sorted(submission.SERVER_FILES) == sorted(SERVER_FILES)
+  assert sorted(submission.FILES) == sorted(FILES)
 
 
 def test_file_is_exactly_what_the_server_reads(tmp_path):
