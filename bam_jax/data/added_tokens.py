@@ -84,8 +84,7 @@ def add(
     if number is None:
       yield (
         f"{role}_token {word} is not in the vocabulary; a text that holds it "
-        f"is "
-        "cut into pieces"
+        "is cut into pieces"
       )
     elif number not in _there(backend):
       backend.add_special_tokens([word])
@@ -142,8 +141,7 @@ def _number(value: Any, word: str) -> int:
   except (TypeError, ValueError):
     raise ValueError(
       f"the added word {reprlib.repr(word)} has id {reprlib.repr(value)}; it "
-      f"is "
-      "a whole number"
+      "is a whole number"
     ) from None
   return number
 

@@ -86,8 +86,7 @@ def check(
   if said is not None and not isinstance(said, str):
     raise ValueError(
       f"{directory / SETTINGS} says tokenizer_class {reprlib.repr(said)}; it "
-      f"is "
-      "the name of a class"
+      "is the name of a class"
     )
   if settings.get("word_tokenizer_type", "basic") != "basic" or (
     settings.get("subword_tokenizer_type", "wordpiece") != "wordpiece"
@@ -124,8 +123,7 @@ def check(
   if name in _WORD_PIECES | _BYTE_PAIRS | _WHOLE:
     cure = (
       f"write {WHOLE} once, where transformers and sentencepiece are "
-      f"installed, "
-      f"by typing: {_CONVERT.format(directory)}"
+      f"installed, by typing: {_CONVERT.format(directory)}"
     )
   else:
     cure = f"that class is code that is not run here; take one with {WHOLE}"

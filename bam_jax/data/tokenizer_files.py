@@ -113,8 +113,7 @@ def read(directory: Path) -> Files:
   if settings.get("truncation_side", "right") != "right":
     remarks.append(
       f"truncation_side is {settings['truncation_side']}, but rows that are "
-      f"too "
-      "long lose their end here"
+      "too long lose their end here"
     )
   return Files(backend, words, tuple(filter(None, remarks)))
 
@@ -132,8 +131,7 @@ def _patch(state: dict, settings: Mapping[str, Any]) -> Iterator[str]:
   if isinstance(model, dict) and model.get("dropout"):
     yield (
       f"tokenizer.json drops merges at random (dropout {model['dropout']}); "
-      f"that "
-      "is off, so that a text is always read alike"
+      "that is off, so that a text is always read alike"
     )
     model["dropout"] = None
   for name, more in (
@@ -212,9 +210,8 @@ def _word_pieces(
   if blanks > sum(word.startswith(prefix) for word in words):
     raise ValueError(
       f"{path} has {blanks} words that begin with \u2581, as SentencePiece "
-      f"writes "
-      "them, and WordPiece would find none of them; give the tokenizer.json "
-      "that belongs to the model"
+      "writes them, and WordPiece would find none of them; give the "
+      "tokenizer.json that belongs to the model"
     )
   if not settings.get("do_basic_tokenize", True):
     raise ValueError(
@@ -274,8 +271,7 @@ def _agree(
   if not isinstance(never, list) or not added.issuperset(never):
     raise ValueError(
       f"{directory / SETTINGS} says never_split {reprlib.repr(never)}, of "
-      f"which "
-      "some are no added tokens; name them in added_tokens_decoder"
+      "which some are no added tokens; name them in added_tokens_decoder"
     )
 
 
