@@ -62,7 +62,7 @@ def measure(
   """
   config, found = aot_compile.read_config(args), []
   for topology in slices:
-    chips = len(aot_compile.aot.devices(topology))
+    chips = len(aot_compile.tpu.devices(topology))
     cost = aot_compile.compile_for(
       config, topology, rows=rows * chips, examples=examples, whole=whole
     )

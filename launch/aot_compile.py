@@ -27,8 +27,8 @@ from ml_collections import ConfigDict, config_flags
 
 from bam_jax import main as cli
 from bam_jax.runtime import command
-from bam_jax.stages import slice
-from bam_jax.training import tpu as aot
+from bam_jax.stages import tpu_slice
+from bam_jax.training import tpu
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
@@ -80,14 +80,14 @@ def read_config(args: Sequence[str]) -> ConfigDict:
   return holder.value
 
 
-def compile_for(config: ConfigDict, topology: str, **batch) -> aot.Cost:
-  """Compiles, and says so meanwhile; see `slice.cost`."""
+def compile_for(config: ConfigDict, topology: str, **batch) -> tpu.Cost:
+  """Compiles, and says so meanwhile; see `tpu_slice.cost`."""
   said = f"compiling for {topology}, for minutes where the encoder is large"
   print(said, file=sys.stderr)
-  return slice.cost(config, topology, **batch)
+  return tpu_slice.cost(config, topology, **batch)
 
 
-def table(found: aot.Cost) -> str:
+def table(found: tpu.Cost) -> str:
   """Returns what a step costs, one line for each figure."""
   mesh = " x ".join(f"{axis} {n}" for axis, n in found.mesh.items())
   held = f"{found.bytes / 1e9:.2f} GB"
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   """Compiles for one slice and prints what the step costs there."""
   made = parser(__doc__)
   made.add_argument(
-    "--topology", required=True, help=f"the slice: {aot.EXAMPLE}"
+    "--topology", required=True, help=f"the slice: {tpu.EXAMPLE}"
   )
   made.add_argument(
     "--rows", type=int, help="of the batch; else its examples, one in a row"

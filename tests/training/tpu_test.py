@@ -5,9 +5,8 @@ import json
 
 import pytest
 
-from bam_jax.stages import slice
-from bam_jax.training import loop
-from bam_jax.training import tpu as aot
+from bam_jax.stages import tpu_slice
+from bam_jax.training import loop, tpu
 from benchmarks import scaling
 from launch import aot_compile
 
@@ -39,7 +38,7 @@ ENTRY %main.9 (a: f32[7], b: f32[20,3]) -> f32[7] {
 
 
 def test_collectives_are_counted_once_in_bytes_of_their_larger_end():
-  assert aot.collectives(PROGRAM) == {
+  assert tpu.collectives(PROGRAM) == {
     "all-gather": {"count": 2, "bytes": 2 * 20 * 3 + 4 * 28},
     "all-reduce": {"count": 1, "bytes": 4 * 7 + 20 * 3},
     "collective-permute": {"count": 1, "bytes": 4 * 7 + 8},
@@ -48,18 +47,18 @@ def test_collectives_are_counted_once_in_bytes_of_their_larger_end():
 
 
 def test_loops_are_counted():
-  assert aot.loops(PROGRAM) == 1
+  assert tpu.loops(PROGRAM) == 1
 
 
 def test_cycles_are_those_of_the_main_program():
-  assert aot.cycles('"estimated_cycles":"5"\n' + PROGRAM) == 42
+  assert tpu.cycles('"estimated_cycles":"5"\n' + PROGRAM) == 42
 
 
 @pytest.fixture
 def compiler():
   """The TPU compiler; nothing is asked of a TPU or of the network."""
   try:
-    aot.check_compiler()
+    tpu.check_compiler()
   except ValueError as error:
     pytest.skip(str(error))
 
@@ -72,11 +71,11 @@ def config(*flags):
 def compiled():
   """The tiny encoder on four chips, compiled once."""
   try:
-    aot.check_compiler()
+    tpu.check_compiler()
   except ValueError as error:
     pytest.skip(str(error))
   c = config("--config.mesh.data=2", "--config.mesh.tensor=2")
-  return slice.cost(c, "v5e:2x2", rows=24, examples=5, whole=False)
+  return tpu_slice.cost(c, "v5e:2x2", rows=24, examples=5, whole=False)
 
 
 def test_the_true_step_compiles_for_a_slice(compiled):
@@ -104,7 +103,7 @@ def test_the_step_is_the_one_that_a_run_trains_with(compiler, monkeypatch):
   monkeypatch.setattr(loop, "make_step", make_step)
   c = config("--config.methods=single", "--config.dtype=bfloat16")
   with pytest.raises(StopIteration):
-    slice.cost(c, "v5e:2x2", rows=None, examples=4, whole=False)
+    tpu_slice.cost(c, "v5e:2x2", rows=None, examples=4, whole=False)
   model, mesh = asked[0]
   assert [(spec.name, spec.outputs) for spec in model.heads] == [
     ("similarity", 1)
@@ -135,7 +134,7 @@ def test_what_cannot_be_is_refused_with_what_to_type(
   compiler, topology, flags, rows, complaint
 ):
   with pytest.raises(ValueError, match=complaint):
-    slice.cost(config(*flags), topology, rows=rows, examples=4, whole=False)
+    tpu_slice.cost(config(*flags), topology, rows=rows, examples=4, whole=False)
 
 
 def test_without_its_compiler_it_says_what_to_install(monkeypatch):
@@ -149,16 +148,16 @@ def test_without_its_compiler_it_says_what_to_install(monkeypatch):
   original, found = importlib.metadata.version, ""
   monkeypatch.setattr(importlib.metadata, "version", version)
   with pytest.raises(ValueError, match="type: pip install 'libtpu=="):
-    aot.devices("v5e:2x2")
+    tpu.devices("v5e:2x2")
   found = "0.0.1"
   with pytest.raises(ValueError, match=r"libtpu 0.0.1 .* pip install 'libtpu"):
-    aot.devices("v5e:2x2")
+    tpu.devices("v5e:2x2")
 
 
 def test_a_directory_gives_the_shape_and_layers_are_left_out(minilm):
   c = config(f"--config.encoder={minilm}", "--config.encoder_every=2")
-  known = slice.SHAPES["sentence-transformers/all-MiniLM-L6-v2"]
-  assert slice.shape_alone(c, None).shape == known.keep([0, 2, 4])
+  known = tpu_slice.SHAPES["sentence-transformers/all-MiniLM-L6-v2"]
+  assert tpu_slice.shape_alone(c, None).shape == known.keep([0, 2, 4])
 
 
 def test_the_command_prints_one_object(compiled, monkeypatch, capsys):
@@ -168,7 +167,7 @@ def test_the_command_prints_one_object(compiled, monkeypatch, capsys):
     asked.append((args, kwargs))
     return compiled
 
-  monkeypatch.setattr(slice, "cost", cost)
+  monkeypatch.setattr(tpu_slice, "cost", cost)
   flags = [*scaling.TINY, "--topology=v5e:2x2", "--rows=24", "--examples=5"]
   aot_compile.main([*flags, "--json"])
   assert json.loads(capsys.readouterr().out)["bytes"] == compiled.bytes
@@ -198,4 +197,4 @@ def test_scaling_gives_every_chip_as_many_rows(compiler, capsys):
   ("topology", "chips"), [("v5e:1x1", 1), ("v5e:2x4", 8)]
 )
 def test_a_slice_has_its_chips(compiler, topology, chips):
-  assert len(aot.devices(topology)) == chips
+  assert len(tpu.devices(topology)) == chips
