@@ -1,7 +1,8 @@
 r"""Models out: python -m bam_jax.export --run=W/runs/NAME --task=rte --out=DIR.
 
   python -m bam_jax.export --run=W/runs/NAME --task=rte --out=DIR
-      for AutoModelForSequenceClassification.from_pretrained(DIR)
+      for transformers: AutoModelForSequenceClassification.from_pretrained(DIR),
+      or AutoModelForTokenClassification where words are tagged
   python -m bam_jax.export --run=W/runs/NAME --task=all --out=DIR
       the encoder for AutoModel, one file per head, and heads.json
   python -m bam_jax.export --run=W/runs/NAME --task=all --format=stablehlo ...
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 def export(flags: argparse.Namespace) -> None:
   """Writes what the flags ask for."""
-  from bam_jax.inference import export as layouts
+  from bam_jax.inference import export as directories
   from bam_jax.inference import model as inference
   from bam_jax.inference import trained
 
@@ -53,13 +54,15 @@ def export(flags: argparse.Namespace) -> None:
     tasks=() if everything else (flags.task,),
   )
   if flags.format == "stablehlo":
-    layouts.write_program(
+    directories.write_program(
       out, found, task=flags.task, overwrite=flags.overwrite
     )
   elif everything:
-    layouts.write_heads(out, found, overwrite=flags.overwrite)
+    directories.write_heads(out, found, overwrite=flags.overwrite)
   else:
-    layouts.write_classifier(out, found, flags.task, overwrite=flags.overwrite)
+    directories.write_classifier(
+      out, found, flags.task, overwrite=flags.overwrite
+    )
   trial = found.about.get("trial")
   print(
     f"wrote {out}: {flags.task} of {flags.run}"

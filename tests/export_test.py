@@ -22,7 +22,7 @@ from bam_jax import export
 from bam_jax.data.sources import readers
 from bam_jax.hf import classifiers, families, weights
 from bam_jax.hf import directory as hf
-from bam_jax.inference import export as layouts
+from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.inference import trained
 from bam_jax.study import predictions
@@ -143,11 +143,11 @@ def sigmoid(x):
 def test_transformers_computes_the_same_of_every_family(name, tmp_path):
   found = random_model(name, tmp_path / "run")
   want = inference.Model(found).logits(["mnli", "stsb"], TEXTS)
-  layouts.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
+  directories.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
   got = theirs_on(tmp_path / "a", *TEXTS)
   assert np.ptp(want["mnli"]) > 0.1
   assert np.abs(got - want["mnli"]).max() < 1e-5
-  layouts.write_classifier(tmp_path / "b", found, "stsb", overwrite=False)
+  directories.write_classifier(tmp_path / "b", found, "stsb", overwrite=False)
   number = theirs_on(tmp_path / "b", *TEXTS)
   assert np.abs(sigmoid(number[:, 0]) - want["stsb"][:, 0]).max() < 1e-5
   # And back again, to the bit.
@@ -172,14 +172,14 @@ def test_a_family_without_a_head_there_is_refused(monkeypatch, tmp_path):
   with pytest.raises(
     ValueError, match=r"no SequenceClassification .*--task=all"
   ):
-    layouts.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
+    directories.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
   assert not (tmp_path / "a").exists()
 
 
 @pytest.mark.parametrize("output", ["sigmoid", "linear"])
 def test_config_says_how_a_number_becomes_a_value(output, tmp_path):
   found = random_model("bert", tmp_path / "run", output=output)
-  layouts.write_classifier(tmp_path / "a", found, "stsb", overwrite=False)
+  directories.write_classifier(tmp_path / "a", found, "stsb", overwrite=False)
   config = transformers.AutoConfig.from_pretrained(tmp_path / "a")
   assert (config.problem_type, config.num_labels) == ("regression", 1)
   numbers = theirs_on(tmp_path / "a", *TEXTS)[:, 0]
@@ -193,7 +193,7 @@ def test_config_says_how_a_number_becomes_a_value(output, tmp_path):
 
 def test_labels_travel_by_name(tmp_path):
   found = random_model("bert", tmp_path / "run")
-  layouts.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
+  directories.write_classifier(tmp_path / "a", found, "mnli", overwrite=False)
   config = transformers.AutoConfig.from_pretrained(tmp_path / "a")
   labels = ("contradiction", "entailment", "neutral")
   assert config.id2label == dict(enumerate(labels))
@@ -260,7 +260,7 @@ def test_the_program_runs_in_another_process(small_run, tmp_path):
   model = bam_jax.load(run)
   rows = inference.featurise(model.tokenizer, TEXTS, None, max_length=32)
   batch = inference.lay_out(rows, np.arange(2), size=4, width=19)
-  np.savez(tmp_path / "in.npz", **{k: batch[k] for k in layouts.INPUTS})
+  np.savez(tmp_path / "in.npz", **{k: batch[k] for k in directories.INPUTS})
   code = (
     "import sys, numpy as np; from jax import export\n"
     "f = export.deserialize(bytearray(open(sys.argv[1], 'rb').read()))\n"
@@ -270,9 +270,9 @@ def test_the_program_runs_in_another_process(small_run, tmp_path):
     "assert all(np.allclose(one[k], out[k][:1], atol=1e-6) for k in out)\n"
     "np.savez(sys.argv[3], **out)"
   )
-  files = [out / layouts.PROGRAM, tmp_path / "in.npz", tmp_path / "out.npz"]
+  files = [out / directories.PROGRAM, tmp_path / "in.npz", tmp_path / "out.npz"]
   ran = subprocess.run(
-    [sys.executable, "-c", code, *map(str, files), *layouts.INPUTS],
+    [sys.executable, "-c", code, *map(str, files), *directories.INPUTS],
     capture_output=True,
     text=True,
   )
@@ -338,7 +338,7 @@ def test_real_text_through_a_real_encoder(minilm, glue_dir, tmp_path):
     random.description, max_length=128
   )
   found = trained.Trained(config, params, said, Path(directory), {})
-  layouts.write_classifier(tmp_path / "a", found, "mrpc", overwrite=False)
+  directories.write_classifier(tmp_path / "a", found, "mrpc", overwrite=False)
   dev = readers.load(
     TASKS["mrpc"], "validation", glue_dir=str(glue_dir), seed=0
   )

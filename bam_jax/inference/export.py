@@ -40,9 +40,9 @@ or `bam_jax.load(DIR)("TASK", TEXTS)` without PyTorch."""
 _HEADS = """\
 `transformers.AutoModel.from_pretrained(DIR)` loads the encoder;
 `heads/TASK.safetensors` holds the last layer of each task (`weight` [C, D] and
-`bias` [C]), which reads the encoder's pooled first token; `heads.json` says
-what they mean. `bam_jax.load(DIR)("all", TEXTS)` gives all answers from one
-pass."""
+`bias` [C]), which reads the encoder's pooled first token, or every token where
+words are tagged; `heads.json` says what they mean.
+`bam_jax.load(DIR)("all", TEXTS)` gives all answers from one pass."""
 _PROGRAM = f"""\
 ```python
 import jax
