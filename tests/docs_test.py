@@ -1,4 +1,4 @@
-"""The pages build, their links lead somewhere, and no module is left out."""
+"""The pages build, and their links and modules are there."""
 
 import os
 from pathlib import Path
