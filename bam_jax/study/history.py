@@ -54,7 +54,7 @@ def curves(rows: Rows, seeds: Sequence[int]) -> dict[str, dict[str, Any]]:
   Returns:
     {"loss": {task: curve}, "score": {task: curve}}; without evaluations on the
     way no "score". A curve has "step" [K], counted from 1, "seeds" [R] and
-    "values" [R][K], null where a trial has none. A loss is the mean since the
+    "values" [R, K], null where a trial has none. A loss is the mean since the
     line before.
   """
   kinds = {"loss": "task_loss", "score": "scores"}
