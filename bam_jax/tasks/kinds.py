@@ -88,7 +88,7 @@ def mean_probability(logits: np.ndarray) -> np.ndarray:
   return mean.astype(np.float32)
 
 
-_ANY = ("soft_columns", "soft_labels", "symmetric", "ignore", "group")
+_ANY = ("soft_columns", "soft_labels", "symmetric", "ignore", "group", "split")
 _ROWS = (
   TaskKind(
     name="classification",
@@ -100,7 +100,7 @@ _ROWS = (
     texts=2,
     defined="labels",
     found=False,
-    takes=_ANY,
+    takes=(*_ANY, "rename"),
     formats=(),
     metrics={name: name for name in ("accuracy", "f1", "matthews")},
     predicted=lambda task, logits, words: logits.argmax(-1),

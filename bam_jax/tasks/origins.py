@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 import dataclasses
 
+from bam_jax.tasks.files import Dialect, Division
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Glue:
@@ -49,8 +51,11 @@ class Own:
       or one with all of them; () = none.
     soft_labels: file with another model's answers; "" = none.
     ignore: labels whose rows are left out, by their names (labels.name).
+    rename: name of a label in the files -> of the task's label that it means.
     group: column of the train file whose equal values keep rows on one side
       of a hold-out; "" = none.
+    dialect: how the files are written.
+    division: which rows are of which split; None = files say it.
   """
 
   file: str
@@ -64,7 +69,10 @@ class Own:
   soft_columns: tuple[str, ...]
   soft_labels: str
   ignore: tuple[str, ...]
+  rename: Mapping[str, str] = dataclasses.field(hash=False)
   group: str
+  dialect: Dialect
+  division: Division | None
 
 
 Origin = Glue | Synthetic | Own

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from bam_jax.runtime.spelling import hint
+from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import toml_yaml
 from bam_jax.tasks.entry import Entry
@@ -29,10 +30,15 @@ KEYS = (
   "label",
   "labels",
   "ignore",
+  "rename",
   "range",
   "metric",
   "symmetric",
   "group",
+  "split",
+  "columns",
+  "delimiter",
+  "encoding",
   "soft_columns",
   "soft_labels",
   "hub",
@@ -43,7 +49,7 @@ KEYS = (
 RESERVED = ("average", "last")
 SOFT = ("soft_columns", "soft_labels")
 # Keys that not every kind takes.
-FOREIGN = (*SOFT, "symmetric", "ignore", "group")
+FOREIGN = (*SOFT, "symmetric", "ignore", "rename", "group", "split")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -135,17 +141,20 @@ def _task(entry: Entry) -> Task:
   if len(text) > kind.texts or len({*text, label}) <= len(text):
     some = "one or two text columns" if kind.texts > 1 else "one text column"
     entry.refuse("text", f"takes {some}, none of them label")
-  files = {"train": entry.files("train")}
+  files, division = {"train": entry.files("train")}, file_keys.division(entry)
   share = entry.given.get("dev_share", 0.0)
   if type(share) not in (int, float) or not 0 <= share < 1:
     entry.refuse("dev_share", "is a share of train, such as 0.1")
-  if ("dev" in entry.given) == bool(share):
+  if not division and ("dev" in entry.given) == bool(share):
     entry.refuse(
       "dev",
       "needs either dev = FILE or dev_share = 0.1, a part of train that is"
       " held out",
     )
-  files["validation"] = files["train"] if share else entry.files("dev")
+  if division:
+    files = dict.fromkeys(division.values, files["train"])
+  else:
+    files["validation"] = files["train"] if share else entry.files("dev")
   # Scored beside dev, never chosen by: it has labels as dev has.
   if "test" in entry.given:
     files["test"] = entry.files("test")
@@ -166,7 +175,7 @@ def _task(entry: Entry) -> Task:
     in_average=True,
     head=entry.name,
     group="groups" if "group" in entry.given else "texts",
-    origin=_own(entry, labels, files, float(share)),
+    origin=_own(entry, labels, files, (*text, label) if named else ()),
   )
 
 
@@ -271,9 +280,9 @@ def _own(
   entry: Entry,
   labels: Sequence[str],
   files: Mapping[str, tuple[str, ...]],
-  share: float,
+  read: Sequence[str],
 ) -> Own:
-  """Returns where the rows are."""
+  """Returns where the rows are, of which some columns are read."""
   soft = entry.texts("soft_columns", "a column, or a list of them", needed=0)
   if soft and "soft_labels" in entry.given:
     entry.refuse("soft_labels", "and soft_columns cannot both teach")
@@ -314,9 +323,12 @@ def _own(
     hub=repository,
     config=entry.string("config", needed=False),
     revision=entry.string("revision", needed=False) or "main",
-    dev_share=share,
+    dev_share=float(entry.given.get("dev_share", 0.0)),
     soft_columns=soft,
     soft_labels=entry.string("soft_labels", needed=False),
     ignore=_ignored(entry, labels),
+    rename=file_keys.renamed(entry, labels),
     group=group,
+    dialect=file_keys.dialect(entry, [*read, *soft, *filter(None, [group])]),
+    division=file_keys.division(entry),
   )

@@ -17,11 +17,12 @@ _DOCUMENT = "-DOCSTART-"
 _REMARK = re.compile(r"# *\w[\w.:-]* *=|# *newdoc|# *newpar")
 
 
-def read(path: Path) -> Iterator[Sentence]:
+def read(path: Path, encoding: str = "") -> Iterator[Sentence]:
   """Yields the sentences of a file.
 
   Args:
-    path: of UTF-8 text, plain or gzipped (`.gz`).
+    path: of text, plain or gzipped (`.gz`).
+    encoding: of it; "" = UTF-8.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -31,7 +32,7 @@ def read(path: Path) -> Iterator[Sentence]:
   if not path.is_file():
     raise FileNotFoundError(f"there is no file {path}")
   words, tags, numbers, width = [], [], [], 0
-  with rows.opened(path) as file:
+  with rows.opened(path, encoding) as file:
     for number, line in lines.lines(file, str(path)):
       line = line.rstrip("\r\n")
       cells = line.split("\t") if "\t" in line else line.split()

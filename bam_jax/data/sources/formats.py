@@ -52,9 +52,17 @@ def tabs(lines: Iterator[Line], name: str) -> Iterator[Found]:
     )
 
 
-def commas(lines: Iterator[Line], name: str) -> Iterator[Found]:
-  """Reads CSV as spreadsheets write it, quoted line ends too."""
-  lines = _unannounced(lines, name, ",")
+def commas(
+  lines: Iterator[Line], name: str, delimiter: str = ","
+) -> Iterator[Found]:
+  """Reads CSV as spreadsheets write it, quoted line ends too.
+
+  Args:
+    lines: of the file.
+    name: of the file, for messages.
+    delimiter: what stands between columns.
+  """
+  lines = _unannounced(lines, name, delimiter)
   begin = last = size = 0
 
   def fed() -> Iterator[str]:
@@ -70,7 +78,7 @@ def commas(lines: Iterator[Line], name: str) -> Iterator[Found]:
 
   # The library's own limit is for all readers of the process.
   csv.field_size_limit(max(LONGEST, csv.field_size_limit()))
-  reader = csv.reader(fed(), strict=True)
+  reader = csv.reader(fed(), strict=True, delimiter=delimiter)
   while True:
     begin = size = 0
     try:

@@ -37,7 +37,7 @@ def read(
   Raises:
     ValueError: a label that the task has not; file, line, column, cure.
   """
-  names = [_name(task, row) for row in found]
+  names = [task.own.rename.get(n, n) for n in (_name(task, r) for r in found)]
   kept = np.array([name not in task.own.ignore for name in names], bool)
   missing = _MISSING if task.labels else ("",)
   known = {label_names.name(label): label for label in task.labels}

@@ -22,7 +22,11 @@ Line = tuple[int, str]
 
 
 def unzipped(
-  file: io.BufferedReader, name: str, *, named: bool | None
+  file: io.BufferedReader,
+  name: str,
+  *,
+  named: bool | None,
+  encoding: str = "",
 ) -> io.BufferedIOBase:
   """Returns what a file holds.
 
@@ -30,13 +34,17 @@ def unzipped(
     file: as it lies there.
     name: of the file, for messages.
     named: whether its name says that it is gzipped; None = it has no name.
+    encoding: of the text, which comes out as UTF-8; "" = that.
 
   Raises:
     ValueError: its name says otherwise, or it is no text by its first bytes.
   """
   head = file.peek(signatures.LENGTH)[: signatures.LENGTH]
   if head.startswith(b"\x1f\x8b") and named is not False:
-    return gzip.GzipFile(fileobj=file)
+    file = gzip.GzipFile(fileobj=file)
+    return recoded(file, name, encoding) if encoding else file
+  if encoding and not named:
+    return recoded(file, name, encoding)
   if called := signatures.called(head):
     raise ValueError(f"{name} {called}")
   if named and not head:
@@ -52,6 +60,50 @@ def unzipped(
       " its name"
     )
   return file
+
+
+def recoded(
+  file: io.BufferedIOBase, name: str, encoding: str
+) -> io.BufferedReader:
+  """Returns a file of another encoding as one of UTF-8.
+
+  Args:
+    file: as it lies there.
+    name: of the file, for messages.
+    encoding: Python's name for it.
+  """
+  return io.BufferedReader(_Recoded(file, name, encoding), _BLOCK)
+
+
+class _Recoded(io.RawIOBase):
+  """Bytes of a file of another encoding, as UTF-8."""
+
+  def __init__(self, file: io.BufferedIOBase, name: str, encoding: str):
+    self._file, self._name, self._encoding = file, name, encoding
+    self._decoder = codecs.getincrementaldecoder(encoding)()
+    self._left, self._line, self._ended = b"", 1, False
+
+  def readable(self) -> bool:
+    return True
+
+  def readinto(self, place: memoryview) -> int:
+    while not self._left and not self._ended:
+      data = self._file.read(_BLOCK)
+      self._ended = not data
+      try:
+        text = self._decoder.decode(data, self._ended)
+      except UnicodeDecodeError as error:
+        before = error.object[: error.start].decode(self._encoding, "ignore")
+        raise ValueError(
+          f"{self._name} line {self._line + before.count(chr(10))} is not"
+          f" {self._encoding}: {error.object[error.start : error.end]!r} stands"
+          " for nothing in it; name the encoding that the file has"
+        ) from error
+      self._line += text.count("\n")
+      self._left = text.encode()
+    size = min(len(place), len(self._left))
+    place[:size], self._left = self._left[:size], self._left[size:]
+    return size
 
 
 def lines(file: BinaryIO, name: str, *, cure: str = "") -> Iterator[Line]:

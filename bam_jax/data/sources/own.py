@@ -9,7 +9,7 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.data.sources import gold, rows, splits, tagged
+from bam_jax.data.sources import gold, parted, rows, splits, tagged
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples, check
@@ -53,11 +53,18 @@ def read(task: Task, split: str) -> Examples:
   wanted, label = [*task.text, *judged, *grouped], [task.label]
   if not taught:
     wanted, label = wanted + label, []
+  if own.division:
+    wanted.append(own.division.column)
   found = [
-    row for path in paths for row in rows.read(path, wanted, optional=label)
+    row
+    for path in paths
+    for row in rows.read(path, wanted, optional=label, dialect=own.dialect)
   ]
   if not found:
     raise ValueError(f"{origin} holds no rows")
+  counted = len(found)
+  here = parted.of_split(task, split, origin, found)
+  found = [found[i] for i in here]
   _refuse_rejected(task, found)
   texts = tuple([_text(row, name) for row in found] for name in task.text)
   groups = [_group(own.group, *row) for row in found] if grouped else []
@@ -76,7 +83,7 @@ def read(task: Task, split: str) -> Examples:
     ).reshape(-1, task.classes)
   elif trains and own.soft_labels:
     file = Path(own.folder) / os.path.expanduser(own.soft_labels)
-    soft = soft_files.read(file, task=task, count=len(found))
+    soft = soft_files.read(file, task=task, count=counted)[here]
   if own.dev_share and divided:
     if not known.any():
       raise ValueError(

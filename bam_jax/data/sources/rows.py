@@ -16,6 +16,7 @@ from bam_jax.data.sources import formats, json_tables, parquet
 from bam_jax.data.sources import lines as text
 from bam_jax.runtime import signatures
 from bam_jax.runtime.spelling import hint
+from bam_jax.tasks.files import USUAL, Dialect
 
 # The formats of text; a suffix is a point and a format. Parquet is no text.
 FORMATS = {
@@ -42,7 +43,11 @@ Row = tuple[str, dict[str, Any]]
 
 
 def read(
-  path: Path, columns: Sequence[str], *, optional: Sequence[str] = ()
+  path: Path,
+  columns: Sequence[str],
+  *,
+  optional: Sequence[str] = (),
+  dialect: Dialect = USUAL,
 ) -> Iterator[Row]:
   """Yields (where a row stands, its values by column).
 
@@ -56,6 +61,7 @@ def read(
     path: the file; its suffix says what it is, in small letters or capitals.
     columns: that every row must have.
     optional: columns that it may lack.
+    dialect: how it is written, if it is text.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -64,13 +70,15 @@ def read(
   """
   if not path.is_file():
     raise FileNotFoundError(f"there is no file {path}")
-  format = format_of(path)
+  # Whoever says what stands between columns says that there are some.
+  format = format_of(path) or ("csv" if dialect.delimiter else "")
   if format == PARQUET:
     yield from _parquet(path, columns, optional)
   elif format:
-    with opened(path) as file:
-      found = in_format(file, str(path), format)
-      yield from named(found, str(path), columns, format=format)
+    with opened(path, dialect.encoding) as file:
+      found = in_format(file, str(path), format, dialect.delimiter)
+      header = dialect.columns if format in HEADED else ()
+      yield from named(found, str(path), columns, format=format, header=header)
   else:
     suffix = Path(_plain(path)).suffix
     with path.open("rb") as file:
@@ -94,15 +102,20 @@ def _plain(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[io.BufferedIOBase]:
-  """Opens a file of text, gzipped or not; see `lines.unzipped`."""
+def opened(path: Path, encoding: str = "") -> Iterator[io.BufferedIOBase]:
+  """Opens a file of text, gzipped or not; see `lines.unzipped`.
+
+  Args:
+    path: of the file.
+    encoding: of the text, which comes out as UTF-8; "" = that.
+  """
   with path.open("rb") as file:
     named = path.name.lower().endswith(".gz")
-    yield text.unzipped(file, str(path), named=named)
+    yield text.unzipped(file, str(path), named=named, encoding=encoding)
 
 
 def in_format(
-  file: io.BufferedIOBase, name: str, format: str
+  file: io.BufferedIOBase, name: str, format: str, delimiter: str = ""
 ) -> Iterator[formats.Found]:
   """Yields (line from 1, cells or object or, of an empty line, None).
 
@@ -110,10 +123,13 @@ def in_format(
     file: see `lines.unzipped`.
     name: of the file, for messages.
     format: one of `FORMATS`, or `LISTS`.
+    delimiter: what stands between the columns of a CSV; "" = a comma.
 
   Raises:
     ValueError: it is not in this format; says where.
   """
+  if format == "csv" and delimiter:
+    return formats.commas(text.lines(file, name), name, delimiter)
   if format == LISTS:
     head = file.peek(text.LONGEST).lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith(b"["):
@@ -171,6 +187,11 @@ def named(
       raise ValueError(
         f"{where} names the columns again, as where two files were joined; take"
         " this line out"
+      )
+    elif given and number == 1 and cells == header:
+      raise ValueError(
+        f"{where} names the columns, so that is no file without a header; leave"
+        " columns out"
       )
     else:
       yield where, dict(zip(header, cells, strict=True))

@@ -22,7 +22,7 @@ from bam_jax.tasks import tags as schemes
 from bam_jax.tasks.table import Task
 
 # What a file is that no suffix says.
-FORMATS: Mapping[str, Callable[[Path], Iterator[Sentence]]] = {
+FORMATS: Mapping[str, Callable[[Path, str], Iterator[Sentence]]] = {
   "conll": conll.read
 }
 
@@ -115,13 +115,19 @@ def sentences(task: Task, split: str) -> tuple[list[Sentence], str]:
     OSError: a file is missing or the hub cannot be reached.
   """
   paths = splits.files(task, split)
-  read_file = FORMATS.get(task.own.format) or (lambda path: _rows(task, path))
-  found = [each for path in paths for each in read_file(path)]
+  found = [each for path in paths for each in _sentences(task, path)]
   more = f" and {len(paths) - 1} more" if paths[1:] else ""
   origin = f"{paths[0]}{more}"
   if not found:
     raise ValueError(f"{origin} holds no rows")
   return found, origin
+
+
+def _sentences(task: Task, path: Path) -> Iterator[Sentence]:
+  own = task.own
+  if own.format in FORMATS:
+    return FORMATS[own.format](path, own.dialect.encoding)
+  return _rows(task, path)
 
 
 def _iob2(found: Sequence[Sentence]) -> list[list[str]]:
@@ -148,7 +154,9 @@ def _rows(task: Task, path: Path) -> Iterator[Sentence]:
   (column,) = task.text
   names = [column, task.label]
   # Not as columns that it must have: a row of lists alone is none of a table.
-  for where, record in rows.read(path, [], optional=names):
+  for where, record in rows.read(
+    path, [], optional=names, dialect=task.own.dialect
+  ):
     for name in names:
       if name not in record:
         raise ValueError(
