@@ -14,7 +14,7 @@ import numpy as np
 
 from bam_jax.data.pipeline import Layout
 from bam_jax.runtime import allocator
-from bam_jax.training import evaluate, loop, sharding
+from bam_jax.training import forward, loop, sharding
 from benchmarks import mixture, sides
 
 # Batches of each task that a teacher answers in a measurement.
@@ -95,7 +95,7 @@ def teaching(mixed: mixture.Mixture, steps: int) -> Callable[[], dict]:
 
   def measure() -> dict[str, float]:
     start = time.perf_counter()
-    evaluate.evaluate(
+    forward.outputs(
       materials.model(run),
       state.params,
       datasets,

@@ -15,7 +15,7 @@ from bam_jax.study.plan import Run
 from bam_jax.study.predictions import Predictions
 from bam_jax.tasks import coverage, metrics
 from bam_jax.tasks.table import Task
-from bam_jax.training import evaluate as forward_pass
+from bam_jax.training import forward as forward_pass
 from bam_jax.training.checkpoint import load_params
 
 Datasets = Sequence[tuple[Task, str, Features]]
@@ -146,7 +146,7 @@ def logits(
   """Returns the logits f32[R, N, C] of every (task, split)."""
   config = session.config
   rows = (rows for _, _, rows in datasets)
-  return forward_pass.evaluate(
+  return forward_pass.outputs(
     session.materials.model(run),
     params,
     datasets,

@@ -104,7 +104,7 @@ def logits_of(
   return logits
 
 
-def evaluate(
+def outputs(
   model: MultiTask,
   params: Any,
   datasets: Sequence[tuple[Task, str, Features]],

@@ -10,7 +10,7 @@ import pytest
 from bam_jax.stages import evaluate, session, train
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import checkpoint, loop
-from bam_jax.training import evaluate as forward_pass
+from bam_jax.training import forward as forward_pass
 from bam_jax.training.checkpoint import load_params
 from tests import small
 
@@ -148,13 +148,13 @@ def test_answers_that_are_all_alike_are_told(
   small_run, tmp_path, monkeypatch, capsys
 ):
   workdir = shutil.copytree(small_run.workdir, tmp_path / "W")
-  real = forward_pass.evaluate
+  real = forward_pass.outputs
 
   def alike(*args, **kwargs):
     found = real(*args, **kwargs)
     return {key: np.zeros_like(logits) for key, logits in found.items()}
 
-  monkeypatch.setattr(forward_pass, "evaluate", alike)
+  monkeypatch.setattr(forward_pass, "outputs", alike)
   config = small.settings(
     small_run.glue, small_run.encoder, stage="evaluate", methods="single"
   )

@@ -1,4 +1,4 @@
-"""Evaluation: every example once and in order, and scores by their formulas."""
+"""The forward loop: every example once, in order; scores by their formulas."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from bam_jax.data import pipeline
 from bam_jax.models.multitask import init_params
 from bam_jax.tasks import metrics
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import evaluate, sharding
+from bam_jax.training import forward, sharding
 from tests import tiny
 
 MNLI, STSB, COLA, MRPC, AX = get_tasks(["mnli", "stsb", "cola", "mrpc", "ax"])
@@ -50,7 +50,7 @@ def datasets():
 
 def all_logits(mesh, *, packing=True, params=None):
   """Returns the logits of all data sets by "task split"."""
-  found = evaluate.evaluate(
+  found = forward.outputs(
     NET,
     trial_params() if params is None else params,
     datasets(),
@@ -82,7 +82,7 @@ def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
     return {"example": value + 1000 * trial + jnp.array([0, 0.25, 0.5, 9])}
 
   counts = []
-  (got,) = evaluate.logits_of(
+  (got,) = forward.logits_of(
     forward,
     jnp.arange(2),
     batches,
@@ -113,7 +113,7 @@ def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
   rows = tiny.features(9, 3)
   batches = pipeline.eval_batches([(rows, 0)], PADDED, multiple=1)
   with pytest.raises(AssertionError, match="exactly once"):
-    evaluate.logits_of(
+    forward.logits_of(
       lambda params, batch: {"example": np.zeros((1, 8, 1, 3))},
       np.zeros(1),
       Twice(batches),
@@ -158,7 +158,7 @@ import json
 import sys
 
 from bam_jax.training import sharding
-from tests.training import evaluate_test as t
+from tests.training import forward_test as t
 
 mesh = sharding.make_mesh(*json.loads(sys.argv[1]))
 params = t.trial_params()
@@ -195,15 +195,15 @@ def test_eight_devices_give_the_same_logits(logits):
 def test_all_data_sets_share_one_shape(mesh):
   # No other test has three trials.
   all_logits(mesh, params=trial_params(3))
-  assert evaluate.make_forward(NET, mesh, 3)._cache_size() == 1
+  assert forward.make_forward(NET, mesh, 3)._cache_size() == 1
 
 
 def test_the_same_forward_pass_is_compiled_once(mesh):
-  first = evaluate.make_forward(NET, mesh, 1)
-  assert evaluate.make_forward(
-    tiny.model(), sharding.make_mesh(1, 1, 1), 1
-  ) is (first)
-  assert evaluate.make_forward(NET, mesh, 2) is not first
+  first = forward.make_forward(NET, mesh, 1)
+  assert forward.make_forward(tiny.model(), sharding.make_mesh(1, 1, 1), 1) is (
+    first
+  )
+  assert forward.make_forward(NET, mesh, 2) is not first
 
 
 # tp = 3, fp = 1, fn = 2, tn = 4.
