@@ -7,9 +7,11 @@ has to be accounted for: found there, or named among those that are dropped.
 import collections
 from collections.abc import Iterable, Mapping, Sequence
 import dataclasses
+import functools
 from pathlib import Path
 import re
 import reprlib
+import types
 from typing import Any
 
 from flax import traverse_util
@@ -56,8 +58,12 @@ def names(config: BertConfig) -> dict[str, tuple[str, ...]]:
   return {name: ours for name, ours in table.items() if ours[0] in there}
 
 
-def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
-  """Returns our path -> shape, asked of the modules, so none is forgotten."""
+@functools.cache
+def shapes(config: BertConfig) -> Mapping[str, tuple[int, ...]]:
+  """Returns our path -> shape, asked of the modules, so none is forgotten.
+
+  To ask takes half a second, and several parts of a program do.
+  """
   ids = jax.ShapeDtypeStruct((1, 1), jnp.int32)
   first = jax.ShapeDtypeStruct((1, config.width), jnp.float32)
 
@@ -73,7 +79,9 @@ def shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
 
   tree = jax.eval_shape(init, *[ids] * 4, first=first)
   flat = traverse_util.flatten_dict(tree, sep="/")
-  return {path: leaf.shape for path, leaf in flat.items()}
+  return types.MappingProxyType(
+    {path: leaf.shape for path, leaf in flat.items()}
+  )
 
 
 def join(tensors: Sequence[np.ndarray], path: str) -> np.ndarray:
