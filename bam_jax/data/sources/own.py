@@ -117,7 +117,7 @@ def read(task: Task, split: str) -> Examples:
         origin,
         ", ".join(never),
       )
-  if examples.words is None and task.labels:
+  if task.labels:
     _tell_torn(task, examples)
   return examples
 
