@@ -15,7 +15,7 @@ from flax import traverse_util
 import numpy as np
 
 from bam_jax.hf import directory as hf
-from bam_jax.hf import opening, weights
+from bam_jax.hf import tensor_files, weights
 from bam_jax.hf.families import FAMILIES
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks.description import Description, Head, parse
@@ -255,7 +255,7 @@ def read(directory: Path) -> Classifier:
       )
   labels = _labels(raw, path)
   params = read_encoder(directory)
-  with opening.opened(directory / hf.WEIGHTS) as file:
+  with tensor_files.opened(directory / hf.WEIGHTS) as file:
     output = weights.wrapper(file, config) + layout.output
     tensors = [f"{output}.weight", f"{output}.bias"]
     if not {*tensors} <= {*file.keys()}:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.hf import classifiers, opening
+from bam_jax.hf import classifiers, tensor_files
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks import description as heads_lib
@@ -53,7 +53,7 @@ def read_exported(path: Path) -> Exported:
   heads = {}
   for head in description.heads:
     file = path / "heads" / f"{head.name}.safetensors"
-    with opening.opened(file) as each:
+    with tensor_files.opened(file) as each:
       tensors = {name: each.get_tensor(name) for name in [*each.keys()]}
     wanted = {"weight": (head.classes, config.width), "bias": (head.classes,)}
     got = {name: tensor.shape for name, tensor in tensors.items()}

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.hf import opening
+from bam_jax.hf import tensor_files
 from bam_jax.hf.families import FAMILIES
 from bam_jax.models import encoders
 from bam_jax.models.bert import BertConfig
@@ -132,7 +132,7 @@ def read(
     ValueError: it is not a safetensors file, a tensor is missing, unexpected,
       misshapen or there twice, or a number is not finite.
   """
-  with opening.opened(path) as file:
+  with tensor_files.opened(path) as file:
     found = _account(file, path, config, aliases)
     new = {f"layer_{old}": f"layer_{i}" for i, old in enumerate(kept)}
     cut = {f"layer_{i}" for i in range(config.layers)} - new.keys()
@@ -185,7 +185,7 @@ def wrapper(file: Any, config: BertConfig) -> str:
   """Returns what a program that wraps a model has put before all its names.
 
   Args:
-    file: from `opening.opened`.
+    file: from `tensor_files.opened`.
     config: what the file holds.
   """
   begin = _beginning(file.keys(), config)
@@ -274,7 +274,7 @@ def _account(
       others.append(name)
   known = {found[k]: ours for k, ours in table.items() if k in found}
   problems += _misshapen(file, known, config)
-  problems += [f"twice: {name}" for name in opening.twice(path)]
+  problems += [f"twice: {name}" for name in tensor_files.twice(path)]
   rounded = _rounded(file, known)
   if problems:
     raise _unfit(path, config, [*problems, *rounded])

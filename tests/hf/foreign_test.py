@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors import numpy as st
 
-from bam_jax.hf import classifiers, opening
+from bam_jax.hf import classifiers, tensor_files
 from bam_jax.hf import directory as hf
 from bam_jax.runtime import console
 from tests import small
@@ -318,7 +318,7 @@ def test_a_file_whose_header_tells_of_less_is_no_whole_one(tmp_path):
   file.write_bytes(struct.pack("<Q", len(text)) + text + b"12345")
   with (
     pytest.raises(ValueError, match=r"not a whole .*5 bytes|tells of"),
-    opening.opened(file),
+    tensor_files.opened(file),
   ):
     pass
 
