@@ -15,7 +15,8 @@ from bam_jax.data import pipeline
 from bam_jax.models.multitask import init_params
 from bam_jax.tasks import metrics
 from bam_jax.tasks.table import get_tasks
-from bam_jax.training import forward, sharding
+from bam_jax.training import forward as forward_pass
+from bam_jax.training import sharding
 from tests import tiny
 
 MNLI, STSB, COLA, MRPC, AX = get_tasks(["mnli", "stsb", "cola", "mrpc", "ax"])
@@ -50,7 +51,7 @@ def datasets():
 
 def all_logits(mesh, *, packing=True, params=None):
   """Returns the logits of all data sets by "task split"."""
-  found = forward.outputs(
+  found = forward_pass.outputs(
     NET,
     trial_params() if params is None else params,
     datasets(),
@@ -82,7 +83,7 @@ def test_every_example_lands_once_in_its_own_row(size, packing, mesh):
     return {"example": value + 1000 * trial + jnp.array([0, 0.25, 0.5, 9])}
 
   counts = []
-  (got,) = forward.logits_of(
+  (got,) = forward_pass.logits_of(
     forward,
     jnp.arange(2),
     batches,
@@ -113,7 +114,7 @@ def test_a_batch_that_holds_an_example_twice_is_noticed(mesh):
   rows = tiny.features(9, 3)
   batches = pipeline.eval_batches([(rows, 0)], PADDED, multiple=1)
   with pytest.raises(AssertionError, match="exactly once"):
-    forward.logits_of(
+    forward_pass.logits_of(
       lambda params, batch: {"example": np.zeros((1, 8, 1, 3))},
       np.zeros(1),
       Twice(batches),
@@ -195,15 +196,14 @@ def test_eight_devices_give_the_same_logits(logits):
 def test_all_data_sets_share_one_shape(mesh):
   # No other test has three trials.
   all_logits(mesh, params=trial_params(3))
-  assert forward.make_forward(NET, mesh, 3)._cache_size() == 1
+  assert forward_pass.make_forward(NET, mesh, 3)._cache_size() == 1
 
 
 def test_the_same_forward_pass_is_compiled_once(mesh):
-  first = forward.make_forward(NET, mesh, 1)
-  assert forward.make_forward(tiny.model(), sharding.make_mesh(1, 1, 1), 1) is (
-    first
-  )
-  assert forward.make_forward(NET, mesh, 2) is not first
+  first = forward_pass.make_forward(NET, mesh, 1)
+  same = tiny.model(), sharding.make_mesh(1, 1, 1)
+  assert forward_pass.make_forward(*same, 1) is first
+  assert forward_pass.make_forward(NET, mesh, 2) is not first
 
 
 # tp = 3, fp = 1, fn = 2, tn = 4.
