@@ -6,8 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from bam_jax.data.sources import glue as sources
-from bam_jax.data.sources import parted
+from bam_jax.data.sources import parted, readers
 from bam_jax.tasks import own as own_tasks
 
 ENTRY = {
@@ -31,7 +30,7 @@ def read(folder, data, which="train", name="pets.csv", **changes):
   data = data.encode() if isinstance(data, str) else data
   (folder / name).write_bytes(data)
   task = task_of(folder, train=name, **changes)
-  return sources.load(task, which, glue_dir="", seed=0)
+  return readers.load(task, which, glue_dir="", seed=0)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +134,7 @@ def test_soft_labels_are_counted_over_the_whole_file(tmp_path):
   )
   (tmp_path / "pets.csv").write_text(data, "utf-8")
   task = task_of(tmp_path, split=PART, dev=None, soft_labels="soft.jsonl")
-  found = sources.load(task, "train", glue_dir="", seed=0)
+  found = readers.load(task, "train", glue_dir="", seed=0)
   assert found.texts[0] == ["b", "c"]
   soft = np.exp(found.soft) / np.exp(found.soft).sum(-1, keepdims=True)
   np.testing.assert_allclose(soft[:, 0], [0.25, 0.75], atol=1e-6)
