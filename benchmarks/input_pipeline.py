@@ -24,6 +24,7 @@ import time
 from typing import Any
 
 from bam_jax.data import builders
+from bam_jax.data.windows import Lengths
 from bam_jax.runtime import command
 from bam_jax.runtime.console import bar
 from bam_jax.stages.session import Session
@@ -54,7 +55,7 @@ def tokenising(session: Session, repeats: int) -> dict[str, dict[str, float]]:
           task,
           [task.train],
           tokenizer=session.materials.encoder.tokenizer,
-          max_length=c.max_length,
+          lengths=Lengths(c.max_length, c.span.stride),
           data_dir=session.workdir.data,
           load=lambda split, text=text: text,
         )

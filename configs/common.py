@@ -114,6 +114,18 @@ def base() -> ConfigDict:
   # Of the synthetic suite (tasks acceptability, sentiment, ...).
   c.data.synthetic_seed = 0
 
+  # --- questions with a context (kind span)
+  c.span = ConfigDict()
+  # Tokens that neighbouring windows of a context share where question and
+  # context are longer than max_length (run_qa's doc_stride); at most half of
+  # what a window has room for.
+  c.span.stride = 128
+  # Tokens of an answer at most.
+  c.span.longest = 30
+  # By how much "no answer" has to be likelier than the best answer to be said,
+  # in logits. Where every training question has an answer, it never is.
+  c.span.threshold = 0.0
+
   # --- how tasks are mixed (section 4, "Training Details")
   c.sampling = ConfigDict()
   # power, proportional, uniform, log, temperature, round_robin, or copies (the

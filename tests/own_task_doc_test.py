@@ -1,4 +1,4 @@
-"""The shell lines of docs/own-task.md and tagging.md, as pasted."""
+"""The shell lines of docs/own-task.md, tagging.md and span.md, as pasted."""
 
 import json
 import os
@@ -41,8 +41,10 @@ def folder(tmp_path_factory) -> Path:
   }
   (folder / "readme").mkdir()
   (folder / "tagging").mkdir()
+  (folder / "span").mkdir()
   blocks = [(folder, block) for block in pasted("own-task.md")]
   blocks += [(folder / "tagging", block) for block in pasted("tagging.md")]
+  blocks += [(folder / "span", block) for block in pasted("span.md")]
   data = "cp ../pairs.csv .\n"
   said = {}
   for place, block in [*blocks, (folder / "readme", data + readme())]:
@@ -56,7 +58,8 @@ def folder(tmp_path_factory) -> Path:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     said[place.name] = ran.stdout
-  (folder / "tagging" / "said").write_text(said["tagging"])
+  for name in ("tagging", "span"):
+    (folder / name / "said").write_text(said[name])
   return folder
 
 
@@ -105,3 +108,15 @@ def test_words_are_tagged_and_found_in_the_raw_text(folder):
   (spans,) = json.loads(said[-1]).values()
   for span in spans:
     assert "Ann met Oslo."[span["start"] : span["end"]] == span["text"]
+
+
+def test_a_question_is_answered_by_a_part_of_its_raw_context(folder):
+  found = results(folder / "span", "W")["methods"]["single"]["places"]
+  assert (found["metric"], found["examples"]) == ("f1", 3)
+  assert set(found["all"]) == {"f1", "exact_match"}
+  said = (folder / "span" / "said").read_text().strip().splitlines()
+  answer = json.loads(said[-1])
+  assert set(answer) == {"start", "end", "text", "probability"}
+  if answer["start"] is not None:
+    part = "Kim slept in Rome."[answer["start"] : answer["end"]]
+    assert part == answer["text"]

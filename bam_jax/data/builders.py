@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import tensorflow_datasets as tfds
 
+from bam_jax.data import contexts, ragged, shards
 from bam_jax.data import features as features_lib
-from bam_jax.data import ragged, shards
 from bam_jax.data.features import Features
 from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer
+from bam_jax.data.windows import Lengths
 from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.table import Task
@@ -42,7 +43,7 @@ def load_features(
   splits: Sequence[str],
   *,
   tokenizer: Tokenizer,
-  max_length: int,
+  lengths: Lengths,
   data_dir: Path,
   load: Callable[[str], Examples],
   progress: Progress | None = None,
@@ -60,7 +61,7 @@ def load_features(
       `double_unordered`).
     splits: names of splits.
     tokenizer: the encoder's.
-    max_length: most tokens of an example.
+    lengths: of examples and windows.
     data_dir: where all datasets are.
     load: returns the examples of a split.
     progress: called with (what, rows done, rows in all).
@@ -68,12 +69,14 @@ def load_features(
   Raises:
     IntegrityError: a dataset on disk is damaged or its source has changed.
   """
-  parent = Path(data_dir) / f"{task.name}-{tokenizer.digest[:8]}-{max_length}"
+  parent = Path(data_dir) / f"{task.name}-{tokenizer.digest[:8]}-{lengths.most}"
   found = {}
   for split in splits:
     examples = load(split)
     folder = parent / split
     columns = _FEATURES | (_WORDS if examples.words is not None else {})
+    windowed = examples.answers is not None
+    columns |= _WORDS | shards.WINDOWS if windowed else {}
     names = {split: False}
     if task.symmetric and split == task.train:
       names[f"{split}_swapped"] = True
@@ -85,15 +88,24 @@ def load_features(
       "labelled": examples.labels is not None,
       "splits": list(names),
       "tokenizer": tokenizer.digest,
-      "max_length": max_length,
+      "max_length": lengths.most,
+      **({"stride": lengths.stride} if windowed else {}),
     }
     if not folder.exists():
       cut = dict.fromkeys(names, 0)
       rows = {
-        name: _featurised(
+        name: contexts.featurised(
           examples,
           tokenizer=tokenizer,
-          max_length=max_length,
+          lengths=lengths,
+          chunk=shards.CHUNK,
+          report=_reporter(progress, f"{task.name} {name}", len(examples)),
+        )
+        if windowed
+        else _featurised(
+          examples,
+          tokenizer=tokenizer,
+          max_length=lengths.most,
           swap=swap,
           report=_reporter(progress, f"{task.name} {name}", len(examples)),
           cut=functools.partial(_add, cut, name),
@@ -118,7 +130,11 @@ def load_features(
     for name in names:
       found[name] = dataclasses.replace(
         _features_of(
-          builder, name, facts["labelled"], worded="words" in columns
+          builder,
+          name,
+          facts["labelled"],
+          worded="words" in columns,
+          windowed=windowed,
         ),
         cut=builder.info.metadata.get(CUT, {}).get(name),
       )
@@ -177,7 +193,12 @@ def _featurised(
 
 
 def _features_of(
-  builder: tfds.core.DatasetBuilder, split: str, labelled: bool, *, worded: bool
+  builder: tfds.core.DatasetBuilder,
+  split: str,
+  labelled: bool,
+  *,
+  worded: bool,
+  windowed: bool,
 ) -> Features:
   """Reads one split into flat arrays."""
   parts = []
@@ -199,6 +220,7 @@ def _features_of(
         )
         if worded
         else None,
+        windows=shards.windows_of(rows) if windowed else None,
       )
     )
   return Features.join(parts)

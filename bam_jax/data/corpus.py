@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import builders
+from bam_jax.data import builders, contexts
 from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import examples as sources
 from bam_jax.data.tokenizer import Tokenizer
+from bam_jax.data.windows import Lengths
 from bam_jax.runtime import distributed
 from bam_jax.tasks.coverage import FIRST, Coverage
 from bam_jax.tasks.table import Task
@@ -47,6 +48,10 @@ class Texts:
   def take(self, task: Task, split: str) -> sources.Examples:
     """Returns a split, and forgets it: what is made of it is kept."""
     return self._seen.pop((task.name, split), None) or self._load(task, split)
+
+  def see(self, task: Task, split: str) -> sources.Examples:
+    """Returns a split and keeps it, for who asks for it again and again."""
+    return self._seen.get((task.name, split)) or self.look(task, split)
 
   def fingerprint(self, task: Task, split: str) -> str:
     """Returns the hash of a split's text and labels, whatever tokenises it."""
@@ -104,7 +109,7 @@ class Corpus:
     tokenizer: Tokenizer,
     texts: Texts,
     *,
-    max_length: int,
+    lengths: Lengths,
     double_unordered: bool,
     holdout: float,
     progress: builders.Progress,
@@ -115,13 +120,13 @@ class Corpus:
       path: where the TFDS shards are.
       tokenizer: the encoder's own.
       texts: what is tokenised.
-      max_length: tokens per example.
+      lengths: of examples and windows.
       double_unordered: adds swapped copies to symmetric tasks' training rows.
       holdout: share of the training rows that is scored in place of dev.
       progress: called with (what, rows done, rows in all).
     """
     self._progress = progress
-    self._path, self._tokenizer, self._length = path, tokenizer, max_length
+    self._path, self._tokenizer, self._lengths = path, tokenizer, lengths
     self._texts = texts
     self._double, self._holdout = double_unordered, holdout
     self._features = functools.cache(self._load)
@@ -133,7 +138,7 @@ class Corpus:
         task,
         splits,
         tokenizer=self._tokenizer,
-        max_length=self._length,
+        lengths=self._lengths,
         data_dir=self._path,
         load=functools.partial(self._texts.take, task),
         progress=self._progress,
@@ -157,7 +162,7 @@ class Corpus:
       return features
     # A held-out row's copy would give its label away.
     mask = self._texts.holdout(task, self._holdout).mask
-    return features.take(~mask[features.index % rows])
+    return features.take(~mask[features.source % rows])
 
   def scored(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} that scores are made of; the first is shown."""
@@ -165,7 +170,9 @@ class Corpus:
       features = self._features(task, ("train",))["train"]
       mask = self._texts.holdout(task, self._holdout).mask
       # Nothing is scored by a teacher's word.
-      return {"holdout": features.take(mask & features.has_gold)}
+      return {
+        "holdout": features.take(mask[features.source] & features.has_gold)
+      }
     return self._features(task, task.dev)
 
   def coverage(self, task: Task) -> dict[str, Coverage]:
@@ -211,9 +218,22 @@ def _read(
     cut=None if rows.cut is None else rows.cut / max(len(rows), 1),
     repeated=len(again),
     first=tuple(again[:FIRST].tolist()),
-    unread=int((rows.words.at < 0).sum()) if rows.words else None,
-    words=len(rows.words.at) if rows.words else 0,
+    **_lost(rows),
   )
+
+
+def _lost(rows: Features) -> dict[str, Any]:
+  """Returns how many labelled words, or answers, are cut away, and of which."""
+  if rows.windows:
+    asked = len(np.unique(rows.windows.source))
+    lost = len(contexts.unread(rows))
+    return {"unread": lost, "words": asked, "what": "answers"}
+  if rows.words:
+    return {
+      "unread": int((rows.words.at < 0).sum()),
+      "words": len(rows.words.at),
+    }
+  return {}
 
 
 def fingerprint(features: Features) -> str:
@@ -227,6 +247,8 @@ def fingerprint(features: Features) -> str:
     features.labels,
     features.words and features.words.at,
     features.words and features.words.offsets,
+    features.windows and features.windows.source,
+    features.windows and features.windows.chars,
   ):
     digest.update(b"" if array is None else np.ascontiguousarray(array))
   return digest.hexdigest()

@@ -14,6 +14,7 @@ import numpy as np
 
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer
+from bam_jax.data.windows import Windows
 from bam_jax.data.words import Words, first_tokens
 
 # Enough for every core to stay busy, few enough that the library's own records
@@ -36,6 +37,8 @@ class Features:
       row has soft labels alone; f32[M] where words are labelled; None where no
       row is labelled.
     words: where words are labelled, M in all; None = rows are.
+    windows: where rows are windows of questions and contexts; None = they are
+      rows of their split.
     cut: of all rows of a split, how many were cut; None where not known.
   """
 
@@ -45,6 +48,7 @@ class Features:
   index: np.ndarray
   labels: np.ndarray | None
   words: Words | None = None
+  windows: Windows | None = None
   cut: int | None = None
 
   def __len__(self) -> int:
@@ -56,6 +60,11 @@ class Features:
     if self.labels is None or self.words:
       return np.full(len(self), self.labels is not None)
     return ~np.isnan(self.labels)
+
+  @property
+  def source(self) -> np.ndarray:
+    """The number in its split of what each row is or is a window of: i64[N]."""
+    return self.windows.source if self.windows else self.index
 
   @property
   def lengths(self) -> np.ndarray:
@@ -75,6 +84,7 @@ class Features:
       index=self.index[rows],
       labels=None if self.labels is None else self.labels[labelled],
       words=self.words and self.words.take(rows),
+      windows=self.windows and self.windows.take(rows, self.words),
     )
 
   @staticmethod
@@ -82,6 +92,7 @@ class Features:
     """Returns the rows of all parts, one part after the other."""
     labels = [part.labels for part in parts]
     words = [part.words for part in parts]
+    windows = [part.windows for part in parts]
     unlabelled = [each is None for each in labels]
     assert all(unlabelled) or not any(unlabelled), "labelled with unlabelled"
     assert all(words) or not any(words), "words with rows"
@@ -92,6 +103,7 @@ class Features:
       index=np.concatenate([part.index for part in parts]),
       labels=None if any(unlabelled) else np.concatenate(labels),
       words=Words.join(words) if all(words) else None,
+      windows=Windows.join(windows) if all(windows) else None,
     )
 
 

@@ -6,7 +6,7 @@ another teacher.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 import dataclasses
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import numpy as np
 from bam_jax.data import shards
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.sources import examples
+from bam_jax.data.windows import Windows
 from bam_jax.runtime.sealed import IntegrityError
 
 _LOGITS = {"index": np.int64, "logits": shards.vector(np.float32)}
@@ -33,18 +34,25 @@ class Logits:
       the teacher has not read.
     words: i64[N], how many words each row has, M in all; None = rows are
       labelled.
+    windows: where rows are windows, of what; None = they are rows.
   """
 
   index: np.ndarray
   values: np.ndarray
   words: np.ndarray | None = None
+  windows: Windows | None = None
 
   def take(self, rows: np.ndarray) -> Logits:
     """Returns the given rows i[K], in the given order."""
     if self.words is None:
       return Logits(self.index[rows], self.values[rows])
     mine = spans(offsets_of(self.words)[rows], self.words[rows])
-    return Logits(self.index[rows], self.values[mine], self.words[rows])
+    windows = self.windows and Windows(
+      self.windows.source[rows], self.windows.chars[mine]
+    )
+    return Logits(
+      self.index[rows], self.values[mine], self.words[rows], windows
+    )
 
 
 def write(
@@ -54,6 +62,7 @@ def write(
   logits: np.ndarray,
   metadata: Mapping,
   words: np.ndarray | None = None,
+  windows: Windows | None = None,
 ) -> None:
   """Writes a teacher's logits of one task as a TFDS dataset.
 
@@ -65,6 +74,7 @@ def write(
     metadata: what they were made from (JSON values): the teacher's config
       hash, the tokenizer's hash, the source's fingerprint, "rows" (N), labels.
     words: i64[N], see `Logits.words`.
+    windows: see `Logits.windows`.
 
   Raises:
     ValueError: a logit is not finite, or there are logits in `path` already.
@@ -85,11 +95,12 @@ def write(
       "with a lower rate"
     )
   columns = _LOGITS | (_WORDS if words is not None else {})
+  columns |= shards.WINDOWS if windows is not None else {}
   shards.write(
     path,
     name="logits",
     columns=columns,
-    splits={"train": _rows(index, logits, counts, tuple(columns))},
+    splits={"train": _rows(index, logits, words, windows)},
     metadata=metadata,
   )
 
@@ -97,23 +108,28 @@ def write(
 def _rows(
   index: np.ndarray,
   logits: np.ndarray,
-  counts: np.ndarray,
-  names: Sequence[str],
+  words: np.ndarray | None,
+  windows: Windows | None,
 ) -> Iterator[list[dict]]:
   """Yields chunks of rows ready to be written."""
-  ends = offsets_of(counts)
+  counts = np.ones(len(index), np.int64) if words is None else words
+  worded, ends = words is not None, offsets_of(counts)
   for start in range(0, len(counts), shards.CHUNK):
     stop = min(start + shards.CHUNK, len(counts))
     values = logits[ends[start] : ends[stop]].astype(np.float32)
-    parts = np.split(values, ends[start + 1 : stop] - ends[start])
-    columns = (
-      index[start:stop].astype(np.int64),
-      [part.ravel() for part in parts],
-      counts[start:stop],
-    )
-    # Without words, every count is one and has no column.
+    cuts = ends[start + 1 : stop] - ends[start]
+    columns = {
+      "index": index[start:stop].astype(np.int64),
+      "logits": [part.ravel() for part in np.split(values, cuts)],
+      **({"words": counts[start:stop]} if worded else {}),
+    }
+    if windows is not None:
+      chars = np.split(windows.chars[ends[start] : ends[stop]], cuts)
+      columns["chars"] = [each.ravel() for each in chars]
+      columns["source"] = windows.source[start:stop]
     yield [
-      dict(zip(names, row, strict=False)) for row in zip(*columns, strict=True)
+      dict(zip(columns, row, strict=True))
+      for row in zip(*columns.values(), strict=True)
     ]
 
 
@@ -136,15 +152,18 @@ def read(path: Path, *, expected: Mapping) -> Logits:
     raise FileNotFoundError(
       f"no teacher logits in {path}; run with --config.stage=teach first"
     )
-  builder = shards.open_dataset(path, _LOGITS, _LOGITS | _WORDS)
+  builder = shards.open_dataset(
+    path, _LOGITS, _LOGITS | _WORDS, _LOGITS | _WORDS | shards.WINDOWS
+  )
   worded = "words" in builder.info.features
+  windowed = "source" in builder.info.features
   differs = shards.differences(builder.info.metadata, expected)
   if differs:
     raise IntegrityError(
       f"the teacher logits in {path} do not fit this run: {differs}",
       f"set the run as the teacher was, or delete {path} and teach again",
     )
-  index, logits, words = [], [], []
+  index, logits, words, windows = [], [], [], []
   for rows in shards.rows(builder, "train"):
     index.append(
       shards.flat([row["index"].int64_list.value for row in rows], int)
@@ -152,6 +171,7 @@ def read(path: Path, *, expected: Mapping) -> Logits:
     values = [row["logits"].float_list.value for row in rows]
     counts = [row["words"].int64_list.value[0] if worded else 1 for row in rows]
     words += counts
+    windows += [shards.windows_of(rows)] if windowed else []
     logits.append(shards.flat(values, np.float32).reshape(sum(counts), -1))
   index = np.concatenate(index)
   wrong = examples.uncovered(index, builder.info.metadata["rows"])
@@ -161,6 +181,9 @@ def read(path: Path, *, expected: Mapping) -> Logits:
       f"delete {path} and teach again",
     )
   found = Logits(
-    index, np.concatenate(logits), np.array(words, np.int64) if worded else None
+    index,
+    np.concatenate(logits),
+    np.array(words, np.int64) if worded else None,
+    Windows.join(windows) if windowed else None,
   )
   return found.take(np.argsort(index))

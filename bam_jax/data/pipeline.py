@@ -246,6 +246,7 @@ def eval_batches(
       features,
       labels=None,
       words=None,
+      windows=None,
       index=start + np.arange(len(features)),
     )
     for (features, _), start in zip(datasets, starts, strict=False)

@@ -95,7 +95,7 @@ def join(
   sizes = [len(data.features) for data in tasks]
   features = Features.join(
     [
-      dataclasses.replace(data.features, labels=None, words=None)
+      dataclasses.replace(data.features, labels=None, words=None, windows=None)
       for data in tasks
     ]
   )

@@ -6,7 +6,7 @@ made from stands in TFDS's metadata.json, and integrity.json holds a digest of
 every file, because neither array_record nor TFDS notices every flipped byte.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import itertools
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
 
+from bam_jax.data.windows import Windows
 from bam_jax.runtime.sealed import IntegrityError, again, beside, verify
 
 # Rows that are held as Python objects at a time.
@@ -26,6 +27,10 @@ _SHARD_ROWS = 131_072
 def vector(dtype: Any) -> tfds.features.Tensor:
   """Returns the TFDS feature of an array of any length."""
   return tfds.features.Tensor(shape=(None,), dtype=dtype)
+
+
+# Of windows: of which row each is one, and where in its text each place is.
+WINDOWS = {"source": np.int64, "chars": vector(np.int32)}
 
 
 def write(
@@ -144,6 +149,13 @@ def rows(
         f"{folder} is damaged in its split {split}", again(folder)
       ) from error
     yield found
+
+
+def windows_of(rows: Sequence[Mapping]) -> Windows:
+  """Reads whose the windows of a chunk of rows are, from `WINDOWS`."""
+  source = [row["source"].int64_list.value for row in rows]
+  chars = [row["chars"].int64_list.value for row in rows]
+  return Windows(flat(source, np.int64), flat(chars, np.int32).reshape(-1, 2))
 
 
 def flat(values: Iterable[Iterable], dtype: Any) -> np.ndarray:

@@ -48,9 +48,10 @@ def read_soft_labels(
       return logits_lib.read(path, expected=shared)
     except IntegrityError as error:
       raise IntegrityError(error.seen, elsewhere(path)) from error
-  if KINDS[task.kind].reads == "words":
+  if KINDS[task.kind].reads != "text":
+    what = {"words": "words"}.get(KINDS[task.kind].reads, "parts of texts")
     raise ValueError(
-      f"teacher.files gives {path} for {task.name}, of which words are"
+      f"teacher.files gives {path} for {task.name}, of which {what} are"
       " labelled; only a run, W/runs/NAME, can teach them"
     )
   values = soft_files.read(path, task=task, count=rows)

@@ -14,6 +14,7 @@ import numpy as np
 from bam_jax.data import corpus, soft_labels
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.features import Features
+from bam_jax.data.projection import project
 from bam_jax.runtime import distributed, sealed
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
@@ -73,6 +74,7 @@ def write(
         logits=logits,
         metadata=metadata,
         words=words,
+        windows=features.windows,
       )
 
 
@@ -152,6 +154,8 @@ def align(
   Raises:
     IntegrityError: a row has no logits, or other words.
   """
+  if features.windows and not _same(said, features):
+    return _projected(said, features, path, cure)
   index = said.index
   order = np.argsort(index)
   at = np.searchsorted(index, features.index, sorter=order)
@@ -170,6 +174,36 @@ def align(
       f"{path} has logits of rows that are divided into other words", cure
     )
   return mine.values
+
+
+def _same(said: logits_lib.Logits, features: Features) -> bool:
+  """Tells whether a teacher has read the very windows of some rows."""
+  if not np.isin(features.index, said.index).all():
+    return False
+  order = np.argsort(said.index)
+  at = np.searchsorted(said.index, features.index, sorter=order)
+  theirs, mine = said.take(order[at]), features.windows
+  return (
+    np.array_equal(theirs.words, features.words.counts)
+    and np.array_equal(theirs.windows.source, mine.source)
+    and np.array_equal(theirs.windows.chars, mine.chars)
+  )
+
+
+def _projected(
+  said: logits_lib.Logits, features: Features, path: Path, cure: str
+) -> np.ndarray:
+  """Returns what a teacher that has read other windows says of these."""
+  missing = np.setdiff1d(features.windows.source, said.windows.source)
+  if len(missing):
+    raise sealed.IntegrityError(
+      f"{path} has no logits for {len(missing)} of the training questions"
+      f" (first: {missing[0]})",
+      cure,
+    )
+  return project(
+    said.values, said.words, said.windows, features.words, features.windows
+  )
 
 
 def average(logits: Sequence[np.ndarray], task: Task) -> np.ndarray:

@@ -36,6 +36,8 @@ class Layout:
     output: the last dense layer.
     dropout: config.json's key for the rate before it; "" = the encoder's own.
     fixed: what else config.json has to say.
+    columns: names of its columns, whatever config.json calls them; () = those
+      that it names.
   """
 
   model: str
@@ -43,6 +45,7 @@ class Layout:
   output: str
   dropout: str = "classifier_dropout"
   fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  columns: tuple[str, ...] = ()
 
 
 _ROBERTA = Layout(
@@ -98,10 +101,22 @@ TOKENS = {
     ("distilbert", "DistilBert", ""),
   )
 }
+# Of each token, how likely an answer starts and ends there.
+SPANS = {
+  family: dataclasses.replace(
+    layout,
+    model=layout.model.replace("TokenClassification", "QuestionAnswering"),
+    output="qa_outputs",
+    dropout="qa_dropout" if family == "distilbert" else "",
+    columns=("start", "end"),
+  )
+  for family, layout in TOKENS.items()
+}
 # transformers' class for a task -> family -> its head.
 LAYOUTS: Mapping[str, Mapping[str, Layout]] = {
   "SequenceClassification": SEQUENCES,
   "TokenClassification": TOKENS,
+  "QuestionAnswering": SPANS,
 }
 
 
@@ -173,7 +188,7 @@ def describe(
   (head,) = description.heads
   layout = layout_of(config, head)
   problem = KINDS[head.kind].problem_type
-  names = head.labels or (head.name,)
+  names = KINDS[head.kind].columns_of(head) or (head.name,)
   ours = description.record() | dict(about)
   if not head.labels:
     ours["value"] = head.formula(description.regression_output)
@@ -253,7 +268,7 @@ def read(directory: Path) -> Classifier:
         f"{path} says {key} {reprlib.repr(raw[key])}; only {value!r} can be "
         "read, or the encoder alone: --config.init_part=encoder"
       )
-  labels = _labels(raw, path)
+  labels = layout.columns or _labels(raw, path)
   params = read_encoder(directory)
   with tensor_files.opened(directory / hf.WEIGHTS) as file:
     output = weights.wrapper(file, config) + layout.output
@@ -341,12 +356,12 @@ def plain(label: str) -> str:
 
 
 def order(labels: tuple[str, ...], head: Head) -> list[int] | None:
-  """Returns where each of a head's labels stands among others; None = not so.
+  """Returns where each of a head's columns stands among others; None = not so.
 
   Names are compared without case; the positions never count.
   """
   theirs = [plain(label) for label in labels]
-  mine = [plain(label) for label in head.labels]
+  mine = [plain(label) for label in KINDS[head.kind].columns_of(head)]
   if sorted(theirs) != sorted(mine) or len(set(mine)) < len(mine):
     return None
   return [theirs.index(label) for label in mine]

@@ -17,6 +17,7 @@ from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 
@@ -97,7 +98,7 @@ def read(
     heads = {
       head.name: _ordered(
         found.params["heads"][head.name],
-        head.labels,
+        KINDS[head.kind].columns_of(head),
         known[head.name],
         found.description,
         path,
@@ -168,7 +169,8 @@ def _ordered(
     if places is None:
       raise ValueError(
         f"init_from {path} gives {', '.join(labels) or 'one number'}, but "
-        f"{task.name} has {', '.join(task.labels)}; write those names in "
+        f"{task.name} has {', '.join(KINDS[task.kind].columns_of(task))}; write"
+        " those names in "
         f"id2label of its {hf.CONFIG}, or set --config.init_part=encoder"
       )
     return {"kernel": head["kernel"][:, places], "bias": head["bias"][places]}

@@ -13,6 +13,7 @@ from bam_jax.tasks.kinds import KINDS
 PIPELINES = {
   "SequenceClassification": "text-classification",
   "TokenClassification": "token-classification",
+  "QuestionAnswering": "question-answering",
 }
 # What was set, but for what says where things lay on somebody's machine.
 _PLACES = ("glue_dir", "files", "init_from", "tasks_file")
@@ -92,6 +93,12 @@ def write(
 def _head(head: Head, output: str) -> str:
   """Returns what a head reads and says."""
   reads = f"`{head.name}` reads {' and '.join(head.text)}"
+  columns = KINDS[head.kind].columns_of(head)
+  if columns != head.labels:
+    return (
+      f"{reads} and says of each token how likely the answer is to be there, by"
+      f" {' and '.join(columns)}."
+    )
   if head.labels:
     order = ", ".join(f"{i} = {name}" for i, name in enumerate(head.labels))
     return f"{reads}; its classes are {order}."

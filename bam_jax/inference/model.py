@@ -18,6 +18,7 @@ from bam_jax.data.places import Places
 from bam_jax.data.sources.sentence import joined, split
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
+from bam_jax.inference import windowed
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
@@ -122,12 +123,17 @@ class Model:
       raise ValueError("each column of text is a list of texts, not one text")
     if len(sizes := {len(column) for column in texts}) > 1:
       raise ValueError(f"columns of text have lengths {sorted(sizes)}")
-    texts, read = self._read(tasks, texts)
-    logits = self.logits(tasks, texts, read)
-    return {
+    asked = [h for h in heads if KINDS[h.kind].reads == "question context"]
+    found = windowed.answers(self, asked, texts) if asked else {}
+    rest = [head for head in heads if head not in asked]
+    names = [head.name for head in rest]
+    texts, read = self._read(names, texts)
+    logits = self.logits(names, texts, read) if rest else {}
+    found |= {
       head.name: heads_lib.answers(head, logits[head.name], read)
-      for head in heads
+      for head in rest
     }
+    return {name: found[name] for name in tasks}
 
   def _read(
     self, tasks: Sequence[str], texts: Sequence[Sequence[Any]]
@@ -172,16 +178,23 @@ class Model:
         max_length=self.trained.description.max_length,
         words=None if read is None else [each.words for each in read[some]],
       )
-      for asked in passes([self.specs[name] for name in tasks]):
-        batch = batch_of(
-          rows,
-          np.array([*map(self._number, asked)]),
-          at_most=self.trained.description.max_length,
-        )
-        out = jax.device_get(self._forward(self._params, batch))
-        for slot, spec in enumerate(asked):
-          parts[spec.name].append(outputs_of(spec, out, rows, slot))
+      for name, outputs in self.said(tasks, rows).items():
+        parts[name].append(outputs)
     return {name: np.concatenate(each) for name, each in parts.items()}
+
+  def said(self, tasks: Sequence[str], rows: Features) -> dict[str, np.ndarray]:
+    """Returns task -> f32[N, C], or f32[M, C] of words, of a batch of rows."""
+    found = {}
+    for asked in passes([self.specs[name] for name in tasks]):
+      batch = batch_of(
+        rows,
+        np.array([*map(self._number, asked)]),
+        at_most=self.trained.description.max_length,
+      )
+      out = jax.device_get(self._forward(self._params, batch))
+      for slot, spec in enumerate(asked):
+        found[spec.name] = outputs_of(spec, out, rows, slot)
+    return found
 
   def _number(self, spec: HeadSpec) -> int:
     return self.net.heads.index(spec)

@@ -19,6 +19,7 @@ from bam_jax.runtime import sealed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.training.checkpoint import load_params, trials
 
 
@@ -70,10 +71,11 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
     params = found.params | {"heads": {}}
     (head,) = found.description.heads
     # Another program may have written other names, or another order of them.
-    if found.labels != head.labels:
+    columns = KINDS[head.kind].columns_of(head)
+    if found.labels != columns:
       raise ValueError(
         f"{path / hf.CONFIG} names labels {', '.join(found.labels)} in "
-        f"id2label and {', '.join(head.labels)} for bam_jax; export it again"
+        f"id2label and {', '.join(columns)} for bam_jax; export it again"
       )
     params["heads"][head.name] = found.head
     _check_tasks(found.description, tasks)

@@ -76,6 +76,8 @@ def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
 HEADS: Mapping[str, HeadKind] = {
   "linear": HeadKind(space="example", reads="pooled", build=linear),
   "tags": HeadKind(space="token", reads="tokens", build=linear),
+  # Start and end of an answer.
+  "span": HeadKind(space="token", reads="tokens", build=linear),
 }
 
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax.data import sampling, soft_labels
+from bam_jax.data import contexts, sampling, soft_labels
+from bam_jax.data.sources.examples import Examples
 from bam_jax.runtime.console import say
 from bam_jax.stages import initial, lessons, values
 from bam_jax.stages.materials import Materials, scratch
@@ -192,6 +193,7 @@ def text(session: Session) -> None:
     train = texts.look(task, task.train)
     rows = sizes[task.name] = len(train)
     lessons.check_gold(experiment.runs, task.name, train.labels)
+    room(session.materials, train)
     if c.data.holdout:
       texts.holdout(task, c.data.holdout)
     if task.name in soft:
@@ -202,13 +204,27 @@ def text(session: Session) -> None:
         )
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
-        texts.look(task, split)
+        room(session.materials, texts.look(task, split))
   for run in experiment.runs:
     drawable(experiment.settings(run), run, sizes)
   if c.stage == "predict":
     for task in experiment.tasks:
       for split in task.submission:
         texts.look(task, split)
+
+
+def room(found: Materials, examples: Examples) -> None:
+  """Checks that questions leave room for their contexts.
+
+  Args:
+    found: the materials. A tokenizer that is not made yet is not waited for.
+    examples: of a split.
+  """
+  c = found.experiment.config
+  if examples.answers is not None and c.encoder != "scratch":
+    contexts.check_room(
+      found.encoder.tokenizer, examples.texts[0], max_length=c.max_length
+    )
 
 
 def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:

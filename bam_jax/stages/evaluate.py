@@ -10,9 +10,9 @@ import numpy as np
 from bam_jax.data.features import Features, width_of
 from bam_jax.data.pipeline import Layout
 from bam_jax.runtime.console import bar
+from bam_jax.stages import outcomes
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
-from bam_jax.study.predictions import Predictions
 from bam_jax.tasks import coverage, metrics
 from bam_jax.tasks.table import Task
 from bam_jax.training import forward as forward_pass
@@ -67,11 +67,8 @@ def score(
   datasets = scored(session, run)
   said = forward(session, run, params, datasets, "evaluates")
   kept = {
-    (task.name, split): Predictions(
-      rows.index,
-      said[task.name, split][0],
-      rows.labels,
-      rows.words and rows.words.counts,
+    (task.name, split): outcomes.keep(
+      session, task, split, rows, said[task.name, split][0]
     )
     for task, split, rows in datasets
   }
@@ -110,18 +107,15 @@ def headlines(session: Session, run: Run, params: Any) -> list[dict]:
   }
   shown = [datasets[name] for name in run.tasks]
   said = logits(session, run, params, shown, progress=lambda n: None)
-  return [
-    {
-      task.name: metrics.scores(
-        task,
-        said[task.name, split][trial],
-        rows.labels,
-        rows.words and rows.words.counts,
-      )[task.headline]
-      for task, split, rows in shown
-    }
-    for trial in range(len(jax.tree.leaves(params)[0]))
-  ]
+  found = []
+  for trial in range(len(jax.tree.leaves(params)[0])):
+    found.append({})
+    for task, split, rows in shown:
+      mine = said[task.name, split][trial]
+      kept = outcomes.keep(session, task, split, rows, mine)
+      scores = metrics.scores(task, kept.logits, kept.labels, kept.words)
+      found[-1][task.name] = scores[task.headline]
+  return found
 
 
 def forward(

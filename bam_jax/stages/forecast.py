@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax.data import features
+from bam_jax.data import contexts, features
 from bam_jax.data.features import Features
 from bam_jax.models import flops
 from bam_jax.runtime import distributed
@@ -62,11 +62,18 @@ def samples_of(session: Session) -> dict[str, Features]:
     text = session.materials.texts.look(task, task.train)
     rows = np.linspace(0, len(text) - 1, min(len(text), SAMPLE)).astype(int)
     some = text.take(rows)
+    tokenizer = session.materials.encoder.tokenizer
+    lengths = session.materials.lengths
+    if some.answers is not None:
+      found[task.name] = contexts.windows(
+        tokenizer, *some.texts, some.answers, lengths=lengths
+      )
+      continue
     found[task.name] = features.featurise(
-      session.materials.encoder.tokenizer,
+      tokenizer,
       some.texts,
       some.labels,
-      max_length=session.config.max_length,
+      max_length=lengths.most,
       words=some.words,
     )
   return found
@@ -80,12 +87,16 @@ def rows_of(session: Session, task: Task, *, held: bool) -> int:
     task: the task.
     held: whether those that are held out count.
   """
-  data = session.config.data
-  texts = session.materials.texts
-  rows = len(texts.look(task, task.train))
+  data, materials = session.config.data, session.materials
+  text = materials.texts.look(task, task.train)
+  rows = np.ones(len(text), np.int64)
+  if text.answers is not None:
+    tokenizer = materials.encoder.tokenizer
+    rows = contexts.counts(tokenizer, text, materials.lengths)
   if data.holdout and not held:
-    rows -= int(texts.holdout(task, data.holdout).mask.sum())
-  return rows * (2 if task.symmetric and data.double_unordered else 1)
+    rows = rows[~materials.texts.holdout(task, data.holdout).mask]
+  twice = task.symmetric and data.double_unordered
+  return int(rows.sum()) * (2 if twice else 1)
 
 
 def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import dataclasses
 
 from bam_jax.runtime.console import say
-from bam_jax.stages import evaluate, initial
+from bam_jax.stages import evaluate, initial, outcomes
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.tasks.metrics import against_chance
@@ -37,11 +37,11 @@ def look(session: Session, run: Run, seeds: Sequence[int]) -> None:
   heads = dataclasses.replace(run, tasks=names)
   logits = evaluate.forward(session, heads, params, mine, "looks at the import")
   for task, split, rows in mine:
+    kept = outcomes.keep(
+      session, task, split, rows, logits[task.name, split][0]
+    )
     name, score, chance = against_chance(
-      task,
-      logits[task.name, split][0],
-      rows.labels,
-      rows.words and rows.words.counts,
+      task, kept.logits, kept.labels, kept.words
     )
     said = f"imported {task.name}: {split} {name} {score:.1f} before training"
     if score < chance:

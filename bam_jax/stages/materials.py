@@ -21,6 +21,7 @@ from bam_jax.data.features import width_of
 from bam_jax.data.sources import readers
 from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
+from bam_jax.data.windows import Lengths
 from bam_jax.hf import directory as hf
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
@@ -91,6 +92,12 @@ class Materials:
     )
     return corpus.Texts(self.read or read)
 
+  @property
+  def lengths(self) -> Lengths:
+    """How much of a text is read at once."""
+    config = self.experiment.config
+    return Lengths(config.max_length, config.span.stride)
+
   @functools.cached_property
   def corpus(self) -> corpus.Corpus:
     """The tokenised rows of every task."""
@@ -99,7 +106,7 @@ class Materials:
       self.data,
       self.encoder.tokenizer,
       self.texts,
-      max_length=config.max_length,
+      lengths=self.lengths,
       double_unordered=config.data.double_unordered,
       holdout=config.data.holdout,
       progress=Bars(),

@@ -31,6 +31,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "log_every",
       "checkpoint_every",
       "data.row_shapes",
+      "span.longest",
     ),
   ),
   "0 or more": (
@@ -45,6 +46,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "select.patience",
       "nonfinite.limit",
       "data.synthetic_seed",
+      "span.stride",
       "optim.clip",
       "optim.weight_decay",
     ),
@@ -76,7 +78,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   ),
   "a finite number": (
     lambda n: -BOUND < n < BOUND,
-    ("sampling.exponent", "sampling.loss_scale_exponent"),
+    (
+      *("sampling.exponent", "sampling.loss_scale_exponent"),
+      "span.threshold",
+    ),
   ),
   "-1 or a share, from 0 to below 1": (
     lambda n: n == -1 or 0 <= n < 1,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bam_jax.stats import entities
+from bam_jax.stats import entities, squad
 from bam_jax.stats.bootstrap import LEVEL, Estimate
 from bam_jax.stats.weighted import (
   Score,
@@ -101,7 +101,8 @@ def resample_examples(
   they meet the same resamples and those are drawn once.
 
   Args:
-    predicted: [R, N], class numbers or values; [R, N, W] of words.
+    predicted: [R, N], class numbers or values; [R, N, W] of words
+      or answers.
     labels: [N], or [N, W].
     metric: a key of `SCORERS`.
     draws: D, number of resamples.
@@ -192,4 +193,5 @@ SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   "pearson": pearson,
   "spearman": spearman,
   **entities.SCORERS,
+  **squad.SCORERS,
 }

@@ -18,6 +18,8 @@ from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.description import Description, Head
+from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training.settings import Settings
 
@@ -102,11 +104,14 @@ class Experiment:
 
   def describe(self, tasks: Sequence[str]) -> Description:
     """Returns what the heads of a run with these tasks mean."""
+    heads = tuple(Head.of(task) for task in get_tasks(tasks, self.table))
+    asked = any(KINDS[head.kind].reads == "question context" for head in heads)
     return Description(
-      heads=tuple(Head.of(task) for task in get_tasks(tasks, self.table)),
+      heads=heads,
       regression_output=self.config.loss.regression_output,
       max_length=self.config.max_length,
       dtype=self.config.dtype,
+      span=Limits(**self.config.span) if asked else None,
     )
 
 

@@ -4,7 +4,9 @@ One file a trial, `W/runs/RUN/dev_logits/seed-K.npz`, written by numpy without
 pickles. For every scored split it holds `TASK/SPLIT/index` i64[N],
 `TASK/SPLIT/logits` f32[N, C] and `TASK/SPLIT/labels` f32[N]; where words are
 labelled, logits f32[M, C] and labels f32[M] of all words, and
-`TASK/SPLIT/words` i64[N], how many each example has. Labels are with the logits
+`TASK/SPLIT/words` i64[N], how many each example has. Of questions "logits" are
+what their answers earn, f32[N, 3] (stats/squad.py), and "labels" are 1 where
+there is no answer. Labels are with the logits
 so that a laptop needs neither the data nor JAX.
 """
 

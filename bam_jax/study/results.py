@@ -134,7 +134,8 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   read = functools.cache(predictions.read)
   for task in tasks:
     kept = _kept(experiment, workdir, methods, task, read)
-    for method, rows in kept.items():
+    sure = KINDS[task.kind].kept == "outputs"
+    for method, rows in kept.items() if sure else ():
       if found := calibration.summary(rows.logits, rows.labels):
         results["calibration"].setdefault(method, {})[task.name] = found
     resampled |= _resampled(methods, task, kept)

@@ -48,7 +48,13 @@ FREE = (
 # Keys that came after directories had been made, and the value that means off:
 # with it a study is the one that it was without the key, so neither a
 # difference between directories nor a part of a trial's content hash.
-NEUTRAL: dict[str, Any] = {"adversary.kind": "none", "adversary.weight": 1.0}
+NEUTRAL: dict[str, Any] = {
+  "adversary.kind": "none",
+  "adversary.weight": 1.0,
+  "span.stride": 128,
+  "span.longest": 30,
+  "span.threshold": 0.0,
+}
 # Keys that name directories and files, which have more than one spelling.
 PLACES = ("encoder", "data.glue_dir", "init_from", "teacher.files")
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")

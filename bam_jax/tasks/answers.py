@@ -50,6 +50,24 @@ class Span:
   probability: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Part:
+  """The part of a context that answers a question.
+
+  Attributes:
+    start: of its first letter, counted from 0; None = there is no answer.
+    end: behind its last letter; None = there is no answer.
+    text: between the two; "" = there is no answer.
+    probability: of its first token times that of its last, in the window of the
+      context that it is from.
+  """
+
+  start: int | None
+  end: int | None
+  text: str
+  probability: float
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
   """What a head says of one example.
@@ -59,12 +77,14 @@ class Answer:
     probabilities: label name -> probability; {} for regression.
     value: within the task's own range; None for classification.
     spans: what was found in the text; None where nothing is looked for.
+    part: what of the context answers; None where no question was asked.
   """
 
   label: str | None = None
   probabilities: Mapping[str, float] = dataclasses.field(default_factory=dict)
   value: float | None = None
   spans: tuple[Span, ...] | None = None
+  part: Part | None = None
 
   def record(self) -> dict[str, Any]:
     """Returns what JSON is to say."""
@@ -72,6 +92,8 @@ class Answer:
       return {"value": self.value}
     if self.spans is not None:
       return {"spans": [dataclasses.asdict(span) for span in self.spans]}
+    if self.part is not None:
+      return dataclasses.asdict(self.part)
     return {"label": self.label, "probabilities": dict(self.probabilities)}
 
 

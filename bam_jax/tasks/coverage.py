@@ -32,8 +32,9 @@ class Coverage:
     repeated: how many of the rows read like a training row.
     first: the example numbers of the first of these.
     unread: labelled words that are cut away or lost; None where rows are
-      labelled.
-    words: all labelled words; 0 where rows are labelled.
+      labelled. Of questions those whose answer is whole in no window.
+    words: all labelled words, or questions; 0 where rows are labelled.
+    what: of which there are so many, "words" or "answers".
   """
 
   rows: int
@@ -43,6 +44,7 @@ class Coverage:
   first: tuple[int, ...] = ()
   unread: int | None = None
   words: int = 0
+  what: str = "words"
 
 
 def record(found: Mapping[str, Coverage]) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def sentence(task: str, found: Mapping[str, Coverage]) -> str:
     if each.cut is not None:
       part += f" and {each.cut:.1%} of its rows are cut"
     if each.unread is not None:
-      part += f" ({each.unread} of its {each.words} words are not read)"
+      part += f" ({each.unread} of its {each.words} {each.what} are not read)"
     parts.append(part)
   return f"{task}: {'; '.join(parts)}"
 
@@ -93,7 +95,14 @@ def warnings(
         f"{each.cut:.0%} of {task}'s {split} rows are cut at {max_length} "
         "tokens; raise --config.max_length, if the encoder has the positions"
       )
-    if each.unread and each.unread >= UNREAD * each.words:
+    if each.unread and each.what == "answers":
+      yield (
+        f"{each.unread} of the {each.words} answers of {task}'s {split} rows "
+        f"are whole in no window of {max_length} tokens: nothing is learned of "
+        "them, and dev counts what is said; raise --config.max_length, if the "
+        "encoder has the positions, or --config.span.stride"
+      )
+    elif each.unread and each.unread >= UNREAD * each.words:
       yield (
         f"{each.unread} of the {each.words} words of {task}'s {split} rows are "
         f"cut away at {max_length} tokens and count as answered by none; raise "

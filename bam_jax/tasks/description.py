@@ -15,6 +15,7 @@ import numpy as np
 
 from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import Task
 
 FILE = "heads.json"
@@ -68,7 +69,8 @@ def answers(
     head: whose labels are meant.
     logits: f[N, C], C >= the head's classes; of regression the first column is
       the prediction in [0, 1]. Where words are answered f[M, C].
-    read: the N texts and their M words, where words are answered.
+    read: the N texts and their M words, where words are answered, or a
+      `spans.Asked`.
 
   Raises:
     ValueError: a number is not finite.
@@ -91,12 +93,14 @@ class Description:
     regression_output: see configs/common.py, `loss.regression_output`.
     max_length: tokens of an example in training.
     dtype: what was computed in.
+    span: how contexts are read; None = no head answers questions.
   """
 
   heads: tuple[Head, ...]
   regression_output: str
   max_length: int
   dtype: str
+  span: Limits | None = None
 
   def alone(self, name: str) -> "Description":
     """Returns the description of a model with one of the heads."""
@@ -182,9 +186,21 @@ def parse(raw: Any, path: Path) -> Description:
       regression_output=raw["regression_output"],
       max_length=int(raw["max_length"]),
       dtype=raw["dtype"],
+      span=_limits(raw.get("span"), heads),
     )
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(
       f"{path} does not say what the heads mean ({type(error).__name__}: "
       f"{error}); export the run again"
     ) from error
+
+
+def _limits(raw: Any, heads: Sequence[Head]) -> Limits | None:
+  """Reads how contexts are read, where a head answers questions."""
+  if not any(KINDS[head.kind].reads == "question context" for head in heads):
+    return None
+  return Limits(
+    stride=int(raw["stride"]),
+    longest=int(raw["longest"]),
+    threshold=float(raw["threshold"]),
+  )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.tasks import answers, tags
+from bam_jax.tasks import answers, spans, tags
 from bam_jax.tasks.answers import Answer, Meaning, Read
 
 
@@ -27,7 +27,8 @@ class TaskKind:
       through `loss.regression_output`.
     loss: its objective, a name of `objectives.OBJECTIVES`.
     head: how it is built, a name of `heads.HEADS`.
-    reads: what a row of it is: "text", one or two of them, or "words".
+    reads: what a row of it is: "text", one or two of them, "words", or
+      "question context".
     texts: how many texts a row has at most.
     defined: the key of a tasks file that says what its outputs mean.
     found: the data says it where the tasks file does not.
@@ -47,6 +48,13 @@ class TaskKind:
       word for it; None where it takes no such task.
     model: which of transformers' model classes for a task it leaves as.
     problem_type: transformers' name; "" = it has none.
+    columns_of: (task) -> names of its head's columns, as a directory of
+      transformers has them; () = it gives one number.
+    named: the text columns of files in a format of its own.
+    beside: metrics that are reported whatever is asked for.
+    grouped: whether rows are grouped by what they are about, for a hold-out.
+    kept: what is kept of dev for scores and tests: "outputs", or "outcomes", by
+      `KEPT` of stages/outcomes.py.
   """
 
   name: str
@@ -71,6 +79,11 @@ class TaskKind:
   written: Callable[[Mapping[str, str], Answer], str] | None
   model: str
   problem_type: str
+  columns_of: Callable[[Meaning], tuple[str, ...]] = lambda task: task.labels
+  named: tuple[str, ...] = ("text",)
+  beside: tuple[str, ...] = ()
+  grouped: bool = False
+  kept: str = "outputs"
 
 
 def mean_probability(logits: np.ndarray) -> np.ndarray:
@@ -179,6 +192,50 @@ _ROWS = (
     written=None,
     model="TokenClassification",
     problem_type="",
+  ),
+  TaskKind(
+    name="span",
+    outputs=lambda task: len(spans.COLUMNS),
+    output="logits",
+    loss="span",
+    head="span",
+    reads="question context",
+    texts=2,
+    defined="labels",
+    found=True,
+    takes=(),
+    formats=("squad",),
+    metrics={
+      "f1": "answer_f1",
+      "exact_match": "answer_exact",
+      "has_answer_f1": "has_answer_f1",
+      "has_answer_exact": "has_answer_exact",
+      "no_answer": "no_answer",
+    },
+    predicted=lambda task, kept, words: spans.said(task, kept),
+    gold=lambda task, labels, words: np.repeat(labels[:, None], 3, axis=1),
+    chance=lambda task: ("f1", 0.0),
+    answer=spans.answered,
+    columns=lambda task: [
+      task.name,
+      *(f"{task.name}:{x}" for x in ("start", "end", "probability")),
+    ],
+    cells=lambda task, answer: [
+      answer.part.text,
+      answer.part.start,
+      answer.part.end,
+      answer.part.probability,
+    ],
+    # Of each place; what a window's sum to is another for every teacher.
+    mean=lambda logits: np.mean(logits, axis=0),
+    written=None,
+    model="QuestionAnswering",
+    problem_type="",
+    columns_of=lambda task: spans.COLUMNS,
+    named=("question", "context"),
+    beside=("f1", "exact_match"),
+    grouped=True,
+    kept="outcomes",
   ),
 )
 

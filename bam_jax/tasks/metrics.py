@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities
+from bam_jax.stats import entities, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -35,6 +35,11 @@ def tagged(name: str, x: np.ndarray, y: np.ndarray) -> float:
   return float(getattr(metrics, name)(gold, said, zero_division=0))
 
 
+def answered(weighted: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
+  """Returns a metric of answers, from what counts each question as often."""
+  return lambda x, y: float(weighted(x[None], y)(np.ones((1, len(y))))[0, 0])
+
+
 # Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
 # or values for regression; of words see `tags.codes`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
@@ -47,6 +52,7 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "span_precision": lambda p, y: tagged("precision_score", p, y),
   "span_recall": lambda p, y: tagged("recall_score", p, y),
   "word_accuracy": lambda p, y: float((p == y)[y >= 0].mean()),
+  **{name: answered(each) for name, each in squad.SCORERS.items()},
 }
 
 

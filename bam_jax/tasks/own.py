@@ -136,10 +136,12 @@ def _task(entry: Entry) -> Task:
   # A format of its own names no columns.
   named = "format" not in entry.given
   text = entry.texts("text", "the text column, or a list of two", needed=named)
-  text = text or ("text",)
+  text = text or kind.named
   label = _label(entry) if named or "label" in entry.given else "label"
-  if len(text) > kind.texts or len({*text, label}) <= len(text):
+  few = len(text) < len(kind.named)
+  if few or len(text) > kind.texts or len({*text, label}) <= len(text):
     some = "one or two text columns" if kind.texts > 1 else "one text column"
+    some = f"the columns of {' and '.join(kind.named)}" if few else some
     entry.refuse("text", f"takes {some}, none of them label")
   files, division = {"train": entry.files("train")}, file_keys.division(entry)
   share = entry.given.get("dev_share", 0.0)
@@ -159,6 +161,7 @@ def _task(entry: Entry) -> Task:
   if "test" in entry.given:
     files["test"] = entry.files("test")
   metrics = _metrics(entry, labels, kind)
+  grouped = kind.grouped or "group" in entry.given
   return Task(
     name=entry.name,
     kind=kind.name,
@@ -166,7 +169,7 @@ def _task(entry: Entry) -> Task:
     label=label,
     labels=labels,
     range=limits,
-    metrics=metrics,
+    metrics=tuple(dict.fromkeys((*metrics, *kind.beside))),
     headline=metrics[0],
     train="train",
     dev=tuple(split for split in files if split != "train"),
@@ -174,7 +177,7 @@ def _task(entry: Entry) -> Task:
     symmetric=entry.flag("symmetric"),
     in_average=True,
     head=entry.name,
-    group="groups" if "group" in entry.given else "texts",
+    group="groups" if grouped else "texts",
     origin=_own(entry, labels, files, (*text, label) if named else ()),
   )
 

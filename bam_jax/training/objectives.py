@@ -34,12 +34,16 @@ class Objective:
       owned outputs are -1e30 and targets 0.
     distance: (outputs, outputs), f32[..., C] -> f32[...], 0 where they are the
       same; in columns that are not owned both are -1e30.
+    chooses: each column is a choice among an example's places, and not a place
+      among the columns: outputs come as log-probabilities over the places, a
+      teacher's too, and the loss of an example is the sum over its places.
   """
 
   gold: Callable[[jax.Array, int], jax.Array]
   taught: Callable[[jax.Array], jax.Array]
   loss: Callable[[jax.Array, jax.Array], jax.Array]
   distance: Callable[[jax.Array, jax.Array], jax.Array]
+  chooses: bool = False
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
@@ -51,6 +55,25 @@ def symmetric_kl(one: jax.Array, two: jax.Array) -> jax.Array:
   """Returns the mean of KL(p, q) and KL(q, p), f32[...] of logits [..., C]."""
   p, q = jax.nn.log_softmax(one, axis=-1), jax.nn.log_softmax(two, axis=-1)
   return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 2
+
+
+def marks(label: jax.Array, C: int) -> jax.Array:
+  """Returns f32[..., C], 1 where a column's choice is this place.
+
+  Args:
+    label: of places, the sum of 2^c over the columns c that choose it.
+    C: the number of columns.
+  """
+  powers = 2 ** jnp.arange(C)
+  chosen = jnp.asarray(label, jnp.int32)[..., None] // powers % 2
+  return chosen.astype(jnp.float32)
+
+
+def _apart(one: jax.Array, two: jax.Array) -> jax.Array:
+  """Returns what a place adds to the symmetric KL of start and of end."""
+  # At places of other tasks there are logits, whose exp() may be infinite.
+  p, q = (jnp.minimum(x[..., :2], 0.0) for x in (one, two))
+  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 4
 
 
 OBJECTIVES: Mapping[str, Objective] = {
@@ -69,6 +92,17 @@ OBJECTIVES: Mapping[str, Objective] = {
     taught=lambda outputs: outputs,
     loss=lambda outputs, targets: jnp.square(outputs[..., 0] - targets[..., 0]),
     distance=lambda one, two: jnp.square(one[..., 0] - two[..., 0]),
+  ),
+  # Half of the two cross-entropies, of where an answer starts and where it ends
+  # (Devlin et al. 2019, section 4.2).
+  "span": Objective(
+    gold=marks,
+    taught=jnp.exp,
+    loss=lambda outputs, targets: (
+      -jnp.sum(targets[..., :2] * outputs[..., :2], axis=-1) / 2
+    ),
+    distance=_apart,
+    chooses=True,
   ),
 }
 

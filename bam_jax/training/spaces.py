@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from bam_jax.data.fields import EXAMPLE, HAS_GOLD, SPACES, WORDS
 from bam_jax.models.heads import HeadSpec, columns_of
 from bam_jax.models.multitask import task_of_tokens
-from bam_jax.training import objectives
+from bam_jax.training import choices, objectives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,13 @@ class Reading:
     task: batch -> i32[...], whose each place is; -1 where nothing is learned.
     has_gold: batch -> f32[...], 0 where the teacher alone teaches; None where
       no place of the run lacks gold.
-    gather: (losses of all places f32[...], batch) -> f32[B, E] of examples.
+    gather: (losses of all places f32[...], batch, which places are chosen among
+      or None) -> f32[B, E] of examples.
   """
 
   task: Callable[[Mapping], jax.Array]
   has_gold: Callable[[Mapping], jax.Array | None]
-  gather: Callable[[jax.Array, Mapping], jax.Array]
+  gather: Callable[[jax.Array, Mapping, jax.Array | None], jax.Array]
 
 
 def word_task(batch: Mapping) -> jax.Array:
@@ -39,32 +40,40 @@ def word_task(batch: Mapping) -> jax.Array:
   return jnp.where(learned, task_of_tokens(batch), -1)
 
 
-def mean_of_words(loss: jax.Array, batch: Mapping) -> jax.Array:
+def of_words(
+  loss: jax.Array, batch: Mapping, chosen: jax.Array | None
+) -> jax.Array:
   """Returns the mean loss of each example's words f32[B, E], 0 without any.
+
+  Where words are chosen among they make one loss together, which is their sum.
 
   Args:
     loss: f32[B, S], 0 where there is no word.
     batch: what it was made of.
+    chosen: bool[B, S], see `choices.choosing`.
   """
   E = batch["task"].shape[1]
   here = batch["segments"][..., None] == jnp.arange(1, E + 1)
   words = (word_task(batch) >= 0)[..., None] & here
   total = jnp.where(words, loss[..., None], 0.0).sum(1)
-  return total / jnp.maximum(words.sum(1), 1)
+  count = words.sum(1)
+  if chosen is not None:
+    count = jnp.where((chosen[..., None] & here).any(1), 1, count)
+  return total / jnp.maximum(count, 1)
 
 
 READINGS: Mapping[str, Reading] = {
   EXAMPLE: Reading(
     task=lambda batch: batch["task"],
     has_gold=lambda batch: batch.get(HAS_GOLD.name),
-    gather=lambda loss, batch: loss,
+    gather=lambda loss, batch, chosen: loss,
   ),
   WORDS: Reading(
     task=word_task,
     has_gold=lambda batch: (batch[SPACES[WORDS].label.name] >= 0).astype(
       jnp.float32
     ),
-    gather=mean_of_words,
+    gather=of_words,
   ),
 }
 
@@ -89,8 +98,11 @@ def distances(
   for name in columns_of(heads):
     task = READINGS[name].task(batch)
     own = objectives.owners(heads, task, space=name)
-    apart = objectives.distance(one[name], two[name], own)
-    mine = READINGS[name].gather(apart, batch)
+    chosen = choices.choosing(heads, task, space=name)
+    apart = objectives.distance(
+      *(choices.log_softmax(x[name], chosen, batch) for x in (one, two)), own
+    )
+    mine = READINGS[name].gather(apart, batch, chosen)
     total = mine if total is None else total + mine
   return total
 
@@ -112,16 +124,22 @@ def example_losses(
   total = None
   for name, C in columns_of(heads).items():
     reading, fields = READINGS[name], SPACES[name]
-    own = objectives.owners(heads, reading.task(batch), space=name)
+    task = reading.task(batch)
+    own = objectives.owners(heads, task, space=name)
+    chosen = choices.choosing(heads, task, space=name)
+    said, taught = (
+      choices.log_softmax(x, chosen, batch)
+      for x in (outputs[name], batch[fields.teacher.name])
+    )
     gold = objectives.gold_targets(batch[fields.label.name], own, C)
-    teacher = objectives.teacher_targets(batch[fields.teacher.name], own)
+    teacher = objectives.teacher_targets(taught, own)
     has_gold = reading.has_gold(batch)
     if has_gold is not None:
       gold = objectives.or_teacher(gold, teacher, has_gold)
     targets = objectives.soft_targets(
       gold, teacher, batch[fields.has_teacher.name], share
     )
-    loss = objectives.example_loss(outputs[name], targets, own)
-    mine = reading.gather(loss, batch)
+    loss = objectives.example_loss(said, targets, own)
+    mine = reading.gather(loss, batch, chosen)
     total = mine if total is None else total + mine
   return total

@@ -16,6 +16,7 @@ from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import examples
 from bam_jax.data.sources import examples as sources
 from bam_jax.data.tokenizer import load_tokenizer
+from bam_jax.data.windows import Lengths
 from bam_jax.runtime import sealed
 from bam_jax.tasks import table as tasks
 
@@ -54,7 +55,7 @@ def _examples(task, split="train", *, rows=5, labelled=True, columns=2):
 
 
 def _load(tokenizer, data_dir, task, splits, load, **changes):
-  arguments = {"max_length": 8, "progress": None} | changes
+  arguments = {"lengths": Lengths(8, 2), "progress": None} | changes
   return builders.load_features(
     task,
     splits,
@@ -196,7 +197,7 @@ def test_tokenizer_and_max_length_have_folders_of_their_own(
       _RTE,
       ["train"],
       lambda _: _examples(_RTE),
-      max_length=max_length,
+      lengths=Lengths(max_length, 2),
     )
   assert len(list(data_dir.iterdir())) == 3
 
@@ -365,6 +366,7 @@ from bam_jax.data import builders, features
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.sources import examples as sources
+from bam_jax.data.windows import Lengths
 folder = {str(tmp_path)!r}
 examples = sources.Examples("cola", "train", (["a", "b"],), None, "")
 (cola,) = tasks.get_tasks(["cola"])
@@ -372,7 +374,7 @@ builders.load_features(
   cola,
   ["train"],
   tokenizer=load_tokenizer(folder, vocab_size=None),
-  max_length=8,
+  lengths=Lengths(8, 2),
   data_dir=folder,
   load=lambda split: examples,
 )

@@ -7,6 +7,7 @@ import pytest
 from bam_jax.data import corpus
 from bam_jax.data.sources import readers
 from bam_jax.data.tokenizer import load_tokenizer
+from bam_jax.data.windows import Lengths
 from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import get_tasks
 from tests import small
@@ -35,7 +36,7 @@ def make(tmp_path_factory, tokenizer):
 
   def make(**changes):
     settings = dict(
-      max_length=32,
+      lengths=Lengths(32, 8),
       double_unordered=True,
       holdout=0.0,
       progress=lambda what, done, total: None,
@@ -88,7 +89,7 @@ def test_text_that_was_looked_at_is_read_once(make, monkeypatch, tmp_path):
       reads.append((task.name, split)) or load(task, split, **how)
     ),
   )
-  it = make(max_length=24)
+  it = make(lengths=Lengths(24, 8))
   it._texts.look(RTE, "train")
   assert len(it.train(RTE)) == ROWS
   assert it.train(RTE) is not None
@@ -125,7 +126,7 @@ def test_unknown_words_and_cut_rows_are_counted_and_kept_on_disk(
       tmp_path / "data",
       tokenizer,
       corpus.Texts(reader(tmp_path)),
-      max_length=max_length,
+      lengths=Lengths(max_length, 8),
       double_unordered=True,
       holdout=holdout,
       progress=lambda what, done, total: None,
@@ -156,7 +157,7 @@ def test_rows_of_dev_that_are_in_train_are_counted_swapped_ones_too(
     tmp_path / "data",
     tokenizer,
     corpus.Texts(reader(tmp_path)),
-    max_length=16,
+    lengths=Lengths(16, 8),
     double_unordered=False,
     holdout=0.0,
     progress=lambda what, done, total: None,

@@ -45,6 +45,9 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
     units = len(words.at)
   size = 1 if KINDS[kind].output == "value" else C
   labels = rng.random(units) if size == 1 else rng.integers(0, C, units)
+  if KINDS[kind].reads == "question context":
+    words, labels = places(rng, lengths)
+    units, size = len(labels), 2
   teacher = rng.normal(size=(units, size)).astype(np.float32)
   teacher[::4] = np.nan
   features = Features(
@@ -56,6 +59,20 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
     words=words,
   )
   return features, teacher
+
+
+def places(rng, lengths) -> tuple[Words, np.ndarray]:
+  """Returns [CLS] and the tokens of contexts, and where answers are."""
+  at, labels = [], []
+  for n in lengths:
+    at.append(np.array([0, *range(rng.integers(1, n - 1), n - 1)]))
+    labels.append(np.zeros(len(at[-1])))
+    for mark, place in enumerate(np.sort(rng.integers(0, len(at[-1]), 2))):
+      labels[-1][place] += mark + 1
+  words = Words(
+    np.concatenate(at).astype(np.int32), offsets_of([*map(len, at)])
+  )
+  return words, np.concatenate(labels)
 
 
 @pytest.mark.parametrize(

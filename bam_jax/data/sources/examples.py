@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import hashlib
+import json
 import math
 import re
 
@@ -32,6 +33,8 @@ class Examples:
     groups: N groups that the rows name, for a hold-out; () = they name none.
     words: i32[W, 2] of each row, where its labelled words, M in all, begin and
       end in the text; None = rows are labelled.
+    answers: of each row, a question and a context, the gold answers: text, and
+      where in the context it begins; () = there is none. None = no row asks.
   """
 
   task: str
@@ -42,6 +45,7 @@ class Examples:
   soft: np.ndarray | None = None
   groups: Sequence[str] = ()
   words: Sequence[np.ndarray] | None = None
+  answers: Sequence[Sequence[tuple[str, int]]] | None = None
 
   def __len__(self) -> int:
     return len(self.texts[0])
@@ -63,6 +67,7 @@ class Examples:
       soft=None if self.soft is None else self.soft[rows],
       groups=[self.groups[row] for row in rows] if self.groups else (),
       words=None if words is None else [words[row] for row in rows],
+      answers=self.answers and [self.answers[row] for row in rows],
     )
 
   @functools.cached_property
@@ -83,6 +88,8 @@ class Examples:
       digest.update(
         len(row).to_bytes(8, "little") + row.astype("<i4").tobytes()
       )
+    for row in self.answers or ():
+      digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
 
 

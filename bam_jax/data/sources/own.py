@@ -9,7 +9,7 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.data.sources import gold, parted, rows, splits, tagged
+from bam_jax.data.sources import gold, parted, rows, splits, squad, tagged
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples, check
@@ -213,9 +213,13 @@ def _parsed(value: Any, where: str) -> Any:
 READERS: Mapping[str, Callable[[Task, str], Examples]] = {
   "text": read,
   "words": tagged.read,
+  "question context": squad.read,
 }
 # Where only the data say what the labels are: (task) -> their names.
-LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {"words": tagged.labels}
+LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {
+  "words": tagged.labels,
+  "question context": squad.labels,
+}
 
 
 def complete(found: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -1,0 +1,88 @@
+"""SQuAD's official rules: when an answer is the same as another, and how near.
+
+Answers are compared without case, punctuation, articles and spaces; of several
+gold answers the best counts (Rajpurkar et al. 2016 and 2018). Needs no JAX.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+import re
+import string
+
+import numpy as np
+
+# Weights f[D, Q] -> scores f[D, R].
+Score = Callable[[np.ndarray], np.ndarray]
+# What is kept of each question: what the likeliest answer earns by each of the
+# two metrics, in [0, 1], and by how much "no answer" is likelier.
+EXACT, F1, MARGIN = range(3)
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_MARKS = str.maketrans("", "", string.punctuation)
+
+
+def normalised(answer: str) -> str:
+  """Returns an answer as it is compared."""
+  return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_MARKS)).split())
+
+
+def exact(said: str, golds: Sequence[str]) -> float:
+  """Returns 1 where an answer is one of the gold ones, else 0."""
+  return float(normalised(said) in {normalised(gold) for gold in golds})
+
+
+def f1(said: str, golds: Sequence[str]) -> float:
+  """Returns the best F1 of the words that an answer shares with a gold one.
+
+  Version 1's rule: what is all articles and punctuation shares nothing.
+  """
+  mine = normalised(said).split()
+  return max(_shared(mine, normalised(gold).split()) for gold in golds)
+
+
+def _shared(mine: Sequence[str], gold: Sequence[str]) -> float:
+  same = (Counter(mine) & Counter(gold)).total()
+  return 2 * same / (len(mine) + len(gold)) if same else 0.0
+
+
+def earned(said: np.ndarray, gold: np.ndarray, metric: int) -> np.ndarray:
+  """Returns what each question earns, f[..., Q] in [0, 1].
+
+  Args:
+    said: f[..., Q, 3]: EXACT and F1 of the likeliest answer, and 1 where "no
+      answer" is said in its place.
+    gold: [Q, 3], 1 where a question has none.
+    metric: EXACT or F1.
+  """
+  none = said[..., MARGIN] > 0
+  return np.where(none, gold[..., MARGIN] == 1, said[..., metric])
+
+
+def scorer(metric: int, *, only: int | None = None) -> Callable:
+  """Returns the weighted form of a metric.
+
+  Args:
+    metric: EXACT or F1.
+    only: of questions that have an answer (0) or none (1); None = of all.
+  """
+
+  def weighted(said: np.ndarray, gold: np.ndarray) -> Score:
+    mine = earned(said, gold, metric).T.astype(np.float64)
+    counts = np.ones(len(gold)) if only is None else gold[:, MARGIN] == only
+    counts = counts.astype(np.float64)[:, None]
+
+    def score(weights: np.ndarray) -> np.ndarray:
+      below = weights @ counts
+      return (weights @ (counts * mine)) / np.where(below > 0, below, 1.0)
+
+    return score
+
+  return weighted
+
+
+SCORERS: dict[str, Callable[[np.ndarray, np.ndarray], Score]] = {
+  "answer_f1": scorer(F1),
+  "answer_exact": scorer(EXACT),
+  "has_answer_f1": scorer(F1, only=0),
+  "has_answer_exact": scorer(EXACT, only=0),
+  "no_answer": scorer(EXACT, only=1),
+}

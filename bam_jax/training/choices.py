@@ -1,0 +1,60 @@
+"""Choices among the places of an example: which token an answer starts at.
+
+Several examples lie in a row, so a softmax over places is one over those of an
+example's own segment.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import jax
+import jax.numpy as jnp
+
+from bam_jax.models.heads import HeadSpec
+from bam_jax.training.objectives import OBJECTIVES
+
+
+def choosing(
+  heads: Sequence[HeadSpec], task: jax.Array, *, space: str
+) -> jax.Array | None:
+  """Tells which places are chosen among, bool[...]; None = no head does.
+
+  Args:
+    heads: of the model.
+    task: i32[...], the position in `heads` of each place's task; -1 = none.
+    space: of the places.
+  """
+  able = [s.space == space and OBJECTIVES[s.loss].chooses for s in heads]
+  if not any(able):
+    return None
+  return jnp.asarray([*able, False])[task]
+
+
+def log_softmax(
+  logits: jax.Array, mine: jax.Array | None, batch: Mapping
+) -> jax.Array:
+  """Returns log-probabilities over the places of each example, f32[B, S, C].
+
+  What is chosen among no places stays as it is.
+
+  Args:
+    logits: f32[B, S, C].
+    mine: bool[B, S], which places are chosen among; None = none.
+    batch: whose segments tell the examples apart.
+  """
+  if mine is None:
+    return logits
+  E = batch["task"].shape[1]
+  here = batch["segments"][..., None] == jnp.arange(1, E + 1)
+  here = (here & mine[..., None])[..., None]
+  logits = logits.astype(jnp.float32)
+  # Of other tasks there may be anything, NaN too.
+  safe = jnp.where(mine[..., None], logits, 0.0)
+  each = safe[:, :, None]
+  most = jnp.where(here, each, -jnp.inf).max(1, keepdims=True)
+  most = jax.lax.stop_gradient(jnp.where(jnp.isfinite(most), most, 0.0))
+  there = jnp.where(here, each - most, -jnp.inf)
+  total = jnp.exp(there).sum(1, keepdims=True)
+  norm = most + jnp.log(jnp.where(total > 0, total, 1.0))
+  # Back to the places, without a gather.
+  norm = jnp.where(here, norm, 0.0).sum(2)
+  return jnp.where(mine[..., None], safe - norm, logits)

@@ -1,0 +1,46 @@
+"""SQuAD's rules, against values that were worked out by hand."""
+
+import numpy as np
+import pytest
+
+from bam_jax.stats import multibootstrap, squad
+
+
+@pytest.mark.parametrize(
+  ("said", "golds", "exact", "f1"),
+  [
+    ("the Nobel Prize", ["Nobel prize."], 1, 1),
+    ("Nobel", ["the Nobel Prize"], 0, 2 / 3),
+    ("a b b c", ["b b d", "x"], 0, 2 * 2 / 6),
+    ("Oslo", ["Rome", "oslo, Norway"], 0, 2 / 3),
+    ("", ["Rome"], 0, 0),
+    # All article: the words that are left of both are none.
+    ("the", ["The"], 1, 0),
+    ("anthem", ["them"], 0, 0),
+    ("1,957", ["1957"], 1, 1),
+    ("one\u00a0 two", ["ONE two"], 1, 1),
+    ("U.S.A", ["usa"], 1, 1),
+    ("co-op", ["co op"], 0, 0),
+  ],
+)
+def test_answers_are_compared_by_the_official_rules(said, golds, exact, f1):
+  assert squad.exact(said, golds) == exact
+  assert squad.f1(said, golds) == pytest.approx(f1)
+
+
+def test_weights_count_a_question_as_often():
+  # Two trials of four questions: exact, F1, "no answer" said.
+  said = np.zeros((2, 4, 3))
+  said[0] = [[1, 1, 0], [0, 0.5, 0], [0, 0.25, 1], [0, 0, 1]]
+  said[1] = [[0, 0.5, 1], [1, 1, 0], [0, 0, 0], [0, 0, 1]]
+  gold = np.repeat([[0.0], [0.0], [1.0], [1.0]], 3, axis=1)
+  weights = np.array([[1.0, 1, 1, 1], [0, 2, 0, 1], [2, 0, 1, 0]])
+  want = {
+    "answer_exact": [[3 / 4, 2 / 4], [1 / 3, 1], [1, 0]],
+    "answer_f1": [[3.5 / 4, 2 / 4], [2 / 3, 1], [1, 0]],
+    "has_answer_f1": [[1.5 / 2, 1 / 2], [1 / 2, 1], [1, 0]],
+    "no_answer": [[1, 1 / 2], [1, 1], [1, 0]],
+  }
+  for name, rows in want.items():
+    got = multibootstrap.SCORERS[name](said, gold)(weights)
+    np.testing.assert_allclose(got, rows, err_msg=name)
