@@ -14,19 +14,23 @@ from bam_jax.training.objectives import OBJECTIVES
 
 
 def choosing(
-  heads: Sequence[HeadSpec], task: jax.Array, *, space: str
+  heads: Sequence[HeadSpec], task: jax.Array, *, space: str, columns: int
 ) -> jax.Array | None:
-  """Tells which places are chosen among, bool[...]; None = no head does.
+  """Tells in which columns each place is chosen, bool[..., C]; None = in none.
 
   Args:
     heads: of the model.
     task: i32[...], the position in `heads` of each place's task; -1 = none.
     space: of the places.
+    columns: C of the widest head there.
   """
   able = [s.space == space and OBJECTIVES[s.loss].chooses for s in heads]
   if not any(able):
     return None
-  return jnp.asarray([*able, False])[task]
+  own = [
+    spec.outputs if mine else 0 for spec, mine in zip(heads, able, strict=True)
+  ]
+  return jnp.arange(columns) < jnp.asarray([*own, 0])[task][..., None]
 
 
 def log_softmax(
@@ -38,17 +42,17 @@ def log_softmax(
 
   Args:
     logits: f32[B, S, C].
-    mine: bool[B, S], which places are chosen among; None = none.
+    mine: bool[B, S, C], in which columns a place is chosen; None = in none.
     batch: whose segments tell the examples apart.
   """
   if mine is None:
     return logits
   E = batch["task"].shape[1]
   here = batch["segments"][..., None] == jnp.arange(1, E + 1)
-  here = (here & mine[..., None])[..., None]
+  here = here[..., None] & mine[:, :, None]
   logits = logits.astype(jnp.float32)
   # Of other tasks there may be anything, NaN too.
-  safe = jnp.where(mine[..., None], logits, 0.0)
+  safe = jnp.where(mine, logits, 0.0)
   each = safe[:, :, None]
   most = jnp.where(here, each, -jnp.inf).max(1, keepdims=True)
   most = jax.lax.stop_gradient(jnp.where(jnp.isfinite(most), most, 0.0))
@@ -57,4 +61,4 @@ def log_softmax(
   norm = most + jnp.log(jnp.where(total > 0, total, 1.0))
   # Back to the places, without a gather.
   norm = jnp.where(here, norm, 0.0).sum(2)
-  return jnp.where(mine[..., None], safe - norm, logits)
+  return jnp.where(mine, safe - norm, logits)

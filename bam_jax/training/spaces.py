@@ -50,7 +50,7 @@ def of_words(
   Args:
     loss: f32[B, S], 0 where there is no word.
     batch: what it was made of.
-    chosen: bool[B, S], see `choices.choosing`.
+    chosen: bool[B, S, C], see `choices.choosing`.
   """
   E = batch["task"].shape[1]
   here = batch["segments"][..., None] == jnp.arange(1, E + 1)
@@ -58,7 +58,7 @@ def of_words(
   total = jnp.where(words, loss[..., None], 0.0).sum(1)
   count = words.sum(1)
   if chosen is not None:
-    count = jnp.where((chosen[..., None] & here).any(1), 1, count)
+    count = jnp.where((chosen.any(-1)[..., None] & here).any(1), 1, count)
   return total / jnp.maximum(count, 1)
 
 
@@ -95,10 +95,10 @@ def distances(
     batch: what both were made of.
   """
   total = None
-  for name in columns_of(heads):
+  for name, C in columns_of(heads).items():
     task = READINGS[name].task(batch)
     own = objectives.owners(heads, task, space=name)
-    chosen = choices.choosing(heads, task, space=name)
+    chosen = choices.choosing(heads, task, space=name, columns=C)
     apart = objectives.distance(
       *(choices.log_softmax(x[name], chosen, batch) for x in (one, two)), own
     )
@@ -126,7 +126,7 @@ def example_losses(
     reading, fields = READINGS[name], SPACES[name]
     task = reading.task(batch)
     own = objectives.owners(heads, task, space=name)
-    chosen = choices.choosing(heads, task, space=name)
+    chosen = choices.choosing(heads, task, space=name, columns=C)
     said, taught = (
       choices.log_softmax(x, chosen, batch)
       for x in (outputs[name], batch[fields.teacher.name])
