@@ -11,8 +11,8 @@ import string
 
 import numpy as np
 
-# Weights f[D, Q] -> scores f[D, R].
-Score = Callable[[np.ndarray], np.ndarray]
+from bam_jax.stats.weighted import Score, ratio
+
 # What is kept of each question: what the likeliest answer earns by each of the
 # two metrics, in [0, 1], and by how much "no answer" is likelier.
 EXACT, F1, MARGIN = range(3)
@@ -71,8 +71,8 @@ def scorer(metric: int, *, only: int | None = None) -> Callable:
     counts = counts.astype(np.float64)[:, None]
 
     def score(weights: np.ndarray) -> np.ndarray:
-      below = weights @ counts
-      return (weights @ (counts * mine)) / np.where(below > 0, below, 1.0)
+      above = weights @ (counts * mine)
+      return ratio(above, np.broadcast_to(weights @ counts, above.shape))
 
     return score
 
