@@ -1,5 +1,8 @@
 """SQuAD's rules, against values that were worked out by hand."""
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 
@@ -44,3 +47,26 @@ def test_weights_count_a_question_as_often():
   for name, rows in want.items():
     got = multibootstrap.SCORERS[name](said, gold)(weights)
     np.testing.assert_allclose(got, rows, err_msg=name)
+
+
+def test_people_score_what_the_paper_says(glue_dir):
+  """Table 5 of Rajpurkar et al. 2016: the second answer against two others."""
+  file = glue_dir.parent / "squad" / "dev-v1.1.json.gz"
+  if not file.is_file():
+    pytest.skip(f"no SQuAD at {file}")
+  rows = [
+    [answer["text"] for answer in question["answers"]]
+    for article in json.loads(gzip.decompress(file.read_bytes()))["data"]
+    for paragraph in article["paragraphs"]
+    for question in paragraph["qas"]
+  ]
+  rows = [(said, (one, two)) for one, said, two, *_ in filter(_three, rows)]
+  exact = 100 * np.mean([squad.exact(*row) for row in rows])
+  f1 = 100 * np.mean([squad.f1(*row) for row in rows])
+  # The file is put together again, and lacks a few third answers.
+  assert exact == pytest.approx(80.3, abs=0.3)
+  assert f1 == pytest.approx(90.5, abs=0.1)
+
+
+def _three(answers) -> bool:
+  return len(answers) > 2
