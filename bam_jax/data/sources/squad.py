@@ -134,8 +134,7 @@ def questions(task: Task, split: str) -> tuple[list[Question], str]:
     OSError: a file is missing or the hub cannot be reached.
   """
   paths = splits.files(task, split)
-  read_file = FORMATS.get(task.own.format) or (lambda path: _rows(task, path))
-  found = [each for path in paths for each in read_file(path)]
+  found = [each for path in paths for each in _questions(task, path)]
   more = f" and {len(paths) - 1} more" if paths[1:] else ""
   origin = f"{paths[0]}{more}"
   if not found:
@@ -143,6 +142,13 @@ def questions(task: Task, split: str) -> tuple[list[Question], str]:
   for each in found:
     _check(each)
   return found, origin
+
+
+def _questions(task: Task, path: Path) -> Iterator[Question]:
+  own = task.own
+  if own.format in FORMATS:
+    return FORMATS[own.format](path, own.dialect.encoding)
+  return _rows(task, path)
 
 
 def _check(each: Question) -> None:
@@ -177,11 +183,12 @@ def _check(each: Question) -> None:
       )
 
 
-def squad(path: Path) -> Iterator[Question]:
+def squad(path: Path, encoding: str = "") -> Iterator[Question]:
   """Yields the questions of a file of SQuAD, version 1.1 or 2.
 
   Args:
     path: of JSON, plain or gzipped (`.gz`).
+    encoding: of it; "" = UTF-8.
 
   Raises:
     FileNotFoundError: there is no such file.
@@ -189,7 +196,7 @@ def squad(path: Path) -> Iterator[Question]:
   """
   if not path.is_file():
     raise FileNotFoundError(f"there is no file {path}")
-  with rows.opened(path) as file:
+  with rows.opened(path, encoding) as file:
     text = "".join(lines.blocks(file, str(path)))
   try:
     whole = json.loads(text)
@@ -274,7 +281,9 @@ def _answer(value: Any, where: str) -> tuple[str, int]:
 
 
 # What a file is that no suffix says.
-FORMATS: Mapping[str, Callable[[Path], Iterator[Question]]] = {"squad": squad}
+FORMATS: Mapping[str, Callable[[Path, str], Iterator[Question]]] = {
+  "squad": squad
+}
 
 
 def _rows(task: Task, path: Path) -> Iterator[Question]:
