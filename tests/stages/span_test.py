@@ -125,7 +125,7 @@ def test_answers_are_parts_of_the_raw_context(run, tmp_path, capsys):
   predict.main([f"--run={folder}", "--task=qa", *flags])
   header, first, second = capsys.readouterr().out.splitlines()
   assert header == "qa,qa:start,qa:end,qa:probability"
-  assert first.startswith("bird,15,19,0.") and second.startswith(",,,")
+  assert first.startswith("bird,14,18,0.") and second.startswith(",,,")
   model = bam_jax.load(folder)
   with pytest.raises(ValueError, match="1 of 1 questions leave no room"):
     model("qa", ["the " * 20], ["a dog"])
