@@ -84,7 +84,7 @@ def stream(
     if not batch:
       break
     if writer is None:
-      fitting = model.fitting(tasks, reader.columns)
+      fitting = model.fitting(tasks, reader.columns, listed=reader.choosing)
       writer, flush = writer_of([model.heads[name] for name in fitting])
     found = model.answers(fitting, list(zip(*batch, strict=True)))
     for answers in zip(*found.values(), strict=True):
@@ -109,7 +109,7 @@ def answer(flags: argparse.Namespace) -> None:
     left = [name for name in tasks if name not in {h.name for h in heads}]
     if left:
       print(
-        f"{', '.join(left)} read another number of texts: left out",
+        f"{', '.join(left)} read other texts: left out",
         file=sys.stderr,
       )
     made = streams.Writer(
@@ -121,6 +121,7 @@ def answer(flags: argparse.Namespace) -> None:
     Path(flags.input) if flags.input else sys.stdin.buffer,
     layouts=[model.heads[task].text for task in tasks],
     worded=inference.worded([model.heads[task] for task in tasks]),
+    listed=inference.choosing([model.heads[task] for task in tasks]),
     format=flags.input_format or "",
     headed=False if flags.no_header else None,
     say=lambda sentence: print(sentence, file=sys.stderr),

@@ -28,6 +28,7 @@ from bam_jax.stages import session
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks.table import Task
 from bam_jax.training import loop, schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
@@ -174,7 +175,7 @@ def show(found: dict[str, Any], here: Session, *, rows: int) -> None:
       if name not in texts:
         texts[name] = here.materials.texts.look(task, task.train)
       examples = texts[name]
-      row = index % len(examples)
+      row = row_of(here, task, index) % len(examples)
       text = " | ".join(column[row] for column in examples.texts)
       label = found["label"][trial][i]
       named = task.labels and np.isfinite(label)
@@ -193,6 +194,21 @@ def show(found: dict[str, Any], here: Session, *, rows: int) -> None:
       "the parameters before the step are "
       + ("finite" if found["finite"][trial] else "not finite")
     )
+
+
+def row_of(here: Session, task: Task, index: int) -> int:
+  """Returns the number of the row that an example of a batch is of.
+
+  Args:
+    here: the session.
+    task: of the example.
+    index: of it, in the batch; candidates are counted through all that are
+      trained on.
+  """
+  rows = here.materials.corpus.train(task)
+  if rows.words is None or not rows.words.apart:
+    return index
+  return int(np.repeat(rows.index, rows.words.counts)[index])
 
 
 def answer(flags: argparse.Namespace) -> None:

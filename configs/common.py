@@ -191,8 +191,9 @@ def base() -> ConfigDict:
   # of its peak where warm-up ends.
   c.optim.warmup_join = "continuous"
 
-  # --- each kind of run: epochs, examples per step, peak rate, and alpha: the
-  # rate of depth d (0 = the heads) is rate * layer_decay^d; 1.0 = off.
+  # --- each kind of run: epochs, examples per step (of tasks with candidates:
+  # questions, each with all of its own), peak rate, and alpha: the rate of
+  # depth d (0 = the heads) is rate * layer_decay^d; 1.0 = off.
   c.single = ConfigDict()
   c.single.epochs = 3.0
   c.single.batch_size = 32

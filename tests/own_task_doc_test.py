@@ -1,4 +1,4 @@
-"""The shell lines of docs/own-task.md, tagging.md and span.md, as pasted."""
+"""The shell lines of the pages on tasks of one's own, as pasted."""
 
 import json
 import os
@@ -40,11 +40,11 @@ def folder(tmp_path_factory) -> Path:
     "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
   }
   (folder / "readme").mkdir()
-  (folder / "tagging").mkdir()
-  (folder / "span").mkdir()
+  kinds = ("tagging", "span", "ranking")
   blocks = [(folder, block) for block in pasted("own-task.md")]
-  blocks += [(folder / "tagging", block) for block in pasted("tagging.md")]
-  blocks += [(folder / "span", block) for block in pasted("span.md")]
+  for kind in kinds:
+    (folder / kind).mkdir()
+    blocks += [(folder / kind, block) for block in pasted(f"{kind}.md")]
   data = "cp ../pairs.csv .\n"
   said = {}
   for place, block in [*blocks, (folder / "readme", data + readme())]:
@@ -57,9 +57,9 @@ def folder(tmp_path_factory) -> Path:
       check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    said[place.name] = ran.stdout
-  for name in ("tagging", "span"):
-    (folder / name / "said").write_text(said[name])
+    said[place.name] = said.get(place.name, "") + ran.stdout
+  for kind in kinds:
+    (folder / kind / "said").write_text(said[kind])
   return folder
 
 
@@ -120,3 +120,18 @@ def test_a_question_is_answered_by_a_part_of_its_raw_context(folder):
   if answer["start"] is not None:
     part = "Kim slept in Rome."[answer["start"] : answer["end"]]
     assert part == answer["text"]
+
+
+def test_candidates_are_ranked_and_pairs_become_groups(folder):
+  found = results(folder / "ranking", "W")["methods"]["single->multi"]
+  record = found["answers"]
+  assert (record["metric"], record["examples"]) == ("mrr", 3)
+  said = (folder / "ranking" / "said").read_text().strip().splitlines()
+  (best, *_) = json.loads(said[-1])["candidates"]
+  assert best["rank"] == 1 and best["probability"] > 1 / 3
+  (line,) = (folder / "ranking" / "qnli.jsonl").read_text().splitlines()
+  assert json.loads(line) == {
+    "question": "Who sleeps?",
+    "candidates": ["The dog does.", "It rains."],
+    "relevance": [1, 0],
+  }

@@ -20,6 +20,7 @@ from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError
+from bam_jax.tasks.kinds import KINDS, WHOLE
 from bam_jax.tasks.table import Task
 
 # What the metadata of features says of the rows that max_length has cut.
@@ -34,7 +35,7 @@ _FEATURES = {
   "types": shards.vector(np.int8),
   "label": shards.vector(np.float32),
 }
-# Of rows whose words are labelled: where in the row each is read.
+# Of rows whose words or candidates are labelled: where in the row each is read.
 _WORDS = {"words": shards.vector(np.int32)}
 
 
@@ -135,6 +136,7 @@ def load_features(
           facts["labelled"],
           worded="words" in columns,
           windowed=windowed,
+          apart=KINDS[task.kind].unit == WHOLE,
         ),
         cut=builder.info.metadata.get(CUT, {}).get(name),
       )
@@ -199,6 +201,7 @@ def _features_of(
   *,
   worded: bool,
   windowed: bool,
+  apart: bool,
 ) -> Features:
   """Reads one split into flat arrays."""
   parts = []
@@ -216,7 +219,9 @@ def _features_of(
         index=shards.flat(index, np.int64),
         labels=shards.flat(labels, np.float32) if labelled else None,
         words=Words(
-          shards.flat(words, np.int32), ragged.offsets_of([*map(len, words)])
+          shards.flat(words, np.int32),
+          ragged.offsets_of([*map(len, words)]),
+          apart,
         )
         if worded
         else None,

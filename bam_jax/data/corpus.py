@@ -208,14 +208,14 @@ def _read(
     texts: in each of them.
     again: numbers of those that are training rows too.
   """
-  form = tokenizer.pair if texts > 1 else tokenizer.single
-  words = len(rows.tokens) - len(rows) * sum(map(len, form))
+  form, read = tokenizer.pair if texts > 1 else tokenizer.single, rows.examples
+  words = len(rows.tokens) - len(read) * sum(map(len, form))
   known = tokenizer.unknown is None
   unknown = 0 if known else (rows.tokens == tokenizer.unknown).sum()
   return Coverage(
     rows=len(rows),
     unknown=float(unknown / max(words, 1)),
-    cut=None if rows.cut is None else rows.cut / max(len(rows), 1),
+    cut=None if rows.cut is None else rows.cut / max(len(read), 1),
     repeated=len(again),
     first=tuple(again[:FIRST].tolist()),
     **_lost(rows),
@@ -228,7 +228,7 @@ def _lost(rows: Features) -> dict[str, Any]:
     asked = len(np.unique(rows.windows.source))
     lost = len(contexts.unread(rows))
     return {"unread": lost, "words": asked, "what": "answers"}
-  if rows.words:
+  if rows.words and not rows.words.apart:
     return {
       "unread": int((rows.words.at < 0).sum()),
       "words": len(rows.words.at),

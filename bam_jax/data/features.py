@@ -13,6 +13,7 @@ import itertools
 import numpy as np
 
 from bam_jax.data.ragged import offsets_of, spans
+from bam_jax.data.sources import candidates
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Windows
 from bam_jax.data.words import Words, first_tokens
@@ -36,10 +37,11 @@ class Features:
     labels: f32[N], a class number or a value in [0, 1], NaN where a training
       row has soft labels alone; f32[M] where words are labelled; None where no
       row is labelled.
-    words: where words are labelled, M in all; None = rows are.
+    words: where words are labelled, or the candidates of a question, M in all;
+      None = rows are.
     windows: where rows are windows of questions and contexts; None = they are
       rows of their split.
-    cut: of all rows of a split, how many were cut; None where not known.
+    cut: of all that is read of a split, how many were cut; None = not known.
   """
 
   tokens: np.ndarray
@@ -65,6 +67,20 @@ class Features:
   def source(self) -> np.ndarray:
     """The number in its split of what each row is or is a window of: i64[N]."""
     return self.windows.source if self.windows else self.index
+
+  @property
+  def examples(self) -> Features:
+    """What is read: the rows, or of questions all M pairs with a candidate."""
+    if self.words is None or not self.words.apart:
+      return self
+    starts = np.repeat(self.offsets[:-1], self.words.counts) + self.words.at
+    return dataclasses.replace(
+      self,
+      offsets=np.append(starts, len(self.tokens)),
+      index=np.arange(len(starts)),
+      words=None,
+      cut=None,
+    )
 
   @property
   def lengths(self) -> np.ndarray:
@@ -114,7 +130,7 @@ def width_of(parts: Iterable[Features], *, at_most: int) -> int:
     parts: all that travels; what is trained on, scored and taught differs.
     at_most: tokens, the most that any example has.
   """
-  longest = max(int(part.lengths.max()) for part in parts)
+  longest = max(int(part.examples.lengths.max()) for part in parts)
   return min(at_most, -(-longest // 16) * 16)
 
 
@@ -158,7 +174,8 @@ def featurise(
     max_length: most tokens of an example, special ones counted.
     swap: exchange the two sentences and number the rows from N on.
     words: i32[W, 2] of each row, where its words begin and end in the text of
-      the one column, M in all; None = words are not asked for.
+      the one column, or its candidates in that of the second, M in all; None =
+      they are not asked for.
 
   Raises:
     ValueError: `max_length` leaves no room for text.
@@ -173,7 +190,11 @@ def featurise(
     )
   rows = len(texts[0])
   assert len(texts) in (1, 2) and not (swap and len(texts) == 1)
-  assert words is None or (len(texts) == 1 and len(words) == rows)
+  assert words is None or len(words) == rows
+  if words is not None and len(texts) == 2:
+    pairs = candidates.apart(texts, words)
+    found = featurise(tokenizer, pairs, labels, max_length=max_length)
+    return _together(found, [*map(len, words)])
   assert all(len(column) == rows for column in texts)
   columns = texts[::-1] if swap else texts
   parts = [
@@ -198,6 +219,19 @@ def featurise(
     labels=None if labels is None else np.asarray(labels, np.float32),
     words=None if words is None else Words(at, offsets_of([*map(len, words)])),
     cut=int(cut.sum()),
+  )
+
+
+def _together(pairs: Features, counts: Sequence[int]) -> Features:
+  """Returns the rows whose candidates some pairs are, so many of each."""
+  ends = offsets_of(np.array(counts, np.int64))
+  offsets = pairs.offsets[ends]
+  at = pairs.offsets[:-1] - np.repeat(offsets[:-1], counts)
+  return dataclasses.replace(
+    pairs,
+    offsets=offsets,
+    index=np.arange(len(counts)),
+    words=Words(at.astype(np.int32), ends, apart=True),
   )
 
 

@@ -70,6 +70,10 @@ EXAMPLES = (
 # In the batches of a run of which some example lacks gold: 0 where it does.
 HAS_GOLD = Field("has_gold", SLOT, np.float32)
 
+# In the batches of a run of which some examples stay together: where in all the
+# slots of its step [B * E] the first of them lies, for each of them.
+GROUP = Field("group", SLOT, empty=-1)
+
 EXAMPLE, WORDS = "example", "token"
 SPACES: Mapping[str, Space] = {
   # f32[B, E, C]

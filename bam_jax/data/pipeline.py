@@ -12,8 +12,16 @@ import dataclasses
 import numpy as np
 
 from bam_jax.data import packing as packing_lib
+from bam_jax.data import units as units_lib
 from bam_jax.data.features import Features
-from bam_jax.data.fields import EXAMPLES, FORWARD, HAS_GOLD, SPACES, Room
+from bam_jax.data.fields import (
+  EXAMPLES,
+  FORWARD,
+  GROUP,
+  HAS_GOLD,
+  SPACES,
+  Room,
+)
 from bam_jax.data.places import Places
 from bam_jax.data.pool import Pool, TaskData, join
 from bam_jax.data.ragged import offsets_of
@@ -30,7 +38,8 @@ class TrialBatches(Sequence):
   lies; `cls`: i32[B, E] where in its row an example begins; `task, index`:
   i32[B, E], -1 where there is no example; `weight`: f32[B, E]; what is learned
   in each space that the run has; and where a row of the run lacks gold, so
-  that the step of all other runs stays as it is, `has_gold`: f32[B, E].
+  that the step of all other runs stays as it is, `has_gold`: f32[B, E]; and
+  where some examples of it stay together, `group`: i32[B, E].
 
   Attributes:
     width: tokens in a row, S.
@@ -50,22 +59,26 @@ class TrialBatches(Sequence):
     packing: bool,
     row_shapes: int,
     multiple: int,
+    micro_rows: int = 0,
   ):
     """Plans every step; reads no token.
 
     Args:
       pools: each trial's examples. They differ in their teachers and weights
         at most, and trials may share one.
-      orders: i32[R, steps, examples of a step] their numbers, -1 = none.
+      orders: i32[R, steps, U] numbers of their units, -1 = none; each example
+        is one, or a question with all of its candidates.
       width: tokens in a row.
       packing: False gives each example a row of its own.
       row_shapes: the most numbers of rows there may be.
       multiple: every number of rows is a multiple of this: devices, or rows
         of a micro-batch.
+      micro_rows: rows of a micro-batch, into one of which a unit comes whole;
+        0 = a step is not divided.
 
     Raises:
-      ValueError: an example is longer than a row, or without packing the
-        batch does not divide by `multiple`.
+      ValueError: an example is longer than a row, a unit larger than a
+        micro-batch, or without packing the batch does not divide by `multiple`.
     """
     lengths, batch_size = pools[0].lengths, orders.shape[-1]
     longest = lengths.max(initial=0)
@@ -74,7 +87,8 @@ class TrialBatches(Sequence):
         f"rows of {width} tokens are too short for an example of {longest}; "
         f"set max_length to at most {width}, or the width to {longest}"
       )
-    if not packing and batch_size % multiple:
+    units = pools[0].units
+    if not packing and units is None and batch_size % multiple:
       raise ValueError(
         f"batch_size {batch_size} is not a multiple of {multiple} (devices or "
         f"micro_rows); try {-(-batch_size // multiple) * multiple}"
@@ -82,18 +96,28 @@ class TrialBatches(Sequence):
     assert len(pools) == len(orders), (len(pools), len(orders))
     self.width, self._pools, self._orders = width, pools, orders
     self._place = packing_lib.pack if packing else packing_lib.pad
+    self._dealer = self._parts = None
+    if units is not None and micro_rows:
+      self._dealer = units_lib.Dealer(self._place, width, micro_rows)
+      self._parts = np.zeros(orders.shape[:2], np.int32)
     self.rows = np.zeros(orders.shape[1], np.int32)
     tokens, most = 0, 1
-    for order in orders:
+    for trial, order in enumerate(orders):
       for i in range(0, len(order), _CHUNK):
-        lengths = self._lengths(order[i : i + _CHUNK])
-        placed = self._place(lengths, width)
-        here = self.rows[i : i + _CHUNK]
-        np.maximum(here, placed.rows, out=here)
+        chunk = slice(i, i + _CHUNK)
+        numbers, owners = self._drawn(order[chunk])
+        lengths = self._lengths(numbers)
+        if self._dealer:
+          parts, slots = self._dealer.planned(lengths, owners)
+          self._parts[trial, chunk], taken = parts, parts * micro_rows
+        else:
+          placed = self._place(lengths, width)
+          taken, slots = placed.rows, 1 + int(placed.slot.max(initial=0))
+        np.maximum(self.rows[chunk], taken, out=self.rows[chunk])
         tokens += int(lengths.sum())
-        most = max(most, 1 + int(placed.slot.max(initial=0)))
+        most = max(most, slots)
     self.examples = -(-most // 4) * 4 if packing else 1
-    if packing:
+    if packing or units is not None:
       self.shapes = packing_lib.row_shapes(
         self.rows, at_most=row_shapes, multiple=multiple
       )
@@ -108,7 +132,14 @@ class TrialBatches(Sequence):
     """Returns what a trial's first steps hold: lengths i[N] and tasks i[N]."""
     order, pool = self._orders[trial][:steps], self._pools[trial]
     numbers = order[order >= 0]
+    if pool.units is not None:
+      numbers = pool.units.flat(numbers)
     return pool.lengths[numbers], pool.task[numbers]
+
+  def _drawn(self, order: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the examples of units, and whose they are where it matters."""
+    units = self._pools[0].units
+    return (order, None) if units is None else units.examples(order)
 
   def _lengths(self, numbers: np.ndarray) -> np.ndarray:
     return np.where(numbers >= 0, self._pools[0].lengths[numbers], 0)
@@ -129,24 +160,43 @@ class TrialBatches(Sequence):
     k = range(len(self))[k]
     first, last, stride = rows.indices(self.sizes[k])
     assert stride == 1, rows
-    numbers = self._orders[:, k]
-    placed = self._place(self._lengths(numbers), self.width)
+    numbers, owners = self._drawn(self._orders[:, k])
+    placed = self._placed(numbers, owners, k)
     room = Room(last - first, self.width, self.examples)
     batch = empty(len(self._orders), room, self._pools[0].columns)
     if self._pools[0].has_gold is not None:
       batch |= room.empty([HAS_GOLD], trials=len(self._orders))
+    if owners is not None:
+      batch |= room.empty([GROUP], trials=len(self._orders))
     for trial in range(len(numbers)):
       row = placed.row[trial]
       mine = np.flatnonzero((row >= first) & (row < last))
+      places = Places(
+        row[mine] - first, placed.start[trial, mine], placed.slot[trial, mine]
+      )
       _write(
         {name: array[trial] for name, array in batch.items()},
         self._pools[trial],
         numbers[trial, mine],
-        Places(
-          row[mine] - first, placed.start[trial, mine], placed.slot[trial, mine]
-        ),
+        places,
       )
+      if owners is not None:
+        at = units_lib.first_slots(
+          owners[trial], row * self.examples + placed.slot[trial]
+        )
+        batch[GROUP.name][trial, places.row, places.slot] = at[mine]
     return batch
+
+  def _placed(
+    self, numbers: np.ndarray, owners: np.ndarray | None, k: int
+  ) -> packing_lib.Packing:
+    """Returns where the examples [R, W] of step k lie."""
+    lengths = self._lengths(numbers)
+    if self._dealer is None:
+      return self._place(lengths, self.width)
+    return self._dealer.placed(
+      lengths, owners, self._parts[:, k], of=int(self.sizes[k])
+    )
 
 
 class Batches(Sequence):
@@ -239,6 +289,7 @@ def eval_batches(
   Raises:
     ValueError: see `TrialBatches`.
   """
+  datasets = [(features.examples, position) for features, position in datasets]
   starts = offsets_of([len(features) for features, _ in datasets])
   total = int(starts[-1])
   data = [

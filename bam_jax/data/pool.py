@@ -8,9 +8,11 @@ import dataclasses
 
 import numpy as np
 
+from bam_jax.data import units as units_lib
 from bam_jax.data.features import Features
 from bam_jax.data.fields import EXAMPLE, SPACES, WORDS
 from bam_jax.data.ragged import offsets_of
+from bam_jax.data.units import Units
 from bam_jax.data.words import Words
 
 
@@ -22,9 +24,9 @@ class TaskData:
     name: of the task.
     features: its N examples, swapped copies included.
     classes: its classes, 1 for regression.
-    teacher: f32[N, classes], or f32[M, classes] of words, the teacher's
-      answers, passed on as they are; a row of NaN is an example, or a word,
-      without a teacher. None: no teacher.
+    teacher: f32[N, classes], or f32[M, classes] of words or candidates, the
+      teacher's answers, passed on as they are; a row of NaN is an example, or a
+      word, without a teacher. None: no teacher.
   """
 
   name: str
@@ -62,6 +64,7 @@ class Pool:
     task: i32[N] the task's position in the run.
     weight: f32[N] of its loss; 0 where there is neither gold nor teacher.
     learned: space -> what is learned there, of the spaces that the tasks have.
+    units: which of them stay together; None = each is by itself.
   """
 
   features: Features
@@ -70,6 +73,12 @@ class Pool:
   task: np.ndarray
   weight: np.ndarray
   learned: Mapping[str, Learned]
+  units: Units | None = None
+
+  def owners(self, order: np.ndarray) -> np.ndarray:
+    """Returns the tasks of units by their numbers: i32 of the same shape."""
+    first = order if self.units is None else self.units.first[order]
+    return self.task[first]
 
   @property
   def columns(self) -> dict[str, int]:
@@ -85,6 +94,9 @@ def join(
 ) -> Pool:
   """Lays the examples of several tasks end to end.
 
+  Of questions these are all pairs with a candidate, and the relevance of one is
+  its share of all of the question's.
+
   Args:
     tasks: what is laid out, in this order.
     weights: one per task: loss scale x weight of the copies.
@@ -92,6 +104,11 @@ def join(
   """
   if positions is None:
     positions = range(len(tasks))
+  spaces = [space_of(data.features) for data in tasks]
+  together = [counts_of(data.features) for data in tasks]
+  tasks = [
+    dataclasses.replace(data, features=_shared(data.features)) for data in tasks
+  ]
   sizes = [len(data.features) for data in tasks]
   features = Features.join(
     [
@@ -99,7 +116,6 @@ def join(
       for data in tasks
     ]
   )
-  spaces = [space_of(data.features) for data in tasks]
   learned = {
     space: _learned(tasks, space) for space in SPACES if space in spaces
   }
@@ -117,12 +133,30 @@ def join(
     task=np.repeat(np.asarray(positions, np.int32), sizes),
     weight=weight,
     learned=learned,
+    units=units_lib.join(together, sizes),
   )
 
 
 def space_of(features: Features) -> str:
   """Returns the space that the labels of some examples are of."""
-  return EXAMPLE if features.words is None else WORDS
+  words = features.words
+  return EXAMPLE if words is None or words.apart else WORDS
+
+
+def counts_of(features: Features) -> np.ndarray | None:
+  """Returns how many candidates each row has, i64[N]; None = rows are whole."""
+  words = features.words
+  return words.counts if words is not None and words.apart else None
+
+
+def _shared(features: Features) -> Features:
+  """Returns the examples of rows, the labels of candidates as shares."""
+  counts = counts_of(features)
+  if counts is None or features.labels is None:
+    return features.examples
+  total = np.add.reduceat(features.labels, features.words.offsets[:-1])
+  shares = features.labels / np.repeat(total, counts)
+  return dataclasses.replace(features.examples, labels=shares)
 
 
 def _learned(tasks: Sequence[TaskData], space: str) -> Learned:

@@ -49,7 +49,9 @@ def read_soft_labels(
     except IntegrityError as error:
       raise IntegrityError(error.seen, elsewhere(path)) from error
   if KINDS[task.kind].reads != "text":
-    what = {"words": "words"}.get(KINDS[task.kind].reads, "parts of texts")
+    what = {"words": "words", "question candidates": "candidates"}.get(
+      KINDS[task.kind].reads, "parts of texts"
+    )
     raise ValueError(
       f"teacher.files gives {path} for {task.name}, of which {what} are"
       " labelled; only a run, W/runs/NAME, can teach them"

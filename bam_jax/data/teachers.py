@@ -103,7 +103,7 @@ def read(
     said = logits_lib.read(path, expected=metadata)
     cure = f"delete {path} and run --config.stage=teach again"
     found.append(align(said, features, path, cure))
-  return average(found, task)
+  return average(found, task, features)
 
 
 def read_elsewhere(
@@ -137,7 +137,7 @@ def read_elsewhere(
     if len(said.index) == rows:
       wanted = dataclasses.replace(features, index=features.index % rows)
     found.append(align(said, wanted, path, soft_labels.elsewhere(path)))
-  return average(found, task)
+  return average(found, task, features)
 
 
 def align(
@@ -206,8 +206,11 @@ def _projected(
   )
 
 
-def average(logits: Sequence[np.ndarray], task: Task) -> np.ndarray:
+def average(
+  logits: Sequence[np.ndarray], task: Task, features: Features
+) -> np.ndarray:
   """Returns what several teachers say together, f32[N, C]; see `TaskKind`."""
   if len(logits) == 1:
     return logits[0]
-  return KINDS[task.kind].mean(np.stack(logits))
+  words = features.words and features.words.counts
+  return KINDS[task.kind].mean(np.stack(logits), words)

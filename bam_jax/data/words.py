@@ -2,7 +2,8 @@
 
 Where words are labelled, an encoder says of a word what it says of the word's
 first token, and whatever is kept of a word is kept whichever tokenizer reads
-it. A word is a span of the text, so that answers lead back to it.
+it. A word is a span of the text, so that answers lead back to it. The
+candidates of a question are kept likewise, each read by itself.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ class Words:
     at: i32[M], the position in its row of the first token of each word; -1
       where no token of it is left, because max_length has cut it away.
     offsets: i64[N + 1], row `i` has the words `offsets[i] : offsets[i + 1]`.
+    apart: each is an example that begins there, a candidate with its question,
+      and no word among others.
   """
 
   at: np.ndarray
   offsets: np.ndarray
+  apart: bool = False
 
   @property
   def counts(self) -> np.ndarray:
@@ -39,7 +43,9 @@ class Words:
 
   def take(self, rows: np.ndarray) -> Words:
     """Returns the words of the given rows i64[K], in the given order."""
-    return Words(self.at[self.of(rows)], offsets_of(self.counts[rows]))
+    return Words(
+      self.at[self.of(rows)], offsets_of(self.counts[rows]), self.apart
+    )
 
   @staticmethod
   def none(rows: int) -> Words:
@@ -52,6 +58,7 @@ class Words:
     return Words(
       np.concatenate([part.at for part in parts]),
       offsets_of(np.concatenate([part.counts for part in parts])),
+      any(part.apart for part in parts),
     )
 
 

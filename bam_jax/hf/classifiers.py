@@ -1,8 +1,4 @@
-"""Classification models in transformers' layout, written and read.
-
-Each family publishes a head of its own for whole sentences; our pooler is its
-first part and our head its last, so the mapping is exact and only names differ.
-"""
+"""Classification models in transformers' layout, written and read."""
 
 from collections.abc import Mapping
 import dataclasses
@@ -17,107 +13,13 @@ import numpy as np
 from bam_jax.hf import directory as hf
 from bam_jax.hf import tensor_files, weights
 from bam_jax.hf.families import FAMILIES
+from bam_jax.hf.layouts import LAYOUTS, SEQUENCES, Layout
 from bam_jax.models.bert import BertConfig
 from bam_jax.tasks.description import Description, Head, parse
 from bam_jax.tasks.kinds import KINDS
 
 # Our own settings in config.json, which transformers keeps and does not read.
 OURS = "bam_jax"
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-  """The head of one family.
-
-  Attributes:
-    model: the class of transformers.
-    pooler: module of the encoder's own file -> module of the classifier's;
-      None = it reads the tokens and has no pooler.
-    output: the last dense layer.
-    dropout: config.json's key for the rate before it; "" = the encoder's own.
-    fixed: what else config.json has to say.
-    columns: names of its columns, whatever config.json calls them; () = those
-      that it names.
-  """
-
-  model: str
-  pooler: Mapping[str, str] | None
-  output: str
-  dropout: str = "classifier_dropout"
-  fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-  columns: tuple[str, ...] = ()
-
-
-_ROBERTA = Layout(
-  "RobertaForSequenceClassification",
-  {"pooler.dense": "classifier.dense"},
-  "classifier.out_proj",
-)
-# Of transformers' classes for a task, by the family of the encoder.
-SEQUENCES = {
-  "bert": Layout(
-    "BertForSequenceClassification",
-    {"pooler.dense": "bert.pooler.dense"},
-    "classifier",
-  ),
-  "roberta": _ROBERTA,
-  "xlm-roberta": dataclasses.replace(
-    _ROBERTA, model="XLMRobertaForSequenceClassification"
-  ),
-  "camembert": dataclasses.replace(
-    _ROBERTA, model="CamembertForSequenceClassification"
-  ),
-  "electra": Layout(
-    "ElectraForSequenceClassification",
-    {"classifier.dense": "classifier.dense"},
-    "classifier.out_proj",
-  ),
-  "distilbert": Layout(
-    "DistilBertForSequenceClassification",
-    {"pre_classifier": "pre_classifier"},
-    "classifier",
-    dropout="seq_classif_dropout",
-  ),
-  "modernbert": Layout(
-    "ModernBertForSequenceClassification",
-    {"head.dense": "head.dense", "head.norm": "head.norm"},
-    "classifier",
-    fixed={"classifier_pooling": "cls"},
-  ),
-}
-
-
-# Of each token. ModernBERT's reads what its pooler makes of each, not ours.
-TOKENS = {
-  family: Layout(
-    f"{name}ForTokenClassification", None, "classifier", dropout=dropout
-  )
-  for family, name, dropout in (
-    ("bert", "Bert", "classifier_dropout"),
-    ("roberta", "Roberta", "classifier_dropout"),
-    ("xlm-roberta", "XLMRoberta", "classifier_dropout"),
-    ("camembert", "Camembert", "classifier_dropout"),
-    ("electra", "Electra", "classifier_dropout"),
-    ("distilbert", "DistilBert", ""),
-  )
-}
-# Of each token, how likely an answer starts and ends there.
-SPANS = {
-  family: dataclasses.replace(
-    layout,
-    model=layout.model.replace("TokenClassification", "QuestionAnswering"),
-    output="qa_outputs",
-    dropout="qa_dropout" if family == "distilbert" else "",
-    columns=("start", "end"),
-  )
-  for family, layout in TOKENS.items()
-}
-# transformers' class for a task -> family -> its head.
-LAYOUTS: Mapping[str, Mapping[str, Layout]] = {
-  "SequenceClassification": SEQUENCES,
-  "TokenClassification": TOKENS,
-  "QuestionAnswering": SPANS,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +92,7 @@ def describe(
   problem = KINDS[head.kind].problem_type
   names = KINDS[head.kind].columns_of(head) or (head.name,)
   ours = description.record() | dict(about)
-  if not head.labels:
+  if head.range:
     ours["value"] = head.formula(description.regression_output)
   return {
     **hf.write_config(config),
@@ -268,7 +170,9 @@ def read(directory: Path) -> Classifier:
         f"{path} says {key} {reprlib.repr(raw[key])}; only {value!r} can be "
         "read, or the encoder alone: --config.init_part=encoder"
       )
-  labels = layout.columns or _labels(raw, path)
+  labels = layout.columns
+  if labels is None:
+    labels = _labels(raw, path)
   params = read_encoder(directory)
   with tensor_files.opened(directory / hf.WEIGHTS) as file:
     output = weights.wrapper(file, config) + layout.output

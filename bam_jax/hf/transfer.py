@@ -174,8 +174,16 @@ def _ordered(
         f"id2label of its {hf.CONFIG}, or set --config.init_part=encoder"
       )
     return {"kernel": head["kernel"][:, places], "bias": head["bias"][places]}
+  if not task.range and not labels:
+    # A score means nothing by itself, only beside that of another candidate.
+    return dict(head)
   ranges = [h.range for h in description.heads] if description else []
   same = description and description.regression_output == regression_output
+  if not task.range:
+    raise ValueError(
+      f"init_from {path} gives {', '.join(labels)}, but {task.name} gives each"
+      " candidate one score; set --config.init_part=encoder"
+    )
   if labels or task.range not in ranges or not same:
     raise ValueError(
       f"init_from {path} does not say that its number means what {task.name}'s "

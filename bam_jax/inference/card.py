@@ -14,6 +14,7 @@ PIPELINES = {
   "SequenceClassification": "text-classification",
   "TokenClassification": "token-classification",
   "QuestionAnswering": "question-answering",
+  "MultipleChoice": "multiple-choice",
 }
 # What was set, but for what says where things lay on somebody's machine.
 _PLACES = ("glue_dir", "files", "init_from", "tasks_file")
@@ -102,6 +103,12 @@ def _head(head: Head, output: str) -> str:
   if head.labels:
     order = ", ".join(f"{i} = {name}" for i, name in enumerate(head.labels))
     return f"{reads}; its classes are {order}."
+  if not head.range:
+    return (
+      f"{reads}, a list of texts, and gives each of them a score; the higher"
+      " the better, and a softmax over the scores of one question makes"
+      " probabilities of them."
+    )
   low, high = head.range
   return (
     f"{reads} and gives one number x, from which the value in [{low:g}, "

@@ -18,7 +18,7 @@ from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.tasks.description import Description
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, WHOLE
 
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
@@ -37,6 +37,23 @@ logits = model(**inputs).logits
 ```
 
 or `bam_jax.load(DIR)("TASK", TEXTS)` without PyTorch."""
+_CANDIDATES = """\
+```python
+from transformers import AutoModelForMODEL, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained(DIR)
+model = AutoModelForMODEL.from_pretrained(DIR)
+inputs = tokenizer([QUESTION] * len(CANDIDATES), CANDIDATES, truncation=True,
+                   max_length=MAX_LENGTH, padding=True, return_tensors="pt")
+logits = model(**SHAPED).logits
+```
+
+or `bam_jax.load(DIR)("TASK", [QUESTION], [CANDIDATES])` without PyTorch."""
+# transformers' class for a task -> what it is given of one question.
+_SHAPED = {
+  "SequenceClassification": "inputs",
+  "MultipleChoice": "{name: x[None] for name, x in inputs.items()}",
+}
 _HEADS = """\
 `transformers.AutoModel.from_pretrained(DIR)` loads the encoder;
 `heads/TASK.safetensors` holds the last layer of each task (`weight` [C, D] and
@@ -115,9 +132,12 @@ def write_classifier(
     found.config, description, ours | {"head_dropout": dropout}
   )
   columns = len(description.heads[0].text)
+  kind = KINDS[description.heads[0].kind]
   usage = (
-    _CLASSIFIER.replace("MAX_LENGTH", str(description.max_length))
-    .replace("MODEL", KINDS[description.heads[0].kind].model)
+    (_CANDIDATES if kind.unit == WHOLE else _CLASSIFIER)
+    .replace("MAX_LENGTH", str(description.max_length))
+    .replace("MODEL", kind.model)
+    .replace("SHAPED", _SHAPED.get(kind.model, ""))
     .replace("TEXTS", ", ".join(("first", "second")[:columns]))
     .replace("TASK", task)
   )

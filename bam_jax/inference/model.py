@@ -15,6 +15,7 @@ import numpy as np
 from bam_jax.data.features import Features, featurise
 from bam_jax.data.fields import FORWARD, WORDS, Room
 from bam_jax.data.places import Places
+from bam_jax.data.sources import candidates
 from bam_jax.data.sources.sentence import joined, split
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import trained as trained_lib
@@ -24,7 +25,7 @@ from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.description import Head
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, WHOLE
 from bam_jax.training import heads
 
 # Examples in one forward pass; fewer are rounded up to a power of two.
@@ -73,7 +74,8 @@ class Model:
 
     Args:
       task: the name of a head, or "all".
-      *texts: one or two columns of N texts.
+      *texts: one or two columns of N texts; where candidates are answered N
+        questions and N lists of texts.
 
     Returns:
       N answers; with "all" N times {task: answer}.
@@ -83,25 +85,41 @@ class Model:
     """
     if task != ALL:
       return self.answers([task], texts)[task]
-    fitting = self.fitting(list(self.heads), len(texts))
+    listed = len(texts) > 1 and not all(isinstance(x, str) for x in texts[1])
+    fitting = self.fitting(list(self.heads), len(texts), listed=listed)
     found = self.answers(fitting, texts)
     return [
       dict(zip(found, row, strict=True))
       for row in zip(*found.values(), strict=True)
     ]
 
-  def fitting(self, tasks: Sequence[str], columns: int) -> list[str]:
+  def fitting(
+    self, tasks: Sequence[str], columns: int, *, listed: bool = False
+  ) -> list[str]:
     """Returns those tasks that read so many texts.
+
+    Args:
+      tasks: those to choose from.
+      columns: of texts.
+      listed: whether the last is of lists of candidates.
 
     Raises:
       ValueError: none does.
     """
-    fit = [name for name in tasks if len(self.heads[name].text) == columns]
+    fit = [
+      name
+      for name in tasks
+      if len(self.heads[name].text) == columns
+      and bool(choosing([self.heads[name]])) == listed
+    ]
     if not fit:
       needs = ", ".join(
-        f"{name} reads {' and '.join(self.heads[name].text)}" for name in tasks
+        f"{name} reads {' and '.join(self.heads[name].text)}"
+        + ", a list of texts" * bool(choosing([self.heads[name]]))
+        for name in tasks
       )
-      raise ValueError(f"got {columns} columns of text, but {needs}")
+      of = " and a list" if listed else ""
+      raise ValueError(f"got {columns} columns of text{of}, but {needs}")
     return fit
 
   def answers(
@@ -111,14 +129,15 @@ class Model:
 
     Args:
       tasks: names of heads that read as many texts.
-      texts: one or two columns of N texts.
+      texts: one or two columns of N texts; see `__call__`.
 
     Raises:
       ValueError: a head is not there, or the texts do not fit it.
     """
     heads = [heads_lib.find(tuple(self.heads.values()), name) for name in tasks]
+    listed = bool(choosing(heads))
     for head in heads:
-      self.fitting([head.name], len(texts))
+      self.fitting([head.name], len(texts), listed=listed)
     if any(isinstance(column, str) for column in texts):
       raise ValueError("each column of text is a list of texts, not one text")
     if len(sizes := {len(column) for column in texts}) > 1:
@@ -140,10 +159,21 @@ class Model:
   ) -> tuple[Sequence[Sequence[str]], list[Read] | None]:
     """Returns the texts and, if words are answered, where their words are.
 
+    And likewise where the candidates are in the second text.
+
     Raises:
-      ValueError: see `worded_rows`.
+      ValueError: see `worded_rows`, or an entry is no list of candidates.
     """
-    if not worded([self.heads[name] for name in tasks]):
+    heads = [self.heads[name] for name in tasks]
+    if choosing(heads):
+      read = [
+        Read(
+          *joined(candidates.listed(each, f"row {row} of the texts", least=1))
+        )
+        for row, each in enumerate(texts[1], 1)
+      ]
+      return [list(texts[0]), [each.text for each in read]], read
+    if not worded(heads):
       return texts, None
     read = worded_rows(texts[0])
     return [[each.text for each in read]], read
@@ -157,14 +187,17 @@ class Model:
     """Returns task -> f32[N, C], what training's model gives.
 
     A regression task's is its prediction in [0, 1], or any number with the
-    linear output; where words are answered it is f32[M, C], 0 for words that
-    are not read.
+    linear output; where words or candidates are answered it is f32[M, C], 0 for
+    words that are not read.
 
     Args:
       tasks: names of heads that read as many texts.
       texts: one or two columns of N texts.
-      read: the words of the texts, where words are answered.
+      read: the words of the texts, where words are answered, or candidates.
     """
+    if read is not None and len(texts) == 2:
+      texts = candidates.apart(texts, [each.words for each in read])
+      read = None
     parts: dict[str, list[np.ndarray]] = {
       name: [np.zeros((0, self.heads[name].classes), np.float32)]
       for name in tasks
@@ -294,6 +327,11 @@ def worded(asked: Sequence[Head]) -> set[str]:
     if KINDS[head.kind].reads == "words"
     for name in head.text
   }
+
+
+def choosing(asked: Sequence[Head]) -> set[str]:
+  """Returns the text columns of heads that hold lists of candidates."""
+  return {head.text[-1] for head in asked if KINDS[head.kind].unit == WHOLE}
 
 
 def load(path: str | Path, *, trial: int | None = None) -> Model:

@@ -15,7 +15,7 @@ from pathlib import Path
 import re
 from typing import Any, TextIO
 
-from bam_jax.data.sources import formats, lines, parquet, rows
+from bam_jax.data.sources import candidates, formats, lines, parquet, rows
 from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.description import Head
@@ -35,6 +35,7 @@ class Reader:
 
   Attributes:
     columns: texts of an example; known when the first has been read.
+    choosing: whether one of them is a list of candidates; known likewise.
   """
 
   def __init__(
@@ -43,6 +44,7 @@ class Reader:
     *,
     layouts: Sequence[tuple[str, ...]],
     worded: Collection[str] = (),
+    listed: Collection[str] = (),
     format: str = "",
     headed: bool | None = None,
     say: Callable[[str], None] = lambda sentence: None,
@@ -53,13 +55,15 @@ class Reader:
       source: a file, or a pipe.
       layouts: the names of the text columns of each task that is asked.
       worded: those columns that may have a list of words in place of a text.
+      listed: those that have a list of candidates, in a table as JSON.
       format: one of `rows.FORMATS`, `rows.LISTS` and `rows.PARQUET`; "" = what
         the file's suffix says, or else its first line.
       headed: whether the first line names the columns; None = it does in a
         file that is named .csv or .tsv, elsewhere it may.
       say: is told what is no error, but may surprise.
     """
-    self._source, self._say, self._worded = source, say, worded
+    self._source, self._say = source, say
+    self._worded, self._listed = worded, listed
     named = isinstance(source, Path)
     self._name = str(source) if named else "standard input"
     suffix = rows.format_of(source) if named else ""
@@ -67,7 +71,7 @@ class Reader:
     self._headed = suffix in rows.HEADED or None if headed is None else headed
     # The longer first: its names may hold the shorter's.
     self._layouts = sorted(set(layouts), key=lambda x: (-len(x), x))
-    self.columns = 0
+    self.columns, self.choosing = 0, False
 
   def __iter__(self) -> Iterator[tuple[str, ...]]:
     """Yields texts.
@@ -78,10 +82,15 @@ class Reader:
     with contextlib.ExitStack() as stack:
       layout, found = self._rows(stack)
       self.columns = len(layout)
+      self.choosing = any(name in self._listed for name in layout)
       where, first, bare = "", "", 0
       for where, record in found:
         for name in layout:
           value = record[name]
+          if name in self._listed:
+            place = f"{where}, column {name!r}"
+            record[name] = candidates.listed(value, place, least=1)
+            continue
           apart = name in self._worded and isinstance(value, list)
           if not (isinstance(value, str) or (apart and _texts(value))):
             what = "a text or a list of words" if self._worded else "text"

@@ -122,7 +122,7 @@ def forward(
   session: Session, run: Run, params: Any, datasets: Datasets, text: str
 ) -> dict[tuple[str, str], np.ndarray]:
   """Returns the logits f32[R, N, C] of every (task, split), with a bar."""
-  total = sum(len(rows) for _, _, rows in datasets)
+  total = sum(len(rows.examples) for _, _, rows in datasets)
   with bar(run.name, total, text=text) as progress:
     return logits(
       session, run, params, datasets, progress=session.asking(progress)

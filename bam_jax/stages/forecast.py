@@ -107,11 +107,14 @@ def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:
     samples: from `samples_of`.
   """
   shape = session.materials.encoder.shape
-  # Of a forward pass of a task's example, the mean.
+  # Of a forward pass of a task's row, the mean.
   example = {
     name: flops.forward(
-      shape, rows.lengths, classes=session.experiment.table[name].classes
-    ).mean()
+      shape,
+      rows.examples.lengths,
+      classes=session.experiment.table[name].classes,
+    ).sum()
+    / len(rows)
     for name, rows in samples.items()
   }
   for run in session.experiment.runs:

@@ -132,7 +132,7 @@ def batches(
     pools[teachers] = join(data, weights=[weights[name] for name in run.tasks])
   mine = [pools[taught_by(seed)] for seed in seeds]
   orders = np.stack([draw(seed=seed) for seed in seeds])
-  seen = mine[0].task[orders[orders >= 0]]
+  seen = mine[0].owners(orders[orders >= 0])
   check_all_seen(run, seen, orders.shape[1], settings)
   return pipeline.TrialBatches(
     mine,
@@ -141,6 +141,7 @@ def batches(
     packing=settings.config.data.packing,
     row_shapes=settings.config.data.row_shapes,
     multiple=settings.config.micro_rows or multiple,
+    micro_rows=settings.config.micro_rows,
   )
 
 

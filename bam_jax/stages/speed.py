@@ -56,6 +56,7 @@ def measured(
     packing=c.data.packing,
     row_shapes=1,
     multiple=c.micro_rows or sharding.row_multiple(mesh),
+    micro_rows=c.micro_rows,
   )
   init, step, _, _ = loop.make_step(
     session.materials.model(run),
@@ -68,10 +69,12 @@ def measured(
   shape = session.materials.encoder.shape
   useful = np.concatenate(
     [
-      flops.train(shape, each.lengths, classes=task.classes)
+      flops.train(shape, each.examples.lengths, classes=task.classes)
       for task, each in zip(tasks, rows, strict=True)
     ]
   )
+  if pool.units is not None:
+    useful = np.add.reduceat(useful, pool.units.first)
   seconds, done, count = 0.0, 0.0, 0
   with bar(run.name, STEPS, text="measures its speed") as advance:
     for k in range(len(batches)):

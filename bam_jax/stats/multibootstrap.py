@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bam_jax.stats import entities, squad
+from bam_jax.stats import entities, ranking, squad
 from bam_jax.stats.bootstrap import LEVEL, Estimate
 from bam_jax.stats.weighted import (
   Score,
@@ -194,4 +194,5 @@ SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   "spearman": spearman,
   **entities.SCORERS,
   **squad.SCORERS,
+  **ranking.SCORERS,
 }

@@ -20,11 +20,11 @@ class Meaning(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-  """What was read of one example, where its words are answered.
+  """What was read of one example, where its words or candidates are answered.
 
   Attributes:
-    text: the text.
-    words: i32[W, 2], where its words begin and end in it.
+    text: the text; of a question the one that its candidates are in.
+    words: i32[W, 2], where its words or candidates begin and end in it.
   """
 
   text: str
@@ -69,15 +69,36 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+  """What a head says of a candidate for a question.
+
+  Attributes:
+    text: of it.
+    rank: among those of its question, 1 is the best.
+    index: its place in the order that they were given in, from 0.
+    score: of it; higher is better, and only those of one question compare.
+    probability: softmax of the scores of all candidates of the question.
+  """
+
+  text: str
+  rank: int
+  index: int
+  score: float
+  probability: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Answer:
   """What a head says of one example.
 
   Attributes:
-    label: the most likely label's name; None for regression.
+    label: the most likely label's name, or the text of the candidate that is
+      chosen; None for regression.
     probabilities: label name -> probability; {} for regression.
     value: within the task's own range; None for classification.
     spans: what was found in the text; None where nothing is looked for.
     part: what of the context answers; None where no question was asked.
+    candidates: of a question, the best first; None where there are none.
   """
 
   label: str | None = None
@@ -85,6 +106,7 @@ class Answer:
   value: float | None = None
   spans: tuple[Span, ...] | None = None
   part: Part | None = None
+  candidates: tuple[Candidate, ...] | None = None
 
   def record(self) -> dict[str, Any]:
     """Returns what JSON is to say."""
@@ -94,6 +116,10 @@ class Answer:
       return {"spans": [dataclasses.asdict(span) for span in self.spans]}
     if self.part is not None:
       return dataclasses.asdict(self.part)
+    if self.candidates is not None:
+      found = [dataclasses.asdict(each) for each in self.candidates]
+      said = {} if self.label is None else {"label": self.label}
+      return {**said, "candidates": found}
     return {"label": self.label, "probabilities": dict(self.probabilities)}
 
 

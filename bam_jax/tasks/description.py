@@ -68,9 +68,9 @@ def answers(
   Args:
     head: whose labels are meant.
     logits: f[N, C], C >= the head's classes; of regression the first column is
-      the prediction in [0, 1]. Where words are answered f[M, C].
-    read: the N texts and their M words, where words are answered, or a
-      `spans.Asked`.
+      the prediction in [0, 1]. Where words or candidates are answered f[M, C].
+    read: the N texts and their M words or candidates, where these are answered,
+      or a `spans.Asked`.
 
   Raises:
     ValueError: a number is not finite.
@@ -174,7 +174,8 @@ def parse(raw: Any, path: Path) -> Description:
       )
       if made.kind not in KINDS:
         raise ValueError(f"head {made.name} is of no kind {made.kind!r}")
-      if len(made.text) not in (1, 2) or (not made.labels and not made.range):
+      told = made.labels or made.range or not KINDS[made.kind].defined
+      if len(made.text) not in (1, 2) or not told:
         raise ValueError(f"head {made.name} has no text columns or no range")
       heads.append(made)
     if raw["regression_output"] not in ("sigmoid", "linear") or not heads:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.tasks import answers, spans, tags
+from bam_jax.tasks import answers, choices, spans, tags
 from bam_jax.tasks.answers import Answer, Meaning, Read
 
 
@@ -16,9 +16,9 @@ from bam_jax.tasks.answers import Answer, Meaning, Read
 class TaskKind:
   """One kind of task.
 
-  Where words are labelled and not rows, outputs and labels are of all words of
-  all rows, M in place of N, and `words` i64[N] is how many each row has; else
-  `words` is None.
+  Where not rows are labelled but their words, or the candidates of a question,
+  outputs and labels are of those of all rows, M in place of N, and `words`
+  i64[N] is how many each row has; else `words` is None.
 
   Attributes:
     name: of the kind.
@@ -28,9 +28,12 @@ class TaskKind:
     loss: its objective, a name of `objectives.OBJECTIVES`.
     head: how it is built, a name of `heads.HEADS`.
     reads: what a row of it is: "text", one or two of them, "words", or
-      "question context".
+      "question context", or "question candidates".
+    unit: what is drawn, and counted by batch_size: an "example", or a "whole"
+      row of several, which stays in one step and on one side of a hold-out.
     texts: how many texts a row has at most.
-    defined: the key of a tasks file that says what its outputs mean.
+    defined: the key of a tasks file that says what its outputs mean; "" = there
+      is nothing to say.
     found: the data says it where the tasks file does not.
     takes: keys of a tasks file that not every kind takes.
     formats: of files, beside those that a suffix says.
@@ -43,7 +46,8 @@ class TaskKind:
       example.
     columns: (task) -> what stands over the columns of its answers in a table.
     cells: (task, answer) -> what stands in them.
-    mean: outputs f32[K, N, C] of K teachers -> of all together, f32[N, C].
+    mean: (outputs f32[K, N, C] of K teachers, words) -> of all together, f32[N,
+      C].
     written: (label name -> as a file writes it, answer) -> the GLUE server's
       word for it; None where it takes no such task.
     model: which of transformers' model classes for a task it leaves as.
@@ -63,6 +67,7 @@ class TaskKind:
   loss: str
   head: str
   reads: str
+  unit: str
   texts: int
   defined: str
   found: bool
@@ -75,7 +80,7 @@ class TaskKind:
   answer: Callable[[Meaning, np.ndarray, Sequence[Read] | None], list[Answer]]
   columns: Callable[[Meaning], list[str]]
   cells: Callable[[Meaning, Answer], list[Any]]
-  mean: Callable[[np.ndarray], np.ndarray]
+  mean: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
   written: Callable[[Mapping[str, str], Answer], str] | None
   model: str
   problem_type: str
@@ -86,11 +91,14 @@ class TaskKind:
   kept: str = "outputs"
 
 
-def mean_probability(logits: np.ndarray) -> np.ndarray:
+def mean_probability(
+  logits: np.ndarray, words: np.ndarray | None
+) -> np.ndarray:
   """Averages in probability space: the softmax of it is the mean softmax.
 
   Args:
     logits: f32[K, N, C].
+    words: of no account.
 
   Returns:
     f32[N, C].
@@ -101,6 +109,7 @@ def mean_probability(logits: np.ndarray) -> np.ndarray:
   return mean.astype(np.float32)
 
 
+EXAMPLE, WHOLE = "example", "whole"
 _ANY = ("soft_columns", "soft_labels", "symmetric", "ignore", "group", "split")
 _ROWS = (
   TaskKind(
@@ -110,6 +119,7 @@ _ROWS = (
     loss="ce",
     head="linear",
     reads="text",
+    unit=EXAMPLE,
     texts=2,
     defined="labels",
     found=False,
@@ -140,6 +150,7 @@ _ROWS = (
     loss="mse",
     head="linear",
     reads="text",
+    unit=EXAMPLE,
     texts=2,
     defined="range",
     found=False,
@@ -153,7 +164,7 @@ _ROWS = (
     answer=answers.valued,
     columns=lambda task: [task.name],
     cells=lambda task, answer: [answer.value],
-    mean=lambda values: np.mean(values, axis=0),
+    mean=lambda values, words: np.mean(values, axis=0),
     written=lambda words, answer: f"{answer.value:.3f}",
     model="SequenceClassification",
     problem_type="regression",
@@ -165,6 +176,7 @@ _ROWS = (
     loss="ce",
     head="tags",
     reads="words",
+    unit=EXAMPLE,
     texts=1,
     defined="labels",
     found=True,
@@ -200,6 +212,7 @@ _ROWS = (
     loss="span",
     head="span",
     reads="question context",
+    unit=EXAMPLE,
     texts=2,
     defined="labels",
     found=True,
@@ -227,7 +240,7 @@ _ROWS = (
       answer.part.probability,
     ],
     # Of each place; what a window's sum to is another for every teacher.
-    mean=lambda logits: np.mean(logits, axis=0),
+    mean=lambda logits, words: np.mean(logits, axis=0),
     written=None,
     model="QuestionAnswering",
     problem_type="",
@@ -239,4 +252,61 @@ _ROWS = (
   ),
 )
 
-KINDS: Mapping[str, TaskKind] = {kind.name: kind for kind in _ROWS}
+
+def _candidates(name: str, metrics: Mapping[str, str], **changes) -> TaskKind:
+  """A kind whose rows are questions, each with candidates that get a score."""
+  row = dict(
+    name=name,
+    outputs=lambda task: 1,
+    output="logits",
+    loss="rank_ce",
+    head="linear",
+    reads="question candidates",
+    unit=WHOLE,
+    texts=2,
+    defined="",
+    found=False,
+    takes=("group", "split"),
+    named=("question", "candidates"),
+    formats=(),
+    metrics=metrics,
+    predicted=lambda task, scores, words: tags.by_row(
+      np.float64(scores[..., 0]), words
+    ),
+    gold=lambda task, labels, words: tags.by_row(np.float64(labels), words),
+    chance=lambda task: (next(iter(metrics)), 0.0),
+    columns=lambda task: [task.name],
+    mean=choices.mean,
+    written=None,
+    problem_type="",
+  )
+  return TaskKind(**(row | changes))
+
+
+_CANDIDATES = (
+  _candidates(
+    "ranking",
+    {
+      "mrr": "mrr",
+      "map": "map",
+      "ndcg": "ndcg",
+      "accuracy": "best_accuracy",
+    },
+    answer=choices.ranked,
+    cells=lambda task, answer: [
+      json.dumps(answer.record()["candidates"], ensure_ascii=False)
+    ],
+    model="SequenceClassification",
+  ),
+  _candidates(
+    "choice",
+    {"accuracy": "best_accuracy"},
+    answer=choices.chosen,
+    cells=lambda task, answer: [answer.label],
+    model="MultipleChoice",
+  ),
+)
+
+KINDS: Mapping[str, TaskKind] = {
+  kind.name: kind for kind in (*_ROWS, *_CANDIDATES)
+}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities, squad
+from bam_jax.stats import entities, ranking, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -41,7 +41,7 @@ def answered(weighted: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
 
 
 # Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
-# or values for regression; of words see `tags.codes`.
+# or values for regression; of words see `tags.codes`, of candidates `ranking`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
@@ -53,6 +53,10 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "span_recall": lambda p, y: tagged("recall_score", p, y),
   "word_accuracy": lambda p, y: float((p == y)[y >= 0].mean()),
   **{name: answered(each) for name, each in squad.SCORERS.items()},
+  **{
+    name: lambda p, y, metric=metric: float(metric(p, y).mean())
+    for name, metric in ranking.QUESTIONS.items()
+  },
 }
 
 
@@ -66,8 +70,8 @@ def scores(
 
   Args:
     task: says which metrics.
-    logits: f32[N, C], or f32[M, C] of words.
-    labels: f32[N], class numbers or values, or f32[M] of words.
+    logits: f32[N, C], or f32[M, C] of words or candidates.
+    labels: f32[N], class numbers or values, or f32[M] of words or candidates.
     words: i64[N], how many each row has; None = rows are labelled.
 
   Raises:

@@ -15,7 +15,7 @@ from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import toml_yaml
 from bam_jax.tasks.entry import Entry
-from bam_jax.tasks.kinds import KINDS, TaskKind
+from bam_jax.tasks.kinds import EXAMPLE, KINDS, WHOLE, TaskKind
 from bam_jax.tasks.origins import Own
 from bam_jax.tasks.table import TASKS, Task
 
@@ -50,6 +50,8 @@ RESERVED = ("average", "last")
 SOFT = ("soft_columns", "soft_labels")
 # Keys that not every kind takes.
 FOREIGN = (*SOFT, "symmetric", "ignore", "rename", "group", "split")
+# What goes together where rows are held out: equal ones, or all of a question.
+GROUPED = {EXAMPLE: "texts", WHOLE: "first"}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -112,7 +114,7 @@ def _kind(entry: Entry) -> TaskKind:
   if name not in KINDS:
     entry.refuse("kind", f"is one of {', '.join(KINDS)}{hint(name, KINDS)}")
   kind = KINDS[name]
-  if not kind.found and kind.defined not in entry.given:
+  if kind.defined and not kind.found and kind.defined not in entry.given:
     entry.refuse(kind.defined, f"is missing; kind {name} needs it")
   for key in ("labels", "range", *FOREIGN):
     if key in entry.given and key not in (kind.defined, *kind.takes):
@@ -177,7 +179,7 @@ def _task(entry: Entry) -> Task:
     symmetric=entry.flag("symmetric"),
     in_average=True,
     head=entry.name,
-    group="groups" if grouped else "texts",
+    group="groups" if grouped else GROUPED[kind.unit],
     origin=_own(entry, labels, files, (*text, label) if named else ()),
   )
 

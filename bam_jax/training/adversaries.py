@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from bam_jax.models.heads import HeadSpec
-from bam_jax.training import spaces
+from bam_jax.training import groups, spaces
 
 # (params, batch, key, share) -> (gradients, sums of the batch).
 Gradient = Callable[[Any, Mapping, jax.Array, jax.Array], tuple[Any, dict]]
@@ -50,7 +50,7 @@ def plain(passes: Passes) -> Gradient:
     )
     sums = {
       "loss": per_task(loss.ravel())[:-1],
-      "count": per_task(jnp.ones(loss.size))[:-1],
+      "count": per_task(groups.counted(batch))[:-1],
     }
     return (loss * batch["weight"]).sum() / passes.normaliser, sums
 

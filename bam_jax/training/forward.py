@@ -57,7 +57,8 @@ def logits_of(
 ) -> list[np.ndarray]:
   """Returns the outputs of all examples of each data set, in their order.
 
-  f32[R, N, C], or f32[R, M, C] of words, 0 for those that are not read.
+  f32[R, N, C], or f32[R, M, C] of words, 0 for those that are not read, or of
+  candidates.
 
   Args:
     forward: from `make_forward`.
@@ -68,6 +69,7 @@ def logits_of(
     progress: called with the number of examples after each batch.
   """
   trials = len(jax.tree.leaves(params)[0])
+  datasets = [(rows.examples, columns) for rows, columns in datasets]
   starts = offsets_of([len(rows) for rows, _ in datasets])
   seen = np.zeros(starts[-1], np.int32)
   logits = []

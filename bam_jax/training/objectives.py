@@ -34,9 +34,10 @@ class Objective:
       owned outputs are -1e30 and targets 0.
     distance: (outputs, outputs), f32[..., C] -> f32[...], 0 where they are the
       same; in columns that are not owned both are -1e30.
-    chooses: each column is a choice among an example's places, and not a place
-      among the columns: outputs come as log-probabilities over the places, a
-      teacher's too, and the loss of an example is the sum over its places.
+    chooses: each column is a choice among an example's places, or a question's
+      candidates, and not a place among the columns: outputs come as
+      log-probabilities over these, a teacher's too, and the loss of an example
+      or a question is the sum over its own.
   """
 
   gold: Callable[[jax.Array, int], jax.Array]
@@ -70,7 +71,7 @@ def marks(label: jax.Array, C: int) -> jax.Array:
 
 
 def _apart(one: jax.Array, two: jax.Array) -> jax.Array:
-  """Returns what a place adds to the symmetric KL of start and of end."""
+  """Returns what a place adds to half of the symmetric KL of start and end."""
   # At places of other tasks there are logits, whose exp() may be infinite.
   p, q = (jnp.minimum(x[..., :2], 0.0) for x in (one, two))
   return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 4
@@ -102,6 +103,15 @@ OBJECTIVES: Mapping[str, Objective] = {
       -jnp.sum(targets[..., :2] * outputs[..., :2], axis=-1) / 2
     ),
     distance=_apart,
+    chooses=True,
+  ),
+  # The cross-entropy of a question's candidates; a label is a candidate's
+  # share of all that is relevant (equation 5 of Liu et al. 2019 with one).
+  "rank_ce": Objective(
+    gold=lambda label, C: jnp.where(jnp.arange(C) == 0, label[..., None], 0.0),
+    taught=jnp.exp,
+    loss=lambda outputs, targets: -targets[..., 0] * outputs[..., 0],
+    distance=lambda one, two: 2 * _apart(one[..., :1], two[..., :1]),
     chooses=True,
   ),
 }

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from bam_jax.data.fields import EXAMPLE, HAS_GOLD, SPACES, WORDS
 from bam_jax.models.heads import HeadSpec, columns_of
 from bam_jax.models.multitask import task_of_tokens
-from bam_jax.training import choices, objectives
+from bam_jax.training import choices, groups, objectives
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +24,15 @@ class Reading:
     task: batch -> i32[...], whose each place is; -1 where nothing is learned.
     has_gold: batch -> f32[...], 0 where the teacher alone teaches; None where
       no place of the run lacks gold.
+    within: (outputs f32[..., C], which columns of places are chosen or None,
+      batch) -> what objectives are given: of these log-probabilities.
     gather: (losses of all places f32[...], batch, which places are chosen among
       or None) -> f32[B, E] of examples.
   """
 
   task: Callable[[Mapping], jax.Array]
   has_gold: Callable[[Mapping], jax.Array | None]
+  within: Callable[[jax.Array, jax.Array | None, Mapping], jax.Array]
   gather: Callable[[jax.Array, Mapping, jax.Array | None], jax.Array]
 
 
@@ -66,13 +69,15 @@ READINGS: Mapping[str, Reading] = {
   EXAMPLE: Reading(
     task=lambda batch: batch["task"],
     has_gold=lambda batch: batch.get(HAS_GOLD.name),
-    gather=lambda loss, batch, chosen: loss,
+    within=groups.log_softmax,
+    gather=groups.gathered,
   ),
   WORDS: Reading(
     task=word_task,
     has_gold=lambda batch: (batch[SPACES[WORDS].label.name] >= 0).astype(
       jnp.float32
     ),
+    within=choices.log_softmax,
     gather=of_words,
   ),
 }
@@ -96,13 +101,13 @@ def distances(
   """
   total = None
   for name, C in columns_of(heads).items():
-    task = READINGS[name].task(batch)
+    reading, task = READINGS[name], READINGS[name].task(batch)
     own = objectives.owners(heads, task, space=name)
     chosen = choices.choosing(heads, task, space=name, columns=C)
     apart = objectives.distance(
-      *(choices.log_softmax(x[name], chosen, batch) for x in (one, two)), own
+      *(reading.within(x[name], chosen, batch) for x in (one, two)), own
     )
-    mine = READINGS[name].gather(apart, batch, chosen)
+    mine = reading.gather(apart, batch, chosen)
     total = mine if total is None else total + mine
   return total
 
@@ -128,7 +133,7 @@ def example_losses(
     own = objectives.owners(heads, task, space=name)
     chosen = choices.choosing(heads, task, space=name, columns=C)
     said, taught = (
-      choices.log_softmax(x, chosen, batch)
+      reading.within(x, chosen, batch)
       for x in (outputs[name], batch[fields.teacher.name])
     )
     gold = objectives.gold_targets(batch[fields.label.name], own, C)

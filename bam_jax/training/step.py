@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
-from bam_jax.training import optim, schedules, spaces
+from bam_jax.training import groups, optim, schedules, spaces
 from bam_jax.training.adversaries import ADVERSARIES, Gradient, Passes
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState, choose, make_init
@@ -69,7 +69,7 @@ def make_train_step(
     # Strided, so that every device keeps the rows it has.
     parts = jax.tree.map(
       lambda x: jnp.swapaxes(x.reshape(-1, count, *x.shape[1:]), 0, 1),
-      dict(batch),
+      groups.divided(batch, count),
     )
     shapes = jax.eval_shape(gradient, params, batch, key, share)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)

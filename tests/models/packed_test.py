@@ -17,7 +17,7 @@ from bam_jax.data.ragged import offsets_of
 from bam_jax.data.words import Words
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import init_params
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, WHOLE
 from bam_jax.training.adversaries import ADVERSARIES, Passes
 from bam_jax.training.step import make_losses
 from configs import common
@@ -43,13 +43,23 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
       np.concatenate(at).astype(np.int32), offsets_of([*map(len, at)])
     )
     units = len(words.at)
-  size = 1 if KINDS[kind].output == "value" else C
+  whose = None
+  if KINDS[kind].unit == WHOLE:
+    # Of a question with several candidates, more than a row has room for.
+    counts = rng.integers(1, 6, N)
+    pairs = rng.integers(4, LONGEST, counts.sum())
+    whose, starts = np.repeat(np.arange(N), counts), np.cumsum(pairs) - pairs
+    at = starts - starts[offsets_of(counts)[:-1]][whose]
+    words = Words(at.astype(np.int32), offsets_of(counts), apart=True)
+    lengths, units = np.bincount(whose, pairs).astype(int), len(pairs)
+    total = int(lengths.sum())
+  size = 1 if KINDS[kind].output == "value" or KINDS[kind].unit == WHOLE else C
   labels = rng.random(units) if size == 1 else rng.integers(0, C, units)
   if KINDS[kind].reads == "question context":
     words, labels = places(rng, lengths)
     units, size = len(labels), 2
   teacher = rng.normal(size=(units, size)).astype(np.float32)
-  teacher[::4] = np.nan
+  teacher[(np.arange(units) if whose is None else whose) % 4 == 0] = np.nan
   features = Features(
     tokens=rng.integers(5, 30, total).astype(np.int32),
     types=np.zeros(total, np.int8),

@@ -9,12 +9,20 @@ from typing import Any
 from absl import logging
 import numpy as np
 
-from bam_jax.data.sources import gold, parted, rows, splits, squad, tagged
+from bam_jax.data.sources import (
+  gold,
+  grouped,
+  parted,
+  rows,
+  splits,
+  squad,
+  tagged,
+)
+from bam_jax.data.sources import groups as groups_lib
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.runtime.spelling import shown
-from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
@@ -67,7 +75,9 @@ def read(task: Task, split: str) -> Examples:
   found = [found[i] for i in here]
   _refuse_rejected(task, found)
   texts = tuple([_text(row, name) for row in found] for name in task.text)
-  groups = [_group(own.group, *row) for row in found] if grouped else []
+  groups = (
+    [groups_lib.name_of(own.group, *row) for row in found] if grouped else []
+  )
   labels, kept = gold.read(task, split, found, taught=taught)
   known = ~np.isnan(labels)
   gold.tell(task, origin, found, known=known, kept=kept)
@@ -147,23 +157,6 @@ def _tell_torn(task: Task, examples: Examples) -> None:
     )
 
 
-def _group(column: str, where: str, record: dict[str, Any]) -> str:
-  """Returns what the group of a row is called."""
-  try:
-    name = label_names.name(record[column])
-  except ValueError as error:
-    raise ValueError(
-      f"{where}, column {column!r}: {shown(record[column])} names no group"
-      f" ({error})"
-    ) from None
-  if not name:
-    raise ValueError(
-      f"{where}, column {column!r}: this row names no group; give it one, its"
-      " own if it goes with no other"
-    )
-  return name
-
-
 def _refuse_rejected(task: Task, found: Sequence[rows.Row]) -> None:
   """Refuses rows that Prodigy keeps beside those that were accepted."""
   if task.label == _ANSWER:
@@ -214,6 +207,7 @@ READERS: Mapping[str, Callable[[Task, str], Examples]] = {
   "text": read,
   "words": tagged.read,
   "question context": squad.read,
+  "question candidates": grouped.read,
 }
 # Where only the data say what the labels are: (task) -> their names.
 LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {
