@@ -168,6 +168,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     "--row_shapes", type=int, default=3, help="numbers of rows of ours"
   )
   parser.add_argument(
+    "--adversary", default="none", help="of ours; see adversary.kind"
+  )
+  parser.add_argument(
     "--steps", type=int, default=3, help="batches in each measurement"
   )
 
@@ -176,6 +179,7 @@ def config(args: argparse.Namespace) -> ConfigDict:
   """Returns the config that a command line asks for."""
   c = settings.config(args)
   c.micro_rows, c.data.row_shapes = args.micro_rows, args.row_shapes
+  c.adversary.kind = args.adversary
   c.teacher.schedule, c.teacher.value = "constant", SHARE
   return c
 

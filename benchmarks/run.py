@@ -32,6 +32,7 @@ REAL = ("--encoder={encoder}", "--glue_dir={glue_dir}")
 BENCHMARKS: Mapping[str, Sequence[str]] = {
   "train_throughput": (*REAL, "--compile"),
   "teach_throughput": REAL,
+  "adversary_cost": REAL,
   "trials": REAL,
   "input_pipeline": REAL,
   "startup": REAL,

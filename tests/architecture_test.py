@@ -152,7 +152,7 @@ def test_the_kind_is_named_in_a_tasks_file(examples, tmp_path):
 
 def test_the_adversary_is_the_mean_over_draws_of_dropout(examples):
   net = tiny.model()
-  passes = adversaries.Passes(make_losses(net), net.heads, 1.0, None)
+  passes = adversaries.Passes(make_losses(net), net.heads, 1.0, 16, None)
   params = init_params(net, jax.random.key(0))
   batch = pipeline.Batches(tiny.batches())[0]
   key = jax.random.key(4)

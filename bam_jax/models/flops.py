@@ -5,7 +5,8 @@ addition are two. Counted are the products of real tokens with weights, those
 of attention between tokens that see each other, the pooler, and each example's
 own head. Never counted are padding, pairs of tokens of different examples,
 tables that are looked up, other tasks' heads, elementwise work (norms, gelu,
-softmax, dropout), the optimiser, and what remat computes twice.
+softmax, dropout), the optimiser, what remat computes twice, and the further
+passes of an adversary.
 """
 
 from collections.abc import Sequence

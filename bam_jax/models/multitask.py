@@ -30,7 +30,9 @@ class MultiTask(nn.Module):
   place: jax.sharding.Sharding | None = None
 
   @nn.compact
-  def __call__(self, batch: Mapping, *, train: bool) -> dict[str, jax.Array]:
+  def __call__(
+    self, batch: Mapping, *, train: bool, shift: jax.Array | None = None
+  ) -> dict[str, jax.Array]:
     """Returns what each example's own head says, by the space it writes into.
 
     "example": f32[B, E, C], "token": f32[B, S, C]; only those that the heads
@@ -40,13 +42,13 @@ class MultiTask(nn.Module):
       batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
         `task` i32[B, E]; for training also `index` i32[B, E].
       train: whether dropout acts; needs the rng "dropout".
+      shift: f32[B, S, D], added to what the first layer reads of each token.
     """
     examples = tokens_of = None
     if train:
-      examples = jnp.stack([batch["task"], batch["index"]], axis=-1)
-      # Segment n is slot n - 1; what padding draws is of no account.
-      slot = jnp.maximum(batch["segments"] - 1, 0)
-      tokens_of = jnp.take_along_axis(examples, slot[..., None], axis=1)
+      examples = examples_of(batch)
+      # What padding draws is of no account.
+      tokens_of = to_tokens(examples, batch)
     kind = encoders.of(self.config)
     encoder = kind.module(
       self.config, self.dtype, self.remat, self.place, name=self.config.kind
@@ -58,6 +60,8 @@ class MultiTask(nn.Module):
       train=train,
       examples=tokens_of,
     )
+    if shift is not None:
+      x = x + shift.astype(x.dtype)
     hidden = encoder.encode(
       x, batch["positions"], batch["segments"], train=train, examples=tokens_of
     )
@@ -76,6 +80,25 @@ class MultiTask(nn.Module):
       )
       task["token"] = task_of_tokens(batch)
     return Heads(self.heads, name="heads")(vectors, task)
+
+
+def examples_of(batch: Mapping) -> jax.Array:
+  """Returns the task and the index of each example, i32[B, E, 2]."""
+  return jnp.stack([batch["task"], batch["index"]], axis=-1)
+
+
+def to_tokens(of_slots: jax.Array, batch: Mapping) -> jax.Array:
+  """Returns what slots have for each token, [B, S, K]; padding has the first's.
+
+  Of several slots in one segment it is the first one's.
+
+  Args:
+    of_slots: [B, E, K].
+    batch: `segments` i32[B, S].
+  """
+  # Segment n is slot n - 1.
+  slot = jnp.maximum(batch["segments"] - 1, 0)
+  return jnp.take_along_axis(of_slots, slot[..., None], axis=1)
 
 
 def task_of_tokens(batch: Mapping) -> jax.Array:

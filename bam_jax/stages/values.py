@@ -10,9 +10,11 @@ from bam_jax.models.attention import KERNELS
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
+from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import submission
 from bam_jax.training import schedules, trackers
 from bam_jax.training.adversaries import ADVERSARIES
+from bam_jax.training.perturbation import NORMS
 from bam_jax.training.settings import KINDS, Settings
 
 STAGES = ("all", "train", "teach", "evaluate", "predict", "report")
@@ -83,6 +85,14 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "span.threshold",
     ),
   ),
+  "above 0, or -1 as in the paper": (
+    lambda n: n == -1 or 0 < n < BOUND,
+    tuple(f"adversary.{key}" for key in ("step_size", "epsilon", "noise")),
+  ),
+  "1 or more, or -1 as in the paper": (
+    lambda n: n == -1 or 1 <= n < BOUND,
+    ("adversary.steps",),
+  ),
   "-1 or a share, from 0 to below 1": (
     lambda n: n == -1 or 0 <= n < 1,
     ("attention_dropout",),
@@ -100,6 +110,7 @@ WORDS = {
   "dtype": ("float32", "bfloat16"),
   "attention": tuple(KERNELS),
   "adversary.kind": tuple(ADVERSARIES),
+  "adversary.norm": ("paper", *NORMS),
   "loss.reduction": ("sum", "mean"),
   "loss.regression_output": ("sigmoid", "linear"),
   "sampling.kind": sampling.SAMPLING,
@@ -115,11 +126,6 @@ def check(c: ConfigDict) -> None:
       raise ValueError(
         f"{key} is {got!r}; it is {' or '.join(words)}{hint(got, words)}"
       )
-  if c.adversary.kind == "none" and c.adversary.weight != 1.0:
-    raise ValueError(
-      f"adversary.weight is {c.adversary.weight}, but adversary.kind is none,"
-      " which has nothing to weigh; set --config.adversary.kind=rdrop"
-    )
   tracing.profiled_steps(c.profile)
   trackers.check(names(c.trackers))
   sharing(c)
@@ -128,6 +134,7 @@ def check(c: ConfigDict) -> None:
       if not allowed(value := lookup(c, key)):
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
+  adversary(c)
   for kind in KINDS:
     schedules.rate_of(Settings.of(c, kind), 100)
   # Most schedules take any number of steps; one that does not says so later.
@@ -138,6 +145,27 @@ def check(c: ConfigDict) -> None:
   if c.max_length < 5:
     raise ValueError(
       f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
+    )
+
+
+def adversary(c: ConfigDict) -> None:
+  """Checks that the adversary reads all that is said to it, and finds it."""
+  mine = ADVERSARIES[c.adversary.kind]
+  for name, off in NEUTRAL.items():
+    part, _, key = name.partition(".")
+    if part != "adversary" or key in ("kind", *mine.keys):
+      continue
+    if (got := c.adversary[key]) != off:
+      kinds = [name for name, each in ADVERSARIES.items() if key in each.keys]
+      raise ValueError(
+        f"{name} is {got!r}, but adversary.kind is {c.adversary.kind}, which "
+        f"does not read it; leave it out, or take one of {', '.join(kinds)}: "
+        f"--config.adversary.kind={kinds[0]}"
+      )
+  if mine.fine and c.dtype == "bfloat16":
+    raise ValueError(
+      f"adversary.kind={c.adversary.kind} compares passes that differ by less "
+      "than bfloat16 tells apart; set --config.dtype=float32"
     )
 
 

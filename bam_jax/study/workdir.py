@@ -51,6 +51,12 @@ FREE = (
 NEUTRAL: dict[str, Any] = {
   "adversary.kind": "none",
   "adversary.weight": 1.0,
+  "adversary.steps": -1,
+  "adversary.step_size": -1.0,
+  "adversary.epsilon": -1.0,
+  "adversary.noise": -1.0,
+  "adversary.norm": "paper",
+  "adversary.shared_dropout": True,
   "span.stride": 128,
   "span.longest": 30,
   "span.threshold": 0.0,

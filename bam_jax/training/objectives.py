@@ -53,9 +53,9 @@ def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
 
 
 def symmetric_kl(one: jax.Array, two: jax.Array) -> jax.Array:
-  """Returns the mean of KL(p, q) and KL(q, p), f32[...] of logits [..., C]."""
+  """Returns KL(p, q) and KL(q, p) added, f32[...] of logits [..., C]."""
   p, q = jax.nn.log_softmax(one, axis=-1), jax.nn.log_softmax(two, axis=-1)
-  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 2
+  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1)
 
 
 def marks(label: jax.Array, C: int) -> jax.Array:
@@ -71,10 +71,10 @@ def marks(label: jax.Array, C: int) -> jax.Array:
 
 
 def _apart(one: jax.Array, two: jax.Array) -> jax.Array:
-  """Returns what a place adds to half of the symmetric KL of start and end."""
+  """Returns what a place adds to half of both KLs of start and of end."""
   # At places of other tasks there are logits, whose exp() may be infinite.
   p, q = (jnp.minimum(x[..., :2], 0.0) for x in (one, two))
-  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 4
+  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 2
 
 
 OBJECTIVES: Mapping[str, Objective] = {
@@ -283,3 +283,19 @@ def distance(one: jax.Array, two: jax.Array, owned: Owners) -> jax.Array:
   own = owned.own(one.shape[-1])
   safe = [jnp.where(own, x.astype(jnp.float32), _MASKED) for x in (one, two)]
   return owned.pick(lambda objective: objective.distance(*safe))
+
+
+def divergence(one: jax.Array, two: jax.Array, owned: Owners) -> jax.Array:
+  """Says what is lost where `one` is taken for `two`, f32[...].
+
+  The loss of `one` against `two` as a teacher, above the least that there is:
+  of classes KL(two, one), of values their squared error. 0 with zero gradient
+  where there is no example.
+
+  Args:
+    one: `[..., C]` of any float type, of the example's own head.
+    two: the same of another pass.
+    owned: whose the columns are.
+  """
+  targets = teacher_targets(two, owned)
+  return example_loss(one, targets, owned) - example_loss(two, targets, owned)

@@ -88,6 +88,8 @@ def distances(
   one: Mapping[str, jax.Array],
   two: Mapping[str, jax.Array],
   batch: Mapping,
+  *,
+  apart: Callable[..., jax.Array] = objectives.distance,
 ) -> jax.Array:
   """Returns how far two outputs of each example are apart, f32[B, E].
 
@@ -98,16 +100,17 @@ def distances(
     one: outputs of the model, space -> f32[B, ..., C].
     two: others.
     batch: what both were made of.
+    apart: `objectives.distance` or `objectives.divergence`.
   """
   total = None
   for name, C in columns_of(heads).items():
     reading, task = READINGS[name], READINGS[name].task(batch)
     own = objectives.owners(heads, task, space=name)
     chosen = choices.choosing(heads, task, space=name, columns=C)
-    apart = objectives.distance(
+    far = apart(
       *(reading.within(x[name], chosen, batch) for x in (one, two)), own
     )
-    mine = reading.gather(apart, batch, chosen)
+    mine = reading.gather(far, batch, chosen)
     total = mine if total is None else total + mine
   return total
 

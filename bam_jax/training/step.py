@@ -16,16 +16,16 @@ from bam_jax.training.state import TrainState, choose, make_init
 def make_losses(
   model: MultiTask,
 ) -> Callable[..., tuple[dict[str, jax.Array], jax.Array]]:
-  """Returns losses(params, batch, key, share) -> (outputs, loss) of one trial.
+  """Returns losses(params, batch, key, share, shift=None) -> (outputs, loss).
 
-  `outputs` are the model's, by space; `loss` is f32[B, E] before weights, 0
-  where there is no example. `key` is of dropout; `share` of the gold label is
-  lambda.
+  Of one trial. `outputs` are the model's, by space; `loss` is f32[B, E] before
+  weights, 0 where there is no example. `key` is of dropout; `share` of the gold
+  label is lambda; `shift` f32[B, S, D] is added to what the first layer reads.
   """
 
-  def example_losses(params, batch, key, share):
+  def example_losses(params, batch, key, share, shift=None):
     outputs = model.apply(
-      {"params": params}, batch, train=True, rngs={"dropout": key}
+      {"params": params}, batch, train=True, shift=shift, rngs={"dropout": key}
     )
     return outputs, spaces.example_losses(model.heads, outputs, batch, share)
 
@@ -42,9 +42,9 @@ def make_train_step(
 ) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
   """Returns step(state, batch) -> (state, sums) for one trial.
 
-  `sums` has, per task, the summed `loss` (before weights) and the `count` of
-  examples, f32[T], and the scalars `grad_norm` (before the clip), `lambda` and
-  `rate`.
+  `sums` has, per task, the summed `loss` (before weights), the `count` of
+  examples and what else `gradient` sums, f32[T], and the scalars `grad_norm`
+  (before the clip), `lambda` and `rate`.
 
   Args:
     gradient: a row of `adversaries.ADVERSARIES`.
@@ -148,6 +148,7 @@ def make_run(
     make_losses(model),
     model.heads,
     settings.batch_size if mean else 1.0,
+    model.config.width,
     config.adversary,
   )
   step = make_train_step(

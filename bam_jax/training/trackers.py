@@ -54,7 +54,12 @@ def scalars(line: Mapping[str, Any]) -> dict[str, float]:
   """Returns the numbers of a line of metrics.jsonl by the names of curves."""
   single = ("loss", "lambda", "rate", "grad_norm", "skipped")
   found = {key: line[key] for key in single if key in line}
-  for key, shown in (("task_loss", "task_loss"), ("scores", "dev")):
+  several = {
+    "task_loss": "task_loss",
+    "task_distance": "task_distance",
+    "scores": "dev",
+  }
+  for key, shown in several.items():
     for task, value in line.get(key, {}).items():
       found[f"{shown}/{task}"] = value
   return found

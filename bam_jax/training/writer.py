@@ -156,12 +156,15 @@ class Writer:
     """Takes in the sums of some steps; what is not finite is not counted.
 
     Args:
-      rows: `loss`, `count` [R, T]; `grad_norm`, `lambda`, `rate`, `bad` [R].
+      rows: `loss`, `count` and, of some adversaries, `distance` [R, T];
+        `grad_norm`, `lambda`, `rate`, `bad` [R].
     """
     for row in rows:
       good = np.isfinite(row["loss"]).all(1) & np.isfinite(row["grad_norm"])
-      for name in ("loss", "count"):
-        self._sums[name] += np.where(good[:, None], row[name], 0)
+      for name in row.keys() & {"loss", "count", "distance"}:
+        self._sums[name] = self._sums.get(name, 0) + np.where(
+          good[:, None], row[name], 0
+        )
       self._fresh += row["count"].sum()
       self._sums["grad_norm"] += np.where(good, row["grad_norm"], 0)
       self._sums["steps"] += good
@@ -177,9 +180,14 @@ class Writer:
     if not self._last:
       return
     loss, count = self._sums["loss"], self._sums["count"]
-    for trial, seed in enumerate(self._seeds):
+    held = "distance" in self._sums
+
+    def mean(name: str, trial: int) -> dict[str, float]:
+      each = self._sums[name][trial] / np.maximum(count[trial], 1)
       seen = np.flatnonzero(count[trial])
-      tasks = [(self._tasks[t], t) for t in seen]
+      return {self._tasks[t]: float(each[t]) for t in seen}
+
+    for trial, seed in enumerate(self._seeds):
       bad = int(self._last["bad"][trial])
       self._write(
         {
@@ -191,9 +199,8 @@ class Writer:
           "grad_norm": float(
             self._sums["grad_norm"][trial] / max(self._sums["steps"][trial], 1)
           ),
-          "task_loss": {
-            task: float(loss[trial, t] / count[trial, t]) for task, t in tasks
-          },
+          "task_loss": mean("loss", trial),
+          **({"task_distance": mean("distance", trial)} if held else {}),
           "task_count": {
             task: int(count[trial, t]) for t, task in enumerate(self._tasks)
           },

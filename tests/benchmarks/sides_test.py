@@ -98,7 +98,7 @@ def test_gradients_are_the_peers(both, inputs):
   materials, run = mixed.session.materials, mixed.run
   model, encoder = materials.model(run), materials.encoder
   # Plain descent at rate 1 shows the gradient of the true step.
-  passes = Passes(make_losses(model), model.heads, 1.0, None)
+  passes = Passes(make_losses(model), model.heads, 1.0, 16, None)
   step = make_train_step(
     plain(passes),
     optax.sgd(1.0),

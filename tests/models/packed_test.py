@@ -19,6 +19,7 @@ from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import init_params
 from bam_jax.tasks.kinds import KINDS, WHOLE
 from bam_jax.training.adversaries import ADVERSARIES, Passes
+from bam_jax.training.perturbation import NORMS
 from bam_jax.training.step import make_losses
 from configs import common
 from tests import tiny
@@ -85,14 +86,26 @@ def places(rng, lengths) -> tuple[Words, np.ndarray]:
   return words, np.concatenate(labels)
 
 
+# What an adversary is asked for, if it reads it: to perturb much.
+LARGE = dict(steps=2, step_size=0.3, epsilon=0.3, noise=1.0)
+
+
 @pytest.mark.parametrize(
-  ("kind", "other", "adversary"),
+  ("kind", "other", "adversary", "norm"),
   [
-    *((*pair, "none") for pair in itertools.combinations(KINDS, 2)),
-    *itertools.product(KINDS, ["tagging"], ADVERSARIES.keys() - {"none"}),
+    *((*pair, "none", "paper") for pair in itertools.combinations(KINDS, 2)),
+    *itertools.product(
+      KINDS, ["tagging"], ADVERSARIES.keys() - {"none"}, ["paper"]
+    ),
+    # Norms that are not their paper's.
+    *(
+      ("classification", "tagging", name, norm)
+      for name in ("smart", "freelb")
+      for norm in NORMS.keys() - {ADVERSARIES[name].constants["norm"]}
+    ),
   ],
 )
-def test_packing_changes_nothing(kind, other, adversary):
+def test_packing_changes_nothing(kind, other, adversary, norm):
   """Of a task of a kind, beside one of another kind in the same rows."""
   names = (kind, f"{other}-too")
   specs, data = [], []
@@ -110,7 +123,9 @@ def test_packing_changes_nothing(kind, other, adversary):
     data.append(TaskData(name, features, teacher.shape[1], teacher))
   net = tiny.model(heads=tuple(specs))
   losses, c = make_losses(net), common.base()
-  slope = ADVERSARIES[adversary](Passes(losses, specs, 1.0, c.adversary))
+  c.adversary.update(LARGE | {"norm": norm})
+  width = tiny.ENCODER.width
+  slope = ADVERSARIES[adversary](Passes(losses, specs, 1.0, width, c.adversary))
 
   @tiny.quickly
   def measure(params, batch):

@@ -107,7 +107,7 @@ def test_nothing_else_counts_and_nothing_else_moves():
     np.testing.assert_allclose(slope[row, places, :2].sum(0), 0, atol=1e-6)
 
 
-def test_the_distance_is_the_mean_of_both_kls_of_start_and_end():
+def test_the_distance_is_half_of_both_kls_of_start_and_end():
   rng = np.random.default_rng(4)
   made, spots = batch(rng)
   one, two = rng.normal(size=(2, B, S, K)).astype(np.float32)
@@ -121,7 +121,7 @@ def test_the_distance_is_the_mean_of_both_kls_of_start_and_end():
   for row, slot, places, *_ in spots:
     p, q = (scipy.special.softmax(x[row, places, :2], 0) for x in (one, two))
     want = (scipy.special.rel_entr(p, q) + scipy.special.rel_entr(q, p)).sum()
-    assert got[row, slot] == pytest.approx(want / 4, rel=1e-4)
+    assert got[row, slot] == pytest.approx(want / 2, rel=1e-4)
 
 
 def test_marks_are_sums_of_powers_of_two():

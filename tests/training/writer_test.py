@@ -42,6 +42,21 @@ def test_a_row_means_over_examples_not_over_steps_or_tasks(tmp_path):
   assert {"time", "seconds"}.isdisjoint(first)
 
 
+def test_a_distance_of_passes_is_told_beside_the_loss(tmp_path):
+  step = sums([6, 1, 0], [2, 1, 0])
+  step["distance"] = np.tile([3.0, 0.5, 0.0], (len(step["loss"]), 1))
+  path = tmp_path / "metrics.jsonl"
+  record = writer.Writer(path, "multi", ["rte", "stsb", "cola"], [4, 7])
+  with record.progress(0, 4, {}):
+    record.add([step, step])
+    window = json.loads(json.dumps(record.window()))
+  record = writer.Writer(path, "multi", ["rte", "stsb", "cola"], [4, 7])
+  with record.progress(2, 4, window):
+    record.add([step])
+    record.log(3)
+  assert rows_of(path)[1]["task_distance"] == {"rte": 1.5, "stsb": 0.5}
+
+
 def test_going_on_forgets_only_its_own_later_rows_and_a_torn_line(tmp_path):
   path = tmp_path / "metrics.jsonl"
   kept = [{"step": s, "seed": 0} for s in (2, 4)] + [{"step": 9, "seed": 1}]
