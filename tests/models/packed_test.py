@@ -94,14 +94,20 @@ LARGE = dict(steps=2, step_size=0.3, epsilon=0.3, noise=1.0)
   ("kind", "other", "adversary", "norm"),
   [
     *((*pair, "none", "paper") for pair in itertools.combinations(KINDS, 2)),
+    # All that an adversary asks of a kind is a distance or what is lost.
+    *itertools.product(KINDS, ["tagging"], ["smart", "vat"], ["paper"]),
     *itertools.product(
-      KINDS, ["tagging"], ADVERSARIES.keys() - {"none"}, ["paper"]
+      ["classification"],
+      ["tagging"],
+      sorted(ADVERSARIES.keys() - {"none", "smart", "vat"}),
+      ["paper"],
     ),
     # Norms that are not their paper's.
     *(
       ("classification", "tagging", name, norm)
       for name in ("smart", "freelb")
-      for norm in NORMS.keys() - {ADVERSARIES[name].constants["norm"]}
+      for norm in NORMS
+      if norm != ADVERSARIES[name].constants["norm"]
     ),
   ],
 )
