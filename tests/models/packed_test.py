@@ -87,7 +87,7 @@ def places(rng, lengths) -> tuple[Words, np.ndarray]:
 
 
 # What an adversary is asked for, if it reads it: to perturb much.
-LARGE = dict(steps=2, step_size=0.3, epsilon=0.3, noise=1.0)
+LARGE = dict(steps=2, step_size=0.3, epsilon=0.3, noise=5.0)
 
 
 @pytest.mark.parametrize(
