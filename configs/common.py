@@ -180,6 +180,13 @@ def base() -> ConfigDict:
   # Whether perturbed passes drop what the clean one drops; False draws anew, as
   # codes that call the model twice do. rdrop always draws anew.
   c.adversary.shared_dropout = True
+  # What the distance from the outputs of earlier parameters counts, of smart:
+  # mu of its Bregman proximal point method, 1 in the paper; 0 = off. It costs
+  # one more pass forward, and the memory of an average of the parameters.
+  c.adversary.proximal = 0.0
+  # What stays of that average in a step; -1 = 0.99 in the first tenth of the
+  # steps and then 0.999.
+  c.adversary.momentum = -1.0
 
   # --- distillation (section 3.2)
   c.teacher = ConfigDict()

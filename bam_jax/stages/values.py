@@ -51,6 +51,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "span.stride",
       "optim.clip",
       "optim.weight_decay",
+      "adversary.proximal",
     ),
   ),
   "above 0": (
@@ -95,7 +96,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   ),
   "-1 or a share, from 0 to below 1": (
     lambda n: n == -1 or 0 <= n < 1,
-    ("attention_dropout",),
+    ("attention_dropout", "adversary.momentum"),
   ),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
@@ -162,6 +163,12 @@ def adversary(c: ConfigDict) -> None:
         f"does not read it; leave it out, or take one of {', '.join(kinds)}: "
         f"--config.adversary.kind={kinds[0]}"
       )
+  if c.adversary.momentum != -1 and not c.adversary.proximal:
+    raise ValueError(
+      f"adversary.momentum is {c.adversary.momentum}, but adversary.proximal "
+      "is 0, so nothing is held against an average; set "
+      "--config.adversary.proximal=1.0"
+    )
   if mine.fine and c.dtype == "bfloat16":
     raise ValueError(
       f"adversary.kind={c.adversary.kind} compares passes that differ by less "

@@ -57,6 +57,8 @@ NEUTRAL: dict[str, Any] = {
   "adversary.noise": -1.0,
   "adversary.norm": "paper",
   "adversary.shared_dropout": True,
+  "adversary.proximal": 0.0,
+  "adversary.momentum": -1.0,
   "span.stride": 128,
   "span.longest": 30,
   "span.threshold": 0.0,

@@ -14,12 +14,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from bam_jax.models.heads import HeadSpec
 from bam_jax.training import groups, objectives, perturbation, spaces
 
-# (params, batch, key, share) -> (gradients, sums of the batch over each task:
-# `loss`, `count` and, where passes are held together, their `distance`).
+# (params, batch, key, share[, average of params]) -> (gradients, sums of the
+# batch over each task: `loss`, `count` and, where passes are held together,
+# their `distance`).
 Gradient = Callable[[Any, Mapping, jax.Array, jax.Array], tuple[Any, dict]]
 
 
@@ -87,6 +89,26 @@ class Adversary:
       }
     )
 
+  def momentum(self, asked: Any, steps: int) -> optax.Schedule | None:
+    """Returns what stays of the average of the parameters, by step.
+
+    Args:
+      asked: the config's `adversary`.
+      steps: of the run.
+
+    Returns:
+      A schedule; None where nothing is held against an average.
+    """
+    mine = self.settings(asked)
+    if not getattr(mine, "proximal", 0.0):
+      return None
+    first, later = (
+      mine.momentum
+      if isinstance(mine.momentum, tuple)
+      else (mine.momentum, mine.momentum)
+    )
+    return lambda step: jnp.where(step < 0.1 * steps, first, later)
+
   def __call__(self, passes: Passes) -> Gradient:
     """Returns the gradient, from passes with the config's `adversary`."""
     mine = self.settings(passes.settings)
@@ -108,7 +130,8 @@ def summed(
 ) -> Callable[..., tuple[jax.Array, dict]]:
   """Returns the weighted loss of a batch, as a gradient is taken of it.
 
-  (params, batch, key, share[, shift]) -> (loss, what it sums over each task).
+  (params, batch, key, share[, what else it is of]) -> (loss, what it sums over
+  each task).
 
   Args:
     passes: what it is made from.
@@ -117,8 +140,8 @@ def summed(
   """
   tasks = len(passes.heads)
 
-  def loss_fn(params, batch, key, share, *shift):
-    loss, more = held(params, batch, key, share, *shift)
+  def loss_fn(params, batch, key, share, *others):
+    loss, more = held(params, batch, key, share, *others)
     task = jnp.where(batch["task"] < 0, tasks, batch["task"])
     per_task = functools.partial(
       jax.ops.segment_sum, segment_ids=task.ravel(), num_segments=tasks + 1
@@ -179,12 +202,19 @@ def smoothed(passes: Passes, ascent: Ascent) -> Gradient:
   """Returns the gradient of the loss and the distance of a perturbed pass.
 
   `steps` ascents on how far the outputs are from those without perturbation;
-  then the distance of what was found counts `weight` times.
+  then the distance of what was found counts `weight` times. Where an average of
+  the parameters is given, the distance from its outputs counts `proximal`
+  times.
   """
   asked = passes.settings
 
-  def both(params, batch, key, share):
+  def both(params, batch, key, share, *average):
     outputs, loss = passes.losses(params, batch, key, share)
+    for before in average:
+      said, _ = passes.losses(before, batch, key, share)
+      loss += asked.proximal * spaces.distances(
+        passes.heads, outputs, jax.lax.stop_gradient(said), batch
+      )
     dropout = passes.dropout(key)
 
     def apart(params, clean, shift):
@@ -210,7 +240,7 @@ def smoothed(passes: Passes, ascent: Ascent) -> Gradient:
 
 
 def smart(passes: Passes) -> Gradient:
-  """Returns the gradient of SMART (Jiang et al. 2020, equations 1 to 3).
+  """Returns the gradient of SMART (Jiang et al. 2020, algorithm 1).
 
   From noise of deviation `noise`, `step_size` along the slope over its norm,
   then into the ball of `epsilon` of an example.
@@ -342,8 +372,16 @@ ADVERSARIES: Mapping[str, Adversary] = {
   # Section 5.1 of the paper.
   "smart": Adversary(
     smart,
-    dict(steps=1, step_size=1e-3, epsilon=1e-5, noise=1e-5, norm="inf"),
-    reads=_TERM,
+    dict(
+      steps=1,
+      step_size=1e-3,
+      epsilon=1e-5,
+      noise=1e-5,
+      norm="inf",
+      # In the first tenth of the steps, and after it.
+      momentum=(0.99, 0.999),
+    ),
+    reads=(*_TERM, "proximal"),
     fine=True,
   ),
   # What MT-DNN's command line sets.

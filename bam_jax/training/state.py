@@ -43,6 +43,8 @@ class TrainState:
     key: of dropout.
     bad: i32 steps whose loss or gradient was not finite.
     best: None where the last step is kept, whatever its score.
+    average: of the parameters of all steps, the later ones the more; None where
+      nothing is held against it.
   """
 
   step: jax.Array
@@ -51,6 +53,7 @@ class TrainState:
   key: jax.Array
   bad: jax.Array
   best: Best | None
+  average: Any = None
 
 
 def over_trials(fn: Callable, trials: int) -> Callable:
@@ -100,7 +103,7 @@ def take_in(
 
 
 def make_init(
-  model: MultiTask, tx, *, selecting: bool
+  model: MultiTask, tx, *, selecting: bool, averaging: bool = False
 ) -> Callable[[jax.Array, Any], TrainState]:
   """Returns init(seed, given) -> TrainState of one trial.
 
@@ -120,6 +123,7 @@ def make_init(
       key=jax.random.fold_in(key, 1),
       bad=zero,
       best=best if selecting else None,
+      average=params if averaging else None,
     )
 
   return init

@@ -39,6 +39,7 @@ def make_train_step(
   lam: optax.Schedule,
   rate: optax.Schedule,
   micro_rows: int,
+  momentum: optax.Schedule | None = None,
 ) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
   """Returns step(state, batch) -> (state, sums) for one trial.
 
@@ -52,18 +53,20 @@ def make_train_step(
     lam: step -> share of the gold label (section 3.2, teacher annealing).
     rate: step -> the learning rate that tx takes, for the record only.
     micro_rows: rows of a micro-batch, which divide those of a batch; 0 = all.
+    momentum: step -> what stays of the average of the parameters, which
+      `gradient` is then given too; None = there is none.
   """
 
-  def accumulated(params, batch, key, share):
+  def accumulated(params, batch, key, share, *average):
     rows = len(batch["tokens"])
     count, left = divmod(rows, micro_rows or rows)
     assert not left, f"{rows} rows are no micro-batches of {micro_rows}"
     if count == 1:
-      return gradient(params, batch, key, share)
+      return gradient(params, batch, key, share, *average)
 
     def micro(total, part):
       # One key for all: examples draw from it by what they are.
-      grads = gradient(params, part, key, share)
+      grads = gradient(params, part, key, share, *average)
       return jax.tree.map(jnp.add, total, grads), None
 
     # Strided, so that every device keeps the rows it has.
@@ -71,7 +74,7 @@ def make_train_step(
       lambda x: jnp.swapaxes(x.reshape(-1, count, *x.shape[1:]), 0, 1),
       groups.divided(batch, count),
     )
-    shapes = jax.eval_shape(gradient, params, batch, key, share)
+    shapes = jax.eval_shape(gradient, params, batch, key, share, *average)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     total, _ = jax.lax.scan(micro, zeros, parts)
     return total
@@ -79,7 +82,8 @@ def make_train_step(
   def step(state: TrainState, batch: Mapping):
     key = jax.random.fold_in(state.key, state.step)
     share = lam(state.step)
-    grads, sums = accumulated(state.params, batch, key, share)
+    average = () if momentum is None else (state.average,)
+    grads, sums = accumulated(state.params, batch, key, share, *average)
     updates, opt_state = tx.update(
       grads, state.opt_state, state.params, step=state.step
     )
@@ -89,6 +93,11 @@ def make_train_step(
       "rate": jnp.asarray(rate(state.step), jnp.float32),
     }
     params = optax.apply_updates(state.params, updates)
+    if momentum is not None:
+      new = 1 - momentum(state.step)
+      state = state.replace(
+        average=optax.incremental_update(params, state.average, new)
+      )
     return state.replace(
       step=state.step + 1, params=params, opt_state=opt_state
     ), sums
@@ -113,12 +122,18 @@ def guard(step: Callable, *, skip: bool) -> Callable:
     finite = jnp.isfinite(sums["loss"]).all(1) & jnp.isfinite(sums["grad_norm"])
     bad = state.bad + ~finite
     taken = finite if skip else jnp.broadcast_to((bad == 0).all(), bad.shape)
-    params, opt_state = choose(
-      taken, (new.params, new.opt_state), (state.params, state.opt_state)
+    params, opt_state, average = choose(
+      taken,
+      (new.params, new.opt_state, new.average),
+      (state.params, state.opt_state, state.average),
     )
     number = new.step if skip else jnp.where(taken, new.step, state.step)
     return state.replace(
-      step=number, params=params, opt_state=opt_state, bad=bad
+      step=number,
+      params=params,
+      opt_state=opt_state,
+      average=average,
+      bad=bad,
     ), sums | {"bad": bad}
 
   return guarded
@@ -151,12 +166,18 @@ def make_run(
     model.config.width,
     config.adversary,
   )
+  adversary = ADVERSARIES[config.adversary.kind]
+  momentum = adversary.momentum(config.adversary, steps)
   step = make_train_step(
-    ADVERSARIES[config.adversary.kind](passes),
+    adversary(passes),
     tx,
     lam=schedules.lambda_of(config, steps),
     rate=rate,
     micro_rows=config.micro_rows,
+    momentum=momentum,
   )
   selecting = config.select.by != "last"
-  return make_init(model, tx, selecting=selecting), step
+  init = make_init(
+    model, tx, selecting=selecting, averaging=momentum is not None
+  )
+  return init, step

@@ -257,6 +257,27 @@ def same_gradients(gradient, theirs):
     )
 
 
+def test_the_proximal_term_is_that_of_the_formula(params):
+  """Jiang et al. 2020, equation 5, of an average that stands elsewhere."""
+  batch = pipeline.Batches(tiny.batches(packing=False))[0]
+  c = asked("smart", "inf")
+  c.proximal = 0.6
+  passes = adversaries.Passes(make_losses(NET), NET.heads, 1.0, 16, c)
+  step = tiny.quickly(adversaries.ADVERSARIES["smart"](passes))
+  average = jax.tree.map(lambda x: np.float32(0.9 * x), params)
+  gradient, sums = step(params, batch, KEY, 1.0, average)
+  key = jax.random.fold_in(KEY, adversaries.NOISE)
+  noise = perturbation.noise(key, batch, 16)
+  peer, before = Peer(params, batch), Peer(average, batch)
+  still = [x.detach() for x in before()]
+  near = peer.far(still, peer())
+  loss = smart(peer, torch.tensor(np.asarray(noise)), "inf") + 0.6 * near
+  assert float(near.detach()) > 0.05
+  total = float(np.sum(sums["loss"]))
+  assert total == pytest.approx(float(loss.detach()), rel=1e-5)
+  same_gradients(gradient, peer.gradient(loss))
+
+
 @pytest.mark.parametrize(
   ("kind", "norm"),
   [

@@ -157,6 +157,46 @@ def test_without_dropout_of_its_own_only_the_perturbation_is_apart(kind):
   assert abs(found[True]) < 1e-3 < 1e-2 < found[False]
 
 
+def test_the_average_of_the_parameters_is_held_against_them():
+  c = tiny.config(
+    **{"adversary.kind": "smart", "adversary.proximal": 3.0},
+    **{"adversary.momentum": 0.5, "optim.bias_correction": True},
+  )
+  init, step = tiny.functions(tiny.model(), c)
+  state, batches = tiny.start(init), tiny.batches()
+  before = []
+  want = jax.device_get(state.params)
+  for k in range(3):
+    before.append(jax.device_get(state.average))
+    state, _ = step(state, batches[k])
+    want = jax.tree.map(lambda a, p: 0.5 * a + 0.5 * p, want, state.params)
+    assert tiny.difference(state.average, want) < 1e-6
+  assert tiny.difference(before[2], state.params) > 1e-3
+  # What it adds is nothing where it is the parameters themselves, and moves
+  # them where it is not.
+  near = state.replace(average=jax.tree.map(jnp.copy, state.params))
+  sums = [step(each, batches[3])[1] for each in (near, state)]
+  plain = tiny.functions(
+    tiny.model(), tiny.config(**{"adversary.kind": "smart"})
+  )
+  _, alone = plain[1](state.replace(average=None), batches[3])
+  np.testing.assert_allclose(sums[0]["loss"], alone["loss"], rtol=1e-6)
+  assert (sums[1]["loss"] > alone["loss"]).all()
+  assert sums[1]["grad_norm"] != alone["grad_norm"]
+
+
+def test_the_momentum_is_the_papers():
+  row, c = adversaries.ADVERSARIES["smart"], common.base().adversary
+  assert row.momentum(c, 50) is None
+  c.proximal = 1.0
+  schedule = row.momentum(c, 50)
+  assert [float(schedule(k)) for k in (0, 4, 5)] == pytest.approx(
+    [0.99, 0.99, 0.999]
+  )
+  c.momentum = 0.5
+  assert float(row.momentum(c, 50)(30)) == 0.5
+
+
 def test_a_key_that_is_not_read_is_refused():
   c = common.base()
   values.check(c)
@@ -181,6 +221,15 @@ def test_a_key_that_is_not_read_is_refused():
   values.check(c)
 
 
+def test_a_momentum_of_nothing_is_refused():
+  c = common.base()
+  c.adversary.kind, c.adversary.momentum = "smart", 0.9
+  with pytest.raises(ValueError, match="proximal is 0, so nothing is held"):
+    values.check(c)
+  c.adversary.proximal = 1.0
+  values.check(c)
+
+
 def test_what_is_not_asked_for_is_as_in_the_paper():
   c = common.base().adversary
   row = adversaries.ADVERSARIES["smart"]
@@ -188,6 +237,7 @@ def test_what_is_not_asked_for_is_as_in_the_paper():
     **row.constants,
     "weight": 1.0,
     "shared_dropout": True,
+    "proximal": 0.0,
   }
   c.epsilon, c.norm = 0.5, "1"
   found = row.settings(c)
