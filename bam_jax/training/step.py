@@ -8,7 +8,8 @@ import optax
 
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import groups, optim, schedules, spaces
-from bam_jax.training.adversaries import ADVERSARIES, Gradient, Passes
+from bam_jax.training.adversaries import ADVERSARIES
+from bam_jax.training.passes import Gradient, Passes
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState, choose, make_init
 
