@@ -51,7 +51,7 @@ def _outcomes(session, task, split, rows, said) -> Predictions:
   )
   golds = [[text for text, _ in examples.answers[each]] for each in numbers]
   return Predictions(
-    numbers, spans.outcomes(said, asked, golds), examples.labels[numbers]
+    numbers, spans.outcomes(task, said, asked, golds), examples.labels[numbers]
   )
 
 

@@ -25,23 +25,41 @@ def normalised(answer: str) -> str:
   return " ".join(_ARTICLES.sub(" ", answer.lower().translate(_MARKS)).split())
 
 
-def exact(said: str, golds: Sequence[str]) -> float:
-  """Returns 1 where an answer is one of the gold ones, else 0."""
-  return float(normalised(said) in {normalised(gold) for gold in golds})
+def exact(said: str, golds: Sequence[str], *, version: int) -> float:
+  """Returns 1 where an answer is one of the gold ones, else 0.
+
+  Args:
+    said: the answer.
+    golds: one or more.
+    version: of the rules. By those of 2 a gold answer that is all articles and
+      punctuation counts only where there is no other.
+  """
+  return float(normalised(said) in _compared(golds, version))
 
 
-def f1(said: str, golds: Sequence[str]) -> float:
+def f1(said: str, golds: Sequence[str], *, version: int) -> float:
   """Returns the best F1 of the words that an answer shares with a gold one.
 
-  Version 1's rule: what is all articles and punctuation shares nothing.
+  Args:
+    said: the answer.
+    golds: one or more.
+    version: of the rules; see `exact`. Two answers without a word share nothing
+      by those of 1, and all by those of 2.
   """
-  mine = normalised(said).split()
-  return max(_shared(mine, normalised(gold).split()) for gold in golds)
+  mine, best = normalised(said).split(), 0.0
+  for theirs in (gold.split() for gold in _compared(golds, version)):
+    if same := (Counter(mine) & Counter(theirs)).total():
+      best = max(best, 2 * same / (len(mine) + len(theirs)))
+    elif version > 1 and not mine and not theirs:
+      best = 1.0
+  return best
 
 
-def _shared(mine: Sequence[str], gold: Sequence[str]) -> float:
-  same = (Counter(mine) & Counter(gold)).total()
-  return 2 * same / (len(mine) + len(gold)) if same else 0.0
+def _compared(golds: Sequence[str], version: int) -> list[str]:
+  found = [normalised(gold) for gold in golds]
+  if version > 1 and any(found):
+    found = [gold for gold in found if gold]
+  return found
 
 
 def earned(said: np.ndarray, gold: np.ndarray, metric: int) -> np.ndarray:

@@ -165,23 +165,30 @@ def answered(
 
 
 def outcomes(
-  outputs: np.ndarray, asked: Asked, golds: Sequence[Sequence[str]]
+  meaning: Meaning,
+  outputs: np.ndarray,
+  asked: Asked,
+  golds: Sequence[Sequence[str]],
 ) -> np.ndarray:
   """Returns what each question's answer earns, f32[Q, 3]; see `stats.squad`.
 
   Args:
+    meaning: whose labels say by which version's rules.
     outputs: f32[M, 2].
     asked: what was read of the questions.
     golds: their answers; () = a question has none.
   """
-  found = best(outputs, asked)
+  found, version = best(outputs, asked), len(meaning.labels)
   rows = np.zeros((len(golds), 3), np.float32)
   for number, (context, gold) in enumerate(
     zip(asked.contexts, golds, strict=True)
   ):
     said = context[int(found.start[number]) : int(found.end[number])]
     if gold:
-      rows[number, :2] = squad.exact(said, gold), squad.f1(said, gold)
+      rows[number, :2] = (
+        squad.exact(said, gold, version=version),
+        squad.f1(said, gold, version=version),
+      )
   rows[:, squad.MARGIN] = found.margin - asked.limits.threshold
   return rows
 

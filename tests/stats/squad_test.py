@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from bam_jax.stats import multibootstrap, squad
+from bam_jax.stats import crossed, multibootstrap, squad
 
 
 @pytest.mark.parametrize(
@@ -27,8 +27,19 @@ from bam_jax.stats import multibootstrap, squad
   ],
 )
 def test_answers_are_compared_by_the_official_rules(said, golds, exact, f1):
-  assert squad.exact(said, golds) == exact
-  assert squad.f1(said, golds) == pytest.approx(f1)
+  assert squad.exact(said, golds, version=1) == exact
+  assert squad.f1(said, golds, version=1) == pytest.approx(f1)
+
+
+def test_version_2_lets_what_has_no_words_be_the_same():
+  assert squad.f1("the", ["A!"], version=2) == 1
+  assert squad.exact("the", ["A!"], version=2) == 1
+  # But it counts only where there is no other.
+  assert squad.f1("the", ["A!", "x"], version=2) == 0
+  assert squad.exact("the", ["A!", "x"], version=2) == 0
+  assert squad.exact("the", ["A!", "x"], version=1) == 1
+  assert squad.f1("x", ["A!"], version=2) == 0
+  assert squad.f1("a b", ["b c"], version=2) == pytest.approx(2 / 3)
 
 
 def test_weights_count_a_question_as_often():
@@ -49,6 +60,22 @@ def test_weights_count_a_question_as_often():
     np.testing.assert_allclose(got, rows, err_msg=name)
 
 
+def test_questions_are_drawn_as_other_examples_are():
+  rng = np.random.default_rng(0)
+  said = rng.random((4, 30, 3)).round(1)
+  said[..., 2] = rng.random((4, 30)) < 0.2
+  gold = np.repeat((rng.random((30, 1)) < 0.3).astype(float), 3, axis=1)
+  full, drawn = multibootstrap.resample_examples(
+    said, gold, "answer_f1", draws=7
+  )
+  want = 100 * squad.earned(said, gold, squad.F1).mean(1)
+  np.testing.assert_allclose(full, want)
+  assert drawn.shape == (7, 4) and np.ptp(drawn) > 0
+  parts = crossed.pseudo_values(said, gold, "answer_exact")
+  want = 100 * squad.earned(said, gold, squad.EXACT)
+  np.testing.assert_allclose(parts, want, atol=1e-9)
+
+
 def test_people_score_what_the_paper_says(glue_dir):
   """Table 5 of Rajpurkar et al. 2016: the second answer against two others."""
   file = glue_dir.parent / "squad" / "dev-v1.1.json.gz"
@@ -61,8 +88,8 @@ def test_people_score_what_the_paper_says(glue_dir):
     for question in paragraph["qas"]
   ]
   rows = [(said, (one, two)) for one, said, two, *_ in filter(_three, rows)]
-  exact = 100 * np.mean([squad.exact(*row) for row in rows])
-  f1 = 100 * np.mean([squad.f1(*row) for row in rows])
+  exact = 100 * np.mean([squad.exact(*row, version=1) for row in rows])
+  f1 = 100 * np.mean([squad.f1(*row, version=1) for row in rows])
   # The file is put together again, and lacks a few third answers.
   assert exact == pytest.approx(80.3, abs=0.3)
   assert f1 == pytest.approx(90.5, abs=0.1)

@@ -98,7 +98,7 @@ def test_what_answers_earn_is_scored():
   outputs[[0, 5, 9]] -= 50  # question 0 has an answer for sure
   outputs[[15, 22]] += 50  # 1 has none
   golds = [[f"The {said[0].upper()}!", "no"], [], [said[2], "q"]]
-  rows = spans.outcomes(outputs, asked, golds)
+  rows = spans.outcomes(HEAD, outputs, asked, golds)
   task = dataclasses.make_dataclass(
     "Task", ["name", "kind", "labels", "metrics"]
   )("qa", "span", spans.LABELS, ("f1", "exact_match", "no_answer"))
