@@ -77,6 +77,8 @@ SETTINGS = (
   ("group", "mesh=3", "mesh is a group; set one of it: mesh.data, mesh.fsdp"),
   ("stage", "stage=trian", "did you mean 'train'?"),
   ("stage-none", "stage=", "stage is ''; it is all or train or teach"),
+  ("span-longest", "span.longest=0", "span.longest is 0; it is 1 or more"),
+  ("span-stride", "span.stride=-1", "span.stride is -1; it is 0 or more"),
   ("stage-early", "stage=predict", "start with --config.stage=train"),
   ("trials-word", "trials=two", "trials is 'two', which is no whole number"),
   ("trials-float", "trials=1.5", "trials is '1.5', which is no whole"),
