@@ -32,6 +32,7 @@ from bam_jax.tasks.table import Task
 from bam_jax.training import loop, schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.distillation import Mix
 from bam_jax.training.step import make_losses
 
 
@@ -114,7 +115,7 @@ def look(
   steps: int,
 ) -> dict[str, Any]:
   """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
-  example_losses = make_losses(model)
+  example_losses = make_losses(model, Mix.of(config.teacher))
   lam = schedules.lambda_of(config, steps)
 
   @jax.jit

@@ -151,6 +151,23 @@ def base() -> ConfigDict:
   # sigmoid (the paper) or linear (the reference code).
   c.loss.regression_output = "sigmoid"
 
+  # --- what a task chooses for itself (docs/own-task.md): one value for all
+  # tasks, or TASK=VALUE for some, as in "rte=js,mnli=kl". It comes after what a
+  # tasks file says; "" = as the kind of the task has it.
+  c.learn = ConfigDict()
+  # Share of what its head reads that is dropped in training; "" = head_dropout.
+  c.learn.dropout = ""
+  # Against its labels: of classes ce, kl, js or hellinger, of numbers mse.
+  c.learn.loss = ""
+  # Against a teacher's outputs, with teacher.mix=losses: of classes the same,
+  # symkl, mse_logits, or MT-DNN's nskl and nssymkl; "" = its loss.
+  c.learn.kd_loss = ""
+  # By which an adversary compares two passes: the same; ce is symkl then, as
+  # "" is of classes; of numbers it is the squared error. Not of freelb.
+  c.learn.adv_loss = ""
+  # What its loss counts among those of other tasks; "" = 1.
+  c.learn.weight = ""
+
   # --- adversaries: further passes a step (docs/adversarial.md)
   c.adversary = ConfigDict()
   # none; rdrop, two passes with dropout of their own and their outputs held
@@ -195,6 +212,13 @@ def base() -> ConfigDict:
   c.teacher.schedule = "linear"
   c.teacher.value = 0.5
   c.teacher.options = ConfigDict()
+  # targets: one loss against lambda * gold + (1 - lambda) * teacher (the
+  # paper); losses: lambda * loss + (1 - lambda) * kd_loss (MT-DNN, which has
+  # the constant 0.5 for lambda).
+  c.teacher.mix = "targets"
+  # With losses: what logits of teacher and student are divided by; the term is
+  # multiplied by its square.
+  c.teacher.temperature = 1.0
   # Which of the teacher's trials teach: first (the reference code; the paper
   # does not say), matched (trial k teaches trial k: trials are independent), or
   # ensemble (their mean probability). See docs/distillation.md.

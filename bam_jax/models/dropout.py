@@ -15,6 +15,7 @@ import flax.struct
 import jax
 from jax.extend.random import threefry2x32_p
 import jax.numpy as jnp
+import numpy as np
 
 # What a rate is rounded to: 0.1 becomes 6554 / 65536.
 _PARTS = 1 << 16
@@ -75,6 +76,29 @@ def drop(
   dropped = round(rate * _PARTS)
   if not dropped:
     return x
+  kept = kept_of(x, dropped, key, words, places, axis=axis)
+  return jnp.where(kept, x / (1 - dropped / _PARTS), 0).astype(x.dtype)
+
+
+def kept_of(
+  x: jax.Array,
+  dropped: jax.Array | int,
+  key: jax.Array,
+  words: jax.Array,
+  places: jax.Array | int = 0,
+  *,
+  axis: int = -1,
+) -> jax.Array:
+  """Returns which elements of x are kept, `bool[...]`; see `drop`.
+
+  Args:
+    x: [...].
+    dropped: parts of 2^16, for all or of the rank of x, with side 1 along axis.
+    key: see `drop`.
+    words: see `drop`.
+    places: see `drop`.
+    axis: see `drop`.
+  """
   size = x.shape[axis]
   hashes = -(-size // 4)
   sides = [1] * x.ndim
@@ -91,18 +115,17 @@ def drop(
     for half in (word & (_PARTS - 1), word >> 16)
   ]
   keep = jnp.concatenate(kept, axis=axis)
-  keep = jax.lax.slice_in_dim(keep, 0, size, axis=axis)
-  return jnp.where(keep, x / (1 - dropped / _PARTS), 0).astype(x.dtype)
+  return jax.lax.slice_in_dim(keep, 0, size, axis=axis)
 
 
 class Dropout(nn.Module):
   """Drops elements of vectors in training; needs the rng "dropout" then.
 
   Attributes:
-    rate: share that is dropped, in [0, 1).
+    rate: share that is dropped, in [0, 1); or that of each task.
   """
 
-  rate: float
+  rate: float | tuple[float, ...]
 
   @nn.compact
   def __call__(
@@ -122,8 +145,17 @@ class Dropout(nn.Module):
       places: i32[...], which of its example's vectors it is.
       train: whether anything is dropped.
     """
-    if not train or not self.rate:
+    rates = self.rate if isinstance(self.rate, tuple) else (self.rate,)
+    if not train or not any(rates):
       return x
-    own = draws(self.make_rng("dropout"), examples, self.rate)
+    own = draws(self.make_rng("dropout"), examples, rates[0])
     places = jnp.asarray(places)[..., None]
-    return drop(x, own.rate, own.key, own.words[..., None, :], places)
+    words = own.words[..., None, :]
+    if len(set(rates)) == 1:
+      return drop(x, own.rate, own.key, words, places)
+    # The rate alone is another for each task, what is drawn is not.
+    parts = np.rint(np.array(rates) * _PARTS).astype(np.uint32)
+    task = examples[..., :1]
+    kept = kept_of(x, jnp.asarray(parts)[task], own.key, words, places)
+    scale = jnp.asarray(1 - parts / _PARTS, x.dtype)[task]
+    return jnp.where(kept, x / scale, 0)

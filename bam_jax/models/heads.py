@@ -24,11 +24,16 @@ class HeadSpec:
   """One head of a model.
 
   Attributes:
-    name: of its parameters, and of its task.
+    name: of its task.
     outputs: its columns, C.
     output: what they go through, one of `OUTPUTS`.
     loss: its objective, a name of `objectives.OBJECTIVES`.
     head: how it is built, one of `HEADS`.
+    kd_loss: the objective of a teacher's term that has a loss of its own; "" =
+      `loss`.
+    adv_loss: the one by which two of its outputs are compared; "" = `loss`.
+    dropout: share of what it reads that is dropped in training; None = as the
+      model says.
   """
 
   name: str
@@ -36,6 +41,13 @@ class HeadSpec:
   output: str
   loss: str
   head: str = "linear"
+  kd_loss: str = ""
+  adv_loss: str = ""
+  dropout: float | None = None
+
+  def objective(self, role: str) -> str:
+    """Returns the name of an objective: "loss", "kd_loss" or "adv_loss"."""
+    return getattr(self, role) or self.loss
 
   @property
   def space(self) -> str:

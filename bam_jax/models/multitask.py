@@ -23,6 +23,7 @@ class MultiTask(nn.Module):
 
   config: EncoderConfig
   heads: tuple[HeadSpec, ...]
+  # Where a head has no rate of its own.
   head_dropout: float
   dtype: Any
   remat: bool
@@ -66,16 +67,18 @@ class MultiTask(nn.Module):
       x, batch["positions"], batch["segments"], train=train, examples=tokens_of
     )
     reads = {spec.reads for spec in self.heads}
+    rates = tuple(
+      self.head_dropout if spec.dropout is None else spec.dropout
+      for spec in self.heads
+    )
     vectors, task = {}, {"example": batch["task"]}
     # There is a pooler in every tree, so that a later head finds it.
     if "pooled" in reads or self.is_initializing():
       first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
       pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
-      vectors["pooled"] = Dropout(self.head_dropout)(
-        pooled, examples, train=train
-      )
+      vectors["pooled"] = Dropout(rates)(pooled, examples, train=train)
     if "tokens" in reads:
-      vectors["tokens"] = Dropout(self.head_dropout)(
+      vectors["tokens"] = Dropout(rates)(
         hidden, tokens_of, batch["positions"], train=train
       )
       task["token"] = task_of_tokens(batch)

@@ -6,6 +6,7 @@ reported without its data.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
@@ -17,10 +18,11 @@ from bam_jax.stages import initial, lessons, values
 from bam_jax.stages.materials import Materials, scratch
 from bam_jax.stages.session import Session
 from bam_jax.study import claims, variants
-from bam_jax.study.experiment import Experiment
+from bam_jax.study.experiment import Experiment, trained
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import sharding
+from bam_jax.tasks import own
+from bam_jax.training import heads, sharding
 from bam_jax.training.settings import Settings
 
 
@@ -77,6 +79,7 @@ def settings(experiment: Experiment) -> None:
     try:
       values.check(varied)
       selection(experiment, varied)
+      choices(experiment, varied)
     except ValueError as error:
       if variant:
         raise ValueError(f"variant {variant}: {error}") from error
@@ -104,6 +107,20 @@ def selection(experiment: Experiment, c: ConfigDict) -> None:
       f"select.patience={c.select.patience} keeps the best step, and "
       "select.by=last the last; set --config.select.by=average"
     )
+
+
+def choices(experiment: Experiment, c: ConfigDict) -> None:
+  """Checks what tasks choose for themselves."""
+  for task in experiment.learned(trained(experiment.tasks), c):
+    found = heads.fault(task)
+    if found is None:
+      continue
+    key, why = found
+    was = experiment.table[task.name].learn
+    if task.own and getattr(was, key) == getattr(task.learn, key):
+      own.entry(c.own_tasks, task.name, Path(task.own.file)).refuse(key, why)
+    got = getattr(task.learn, key)
+    raise ValueError(f"learn.{key} of {task.name} is {got!r}; {why}")
 
 
 def batches(experiment: Experiment, mesh: jax.sharding.Mesh) -> None:

@@ -129,7 +129,10 @@ def batches(
       )
       for task in tasks
     ]
-    pools[teachers] = join(data, weights=[weights[name] for name in run.tasks])
+    pools[teachers] = join(
+      data,
+      weights=[weights[t.name] * (t.learn.weight or 1.0) for t in tasks],
+    )
   mine = [pools[taught_by(seed)] for seed in seeds]
   orders = np.stack([draw(seed=seed) for seed in seeds])
   seen = mine[0].owners(orders[orders >= 0])

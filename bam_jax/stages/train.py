@@ -198,7 +198,7 @@ def describe(session: Session, run: Run) -> None:
     # A model card names the data, which may be gone by then.
     texts, own = session.materials.texts, session.experiment.tasks_of(run)
     data = {task.name: texts.facts(task, task.train) for task in own}
-    session.experiment.describe(run.tasks).save(made, data=data)
+    session.experiment.describe(run).save(made, data=data)
 
 
 @jax.jit

@@ -14,6 +14,7 @@ from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import submission
 from bam_jax.training import schedules, trackers
 from bam_jax.training.adversaries import ADVERSARIES
+from bam_jax.training.distillation import MIXES
 from bam_jax.training.perturbation import NORMS
 from bam_jax.training.settings import KINDS, Settings
 
@@ -58,7 +59,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 0 < n < BOUND,
     (
       *("claims_margin", "optim.eps", "adversary.weight"),
-      "sampling.temperature",
+      *("sampling.temperature", "teacher.temperature"),
       "scratch.init_std",
       *(
         f"{kind}.{key}"
@@ -116,6 +117,7 @@ WORDS = {
   "loss.regression_output": ("sigmoid", "linear"),
   "sampling.kind": sampling.SAMPLING,
   "nonfinite.policy": ("stop", "skip"),
+  "teacher.mix": tuple(MIXES),
 }
 
 
@@ -136,6 +138,7 @@ def check(c: ConfigDict) -> None:
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
   adversary(c)
+  distilling(c)
   for kind in KINDS:
     schedules.rate_of(Settings.of(c, kind), 100)
   # Most schedules take any number of steps; one that does not says so later.
@@ -169,11 +172,30 @@ def adversary(c: ConfigDict) -> None:
       "is 0, so nothing is held against an average; set "
       "--config.adversary.proximal=1.0"
     )
+  if c.learn.adv_loss and not mine.compares:
+    kinds = [name for name, each in ADVERSARIES.items() if each.compares]
+    raise ValueError(
+      f"learn.adv_loss is {c.learn.adv_loss!r}, but adversary.kind is"
+      f" {c.adversary.kind}, which compares no passes; leave it out, or take"
+      f" one of {', '.join(kinds)}: --config.adversary.kind={kinds[0]}"
+    )
   if mine.fine and c.dtype == "bfloat16":
     raise ValueError(
       f"adversary.kind={c.adversary.kind} compares passes that differ by less "
       "than bfloat16 tells apart; set --config.dtype=float32"
     )
+
+
+def distilling(c: ConfigDict) -> None:
+  """Checks that what is said of a teacher's term is looked at."""
+  if c.teacher.mix != "targets":
+    return
+  for key, off in (("teacher.temperature", 1.0), ("learn.kd_loss", "")):
+    if (got := lookup(c, key)) != off:
+      raise ValueError(
+        f"{key} is {got!r}, but teacher.mix is targets, where the teacher's"
+        " term has no loss of its own; set --config.teacher.mix=losses"
+      )
 
 
 def sharing(c: ConfigDict) -> None:

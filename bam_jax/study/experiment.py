@@ -16,6 +16,7 @@ from bam_jax.data.sources import own as own_files
 from bam_jax.study import variants
 from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks import learn
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
@@ -30,7 +31,8 @@ class Experiment:
 
   Attributes:
     config: the whole config; what its tasks_file says is put into it.
-    table: every task that may be named: the package's and the user's own.
+    table: every task that may be named: the package's and the user's own,
+      without what the config's `learn` says of them.
     tasks: in the order of the config.
     methods: each method's runs, in the order of training.
     outside: the tasks whose soft labels were made elsewhere: their file, or
@@ -46,7 +48,7 @@ class Experiment:
   @functools.cached_property
   def trained_tasks(self) -> tuple[Task, ...]:
     """The tasks that have a training split (the diagnostic set has none)."""
-    return trained(self.tasks)
+    return self.learned(trained(self.tasks), self.config)
 
   @functools.cached_property
   def runs(self) -> tuple[Run, ...]:
@@ -65,7 +67,25 @@ class Experiment:
 
   def tasks_of(self, run: Run) -> tuple[Task, ...]:
     """Returns the tasks of a run, in the order of its heads."""
-    return get_tasks(run.tasks, self.table)
+    config = self.settings(run).config
+    return self.learned(get_tasks(run.tasks, self.table), config)
+
+  def learned(
+    self, tasks: Sequence[Task], config: ConfigDict
+  ) -> tuple[Task, ...]:
+    """Returns tasks with what a config's `learn` says of them.
+
+    Raises:
+      ValueError: it cannot be read.
+    """
+    names = [task.name for task in trained(self.tasks)]
+    said = learn.typed(config.learn, names)
+    return tuple(
+      dataclasses.replace(
+        task, learn=dataclasses.replace(task.learn, **said.get(task.name, {}))
+      )
+      for task in tasks
+    )
 
   def settings(self, run: Run) -> Settings:
     """Returns the settings of a run, with what its variant changes."""
@@ -102,9 +122,9 @@ class Experiment:
       return [] if path is None else [path]
     return [logits_of(path, task) / f"seed-{seed}" for seed in seeds]
 
-  def describe(self, tasks: Sequence[str]) -> Description:
-    """Returns what the heads of a run with these tasks mean."""
-    heads = tuple(Head.of(task) for task in get_tasks(tasks, self.table))
+  def describe(self, run: Run) -> Description:
+    """Returns what the heads of a run mean."""
+    heads = tuple(map(Head.of, self.tasks_of(run)))
     asked = any(KINDS[head.kind].reads == "question context" for head in heads)
     return Description(
       heads=heads,

@@ -5,7 +5,7 @@ whatever other methods and trials, on whatever machine they were trained; they
 differ by rounding at most. So a study takes over what another has finished.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import hashlib
@@ -13,13 +13,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from bam_jax.runtime import sealed
 from bam_jax.runtime.files import digest, flatten
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
-from bam_jax.training.settings import KINDS
+from bam_jax.training import settings
+from bam_jax.training.adversaries import ADVERSARIES
 
 # Raise it when the same settings begin to give other numbers.
 SCHEMA = 1
@@ -37,6 +41,7 @@ NAMING = (
   "data.synthetic_seed",
   "data.double_unordered",
   "own_tasks",
+  "learn",
   "teacher.trials",
   "teacher.files",
 )
@@ -117,6 +122,7 @@ class Lineage:
       "groups": {
         task.name: task.group for task in tasks if config.data.holdout
       },
+      "learn": learned(tasks, run, experiment.settings(run).config),
       "start": start,
       "teachers": {
         task: self._taught(task, name, seed) for task, name in run.teachers
@@ -134,11 +140,30 @@ class Lineage:
     return [_bytes_of(path) for path in self.experiment.soft_paths(task, seeds)]
 
 
+def learned(
+  tasks: Sequence[Task], run: Run, config: ConfigDict
+) -> dict[str, dict[str, Any]]:
+  """Returns what each task of a run chooses, as far as the run looks at it."""
+  idle = set()
+  if not run.teachers or config.teacher.mix == "targets":
+    idle.add("kd_loss")
+  if not ADVERSARIES[config.adversary.kind].compares:
+    idle.add("adv_loss")
+  return {
+    task.name: {
+      key: value
+      for key, value in task.learn.chosen(KINDS[task.kind]).items()
+      if key not in idle
+    }
+    for task in tasks
+  }
+
+
 def shaped(experiment: Experiment, run: Run) -> dict[str, Any]:
   """Returns the part of a lineage that the config alone tells."""
   config = experiment.settings(run).config.to_dict()
   config["kind"] = config[run.kind]
-  left_out = {*FREE, *NAMING, *KINDS}
+  left_out = {*FREE, *NAMING, *settings.KINDS}
   if not run.teachers:
     left_out.add("teacher")
   if run.start or not config["init_from"]:

@@ -17,6 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bam_jax.runtime.files import flatten, read_json, write_json
+from bam_jax.tasks import learn
 
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding.
@@ -62,6 +63,9 @@ NEUTRAL: dict[str, Any] = {
   "span.stride": 128,
   "span.longest": 30,
   "span.threshold": 0.0,
+  "teacher.mix": "targets",
+  "teacher.temperature": 1.0,
+  **{f"learn.{key}": "" for key in learn.KEYS},
 }
 # Keys that name directories and files, which have more than one spelling.
 PLACES = ("encoder", "data.glue_dir", "init_from", "teacher.files")

@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from bam_jax.tasks import learn
 from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL, Learn
 from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import Task
 
@@ -33,6 +35,7 @@ class Head:
     labels: label names; their position is the class number. () = regression.
     range: lowest and highest value of a regression task.
     headline: the metric that trials are compared by.
+    learn: what the task chose for itself.
   """
 
   name: str
@@ -41,6 +44,7 @@ class Head:
   labels: tuple[str, ...]
   range: tuple[float, float] | None
   headline: str
+  learn: Learn = USUAL
 
   @staticmethod
   def of(task: Task) -> "Head":
@@ -171,6 +175,7 @@ def parse(raw: Any, path: Path) -> Description:
         labels=words(each["labels"]),
         range=(float(low), float(high)) if each["range"] else None,
         headline=str(each["headline"]),
+        learn=learn.parse(each["learn"]),
       )
       if made.kind not in KINDS:
         raise ValueError(f"head {made.name} is of no kind {made.kind!r}")

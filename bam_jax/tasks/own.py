@@ -13,7 +13,7 @@ from typing import Any
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import toml_yaml
+from bam_jax.tasks import learn, toml_yaml
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.kinds import EXAMPLE, KINDS, WHOLE, TaskKind
 from bam_jax.tasks.origins import Own
@@ -39,6 +39,7 @@ KEYS = (
   "columns",
   "delimiter",
   "encoding",
+  *learn.KEYS,
   "soft_columns",
   "soft_labels",
   "hub",
@@ -97,6 +98,18 @@ def table(
     entry = Entry(str(name), entry, path, text)
     rows[entry.name] = _task(entry)
   return rows
+
+
+def entry(found: Mapping[str, Any], name: str, path: Path) -> Entry:
+  """Returns what a tasks file says of one task, to refuse a key of it.
+
+  Args:
+    found: what `read` returns.
+    name: of the task.
+    path: the tasks file; where it is gone no line is named.
+  """
+  text = toml_yaml.read(path)[1] if path.is_file() else ""
+  return Entry(name, dict(found[name]), path, text)
 
 
 def _kind(entry: Entry) -> TaskKind:
@@ -180,6 +193,7 @@ def _task(entry: Entry) -> Task:
     in_average=True,
     head=entry.name,
     group="groups" if grouped else GROUPED[kind.unit],
+    learn=learn.of_entry(entry),
     origin=_own(entry, labels, files, (*text, label) if named else ()),
   )
 

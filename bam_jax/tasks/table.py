@@ -13,6 +13,7 @@ import dataclasses
 
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL, Learn
 from bam_jax.tasks.origins import Glue, Origin, Own, Synthetic
 
 
@@ -36,6 +37,7 @@ class Task:
     in_average: counts in the average over tasks.
     origin: where its rows come from.
     head: the task whose head predicts this one.
+    learn: what it chooses for itself.
     group: what goes together where rows are held out: texts (equal rows,
       swapped or not), first (those with one first text too), groups (those
       that the rows name) or phrases (with those that they stand in).
@@ -57,6 +59,7 @@ class Task:
   origin: Origin
   head: str
   group: str = "texts"
+  learn: Learn = USUAL
 
   @property
   def own(self) -> Own | None:

@@ -49,6 +49,11 @@ class Adversary:
   fine: bool = False
 
   @property
+  def compares(self) -> bool:
+    """Whether it compares passes, and so reads a task's adv_loss."""
+    return "weight" in self.reads
+
+  @property
   def keys(self) -> tuple[str, ...]:
     """All keys that it reads."""
     return (*self.constants, *self.reads)

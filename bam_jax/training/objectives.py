@@ -6,7 +6,8 @@ whatever the heads of other tasks made of this example, NaN included, so they
 are replaced before any arithmetic: multiplying by a mask would keep the NaN, in
 the value or in the gradient.
 
-An objective is a row of `OBJECTIVES`; a task's kind names its own.
+An objective is a row of `OBJECTIVES`; a task's kind names its own, and a task
+may choose another.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models.heads import HeadSpec
+from bam_jax.training import divergences
+from bam_jax.training.divergences import logits_of
 
 # exp() of it is 0 in every float type, and sums of it stay finite in float32.
 _MASKED = -1e30
@@ -27,35 +30,34 @@ class Objective:
   """How a head's columns are held against a target.
 
   Attributes:
-    gold: (label f32[...], C) -> the target f32[..., C] that a label is.
+    gold: (label f32[...], C) -> the target f32[..., C] that a label is; None =
+      it compares outputs with outputs alone and is no loss.
     taught: a teacher's outputs f32[..., C] -> the target that they are; in
-      columns that are not owned they are -1e30.
+      columns that are not owned they are -1e30. None as `gold` is.
     loss: (outputs, targets), f32[..., C] -> f32[...]; in columns that are not
-      owned outputs are -1e30 and targets 0.
+      owned outputs are -1e30 and targets 0. None as `gold` is.
     distance: (outputs, outputs), f32[..., C] -> f32[...], 0 where they are the
-      same; in columns that are not owned both are -1e30.
+      same; in columns that are not owned both are -1e30. Where one of them is
+      meant to move it is the first.
+    wants: what outputs are: "logits" of classes, or "values"; tasks choose
+      among those that want what their kind's own does. "" = none but that one.
     chooses: each column is a choice among an example's places, or a question's
       candidates, and not a place among the columns: outputs come as
       log-probabilities over these, a teacher's too, and the loss of an example
       or a question is the sum over its own.
   """
 
-  gold: Callable[[jax.Array, int], jax.Array]
-  taught: Callable[[jax.Array], jax.Array]
-  loss: Callable[[jax.Array, jax.Array], jax.Array]
-  distance: Callable[[jax.Array, jax.Array], jax.Array]
+  gold: Callable[[jax.Array, int], jax.Array] | None
+  taught: Callable[[jax.Array], jax.Array] | None
+  loss: Callable[[jax.Array, jax.Array], jax.Array] | None
+  distance: Callable[[jax.Array, jax.Array], jax.Array] | None
+  wants: str = ""
   chooses: bool = False
 
 
 def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
   """Returns f32[...] of logits and a distribution, f32[..., C]."""
   return -jnp.sum(targets * jax.nn.log_softmax(logits, axis=-1), axis=-1)
-
-
-def symmetric_kl(one: jax.Array, two: jax.Array) -> jax.Array:
-  """Returns KL(p, q) and KL(q, p) added, f32[...] of logits [..., C]."""
-  p, q = jax.nn.log_softmax(one, axis=-1), jax.nn.log_softmax(two, axis=-1)
-  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1)
 
 
 def marks(label: jax.Array, C: int) -> jax.Array:
@@ -77,22 +79,48 @@ def _apart(one: jax.Array, two: jax.Array) -> jax.Array:
   return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 2
 
 
+def of_classes(apart: Callable[[jax.Array, jax.Array], jax.Array]) -> Objective:
+  """Returns a row of a divergence that has a value for a label too.
+
+  Args:
+    apart: of two logits, see divergences.py.
+  """
+  return dataclasses.replace(
+    _CE,
+    loss=lambda logits, targets: apart(logits, logits_of(targets)),
+    distance=apart,
+  )
+
+
+def of_outputs(apart: Callable[[jax.Array, jax.Array], jax.Array]) -> Objective:
+  """Returns a row of what compares logits with logits alone."""
+  return Objective(None, None, None, apart, wants="logits")
+
+
+def squared_logits(one: jax.Array, two: jax.Array) -> jax.Array:
+  """Returns the mean squared difference of own logits, f32[...]."""
+  # Not "above": NaN in an own column would be none of them.
+  own = one != _MASKED
+  return jnp.square(one - two).sum(-1) / jnp.maximum(own.sum(-1), 1)
+
+
+# Section 3.1 of Clark et al. 2019: classes by cross-entropy, values by their
+# squared error.
+_CE = Objective(
+  gold=lambda label, C: (jnp.arange(C) == label[..., None]).astype(jnp.float32),
+  taught=lambda outputs: jax.nn.softmax(outputs, axis=-1),
+  loss=cross_entropy,
+  distance=divergences.symmetric_kl,
+  wants="logits",
+)
 OBJECTIVES: Mapping[str, Objective] = {
-  # Section 3.1 of Clark et al. 2019: classes by cross-entropy, values by their
-  # squared error.
-  "ce": Objective(
-    gold=lambda label, C: (jnp.arange(C) == label[..., None]).astype(
-      jnp.float32
-    ),
-    taught=lambda outputs: jax.nn.softmax(outputs, axis=-1),
-    loss=cross_entropy,
-    distance=symmetric_kl,
-  ),
+  "ce": _CE,
   "mse": Objective(
     gold=lambda label, C: jnp.where(jnp.arange(C) == 0, label[..., None], 0.0),
     taught=lambda outputs: outputs,
     loss=lambda outputs, targets: jnp.square(outputs[..., 0] - targets[..., 0]),
     distance=lambda one, two: jnp.square(one[..., 0] - two[..., 0]),
+    wants="values",
   ),
   # Half of the two cross-entropies, of where an answer starts and where it ends
   # (Devlin et al. 2019, section 4.2).
@@ -114,6 +142,13 @@ OBJECTIVES: Mapping[str, Objective] = {
     distance=lambda one, two: 2 * _apart(one[..., :1], two[..., :1]),
     chooses=True,
   ),
+  "kl": of_classes(divergences.kl),
+  "js": of_classes(divergences.jensen_shannon),
+  "hellinger": of_classes(divergences.hellinger),
+  "symkl": of_outputs(divergences.symmetric_kl),
+  "nskl": of_outputs(divergences.stable_kl),
+  "nssymkl": of_outputs(divergences.stable_symmetric_kl),
+  "mse_logits": of_outputs(squared_logits),
 }
 
 
@@ -148,27 +183,34 @@ class Owners:
 
 
 def owners(
-  heads: Sequence[HeadSpec], task: jax.Array, *, space: str = "example"
+  heads: Sequence[HeadSpec],
+  task: jax.Array,
+  *,
+  space: str = "example",
+  role: str = "loss",
 ) -> Owners:
-  """Returns whose the columns of examples are.
+  """Returns whose the columns of examples are, and what they are held against.
 
   Args:
     heads: of the model.
     task: i32[...], the position of each example's task in `heads`; -1 where
       there is no example, which so takes the last entry of each table.
     space: in which the columns are; heads of another one have none here.
+    role: which of the heads' objectives, a name of `HeadSpec.objective`.
   """
   mine = [spec.space == space for spec in heads]
   columns = [
     spec.outputs if own else 0 for spec, own in zip(heads, mine, strict=True)
   ]
-  names = dict.fromkeys(spec.loss for spec in heads if spec.space == space)
+  names = dict.fromkeys(
+    spec.objective(role) for spec in heads if spec.space == space
+  )
   return Owners(
     jnp.asarray(np.array([*columns, 0], np.int32))[task],
     {
       name: jnp.asarray(
         [
-          own and spec.loss == name
+          own and spec.objective(role) == name
           for spec, own in zip(heads, mine, strict=True)
         ]
         + [False]
@@ -289,13 +331,52 @@ def divergence(one: jax.Array, two: jax.Array, owned: Owners) -> jax.Array:
   """Says what is lost where `one` is taken for `two`, f32[...].
 
   The loss of `one` against `two` as a teacher, above the least that there is:
-  of classes KL(two, one), of values their squared error. 0 with zero gradient
-  where there is no example.
+  of classes KL(two, one), of values their squared error; where an objective is
+  no loss, its distance. 0 with zero gradient where there is no example.
 
   Args:
     one: `[..., C]` of any float type, of the example's own head.
     two: the same of another pass.
     owned: whose the columns are.
   """
-  targets = teacher_targets(two, owned)
-  return example_loss(one, targets, owned) - example_loss(two, targets, owned)
+  own = owned.own(one.shape[-1])
+  safe = [jnp.where(own, x.astype(jnp.float32), _MASKED) for x in (one, two)]
+
+  def apart(each: Objective) -> jax.Array:
+    if each.loss is None:
+      return each.distance(*safe)
+    targets = jnp.where(own, each.taught(safe[1]), 0.0)
+    return each.loss(safe[0], targets) - each.loss(safe[1], targets)
+
+  return owned.pick(apart)
+
+
+def taught_loss(
+  outputs: jax.Array, teacher: jax.Array, owned: Owners, temperature: float
+) -> jax.Array:
+  """Gives every example its loss against its teacher's outputs, f32[...].
+
+  0 with zero gradient where there is no example. Logits of both are divided by
+  the temperature and the loss multiplied by its square, so that the gradient
+  keeps its size (Hinton et al. 2015, section 2.1).
+
+  Args:
+    outputs: `[..., C]` of any float type, of the example's own head.
+    teacher: `f32[..., C]`, the teacher's.
+    owned: whose the columns are, of role "kd_loss".
+    temperature: of logits; values have none.
+  """
+  own = owned.own(outputs.shape[-1])
+
+  def loss(each: Objective) -> jax.Array:
+    heat = temperature if each.wants == "logits" else 1.0
+    said, taught = (
+      jnp.where(own, x.astype(jnp.float32) / heat, _MASKED)
+      for x in (outputs, teacher)
+    )
+    if each.loss is None:
+      return heat**2 * each.distance(said, taught)
+    targets = jnp.where(own, each.taught(taught), 0.0)
+    return heat**2 * each.loss(said, targets)
+
+  return owned.pick(loss)

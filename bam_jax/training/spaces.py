@@ -13,7 +13,8 @@ import jax.numpy as jnp
 from bam_jax.data.fields import EXAMPLE, HAS_GOLD, SPACES, WORDS
 from bam_jax.models.heads import HeadSpec, columns_of
 from bam_jax.models.multitask import task_of_tokens
-from bam_jax.training import choices, groups, objectives
+from bam_jax.training import choices, distillation, groups, objectives
+from bam_jax.training.distillation import TARGETS, Mix
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +106,7 @@ def distances(
   total = None
   for name, C in columns_of(heads).items():
     reading, task = READINGS[name], READINGS[name].task(batch)
-    own = objectives.owners(heads, task, space=name)
+    own = objectives.owners(heads, task, space=name, role="adv_loss")
     chosen = choices.choosing(heads, task, space=name, columns=C)
     far = apart(
       *(reading.within(x[name], chosen, batch) for x in (one, two)), own
@@ -120,6 +121,7 @@ def example_losses(
   outputs: Mapping[str, jax.Array],
   batch: Mapping,
   share: jax.Array | float,
+  mix: Mix = TARGETS,
 ) -> jax.Array:
   """Returns each example's loss f32[B, E] before weights, 0 where none is.
 
@@ -128,26 +130,27 @@ def example_losses(
     outputs: of the model, space -> f32[B, ..., C].
     batch: what they were made of, with what is learned in each space.
     share: of the gold label, lambda.
+    mix: how gold and teacher come together.
   """
   total = None
   for name, C in columns_of(heads).items():
     reading, fields = READINGS[name], SPACES[name]
     task = reading.task(batch)
-    own = objectives.owners(heads, task, space=name)
     chosen = choices.choosing(heads, task, space=name, columns=C)
     said, taught = (
       reading.within(x, chosen, batch)
       for x in (outputs[name], batch[fields.teacher.name])
     )
-    gold = objectives.gold_targets(batch[fields.label.name], own, C)
-    teacher = objectives.teacher_targets(taught, own)
-    has_gold = reading.has_gold(batch)
-    if has_gold is not None:
-      gold = objectives.or_teacher(gold, teacher, has_gold)
-    targets = objectives.soft_targets(
-      gold, teacher, batch[fields.has_teacher.name], share
+    told = distillation.Told(
+      said,
+      batch[fields.label.name],
+      taught,
+      batch[fields.has_teacher.name],
+      reading.has_gold(batch),
+      objectives.owners(heads, task, space=name),
+      objectives.owners(heads, task, space=name, role="kd_loss"),
     )
-    loss = objectives.example_loss(said, targets, own)
+    loss = mix.loss(told, share)
     mine = reading.gather(loss, batch, chosen)
     total = mine if total is None else total + mine
   return total

@@ -9,26 +9,30 @@ import optax
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import groups, optim, schedules, spaces
 from bam_jax.training.adversaries import ADVERSARIES
+from bam_jax.training.distillation import TARGETS, Mix
 from bam_jax.training.passes import Gradient, Passes
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState, choose, make_init
 
 
 def make_losses(
-  model: MultiTask,
+  model: MultiTask, mix: Mix = TARGETS
 ) -> Callable[..., tuple[dict[str, jax.Array], jax.Array]]:
   """Returns losses(params, batch, key, share, shift=None) -> (outputs, loss).
 
   Of one trial. `outputs` are the model's, by space; `loss` is f32[B, E] before
   weights, 0 where there is no example. `key` is of dropout; `share` of the gold
-  label is lambda; `shift` f32[B, S, D] is added to what the first layer reads.
+  label is lambda, and `mix` says how it comes together with a teacher's answer;
+  `shift` f32[B, S, D] is added to what the first layer reads.
   """
 
   def example_losses(params, batch, key, share, shift=None):
     outputs = model.apply(
       {"params": params}, batch, train=True, shift=shift, rngs={"dropout": key}
     )
-    return outputs, spaces.example_losses(model.heads, outputs, batch, share)
+    return outputs, spaces.example_losses(
+      model.heads, outputs, batch, share, mix
+    )
 
   return example_losses
 
@@ -161,7 +165,7 @@ def make_run(
   )
   mean = config.loss.reduction == "mean"
   passes = Passes(
-    make_losses(model),
+    make_losses(model, Mix.of(config.teacher)),
     model.heads,
     settings.batch_size if mean else 1.0,
     model.config.width,

@@ -1,0 +1,186 @@
+"""What tasks choose for themselves: read, joined, refused by name and place."""
+
+import dataclasses
+import re
+
+import pytest
+
+from bam_jax.stages import checks
+from bam_jax.study import experiment, lineage
+from bam_jax.study.workdir import NEUTRAL
+from bam_jax.tasks import description, learn
+from bam_jax.tasks import own as own_tasks
+from bam_jax.tasks.learn import Learn
+from bam_jax.tasks.table import TASKS
+from bam_jax.training import heads
+from configs import common
+
+FILE = """\
+[pets]
+train = "pets.csv"
+dev = "dev.csv"
+text = ["question", "answer"]
+label = "verdict"
+labels = ["no", "yes"]
+metric = "accuracy"
+"""
+
+
+def asked(**changes):
+  c = common.base()
+  c.tasks = "rte,stsb,mnli"
+  c.update_from_flattened_dict(changes)
+  return experiment.read(c)
+
+
+def of_file(tmp_path, more):
+  path = tmp_path / "t.toml"
+  path.write_text(FILE + more, "utf-8")
+  return own_tasks.table(own_tasks.read(path), path)["pets"]
+
+
+def test_a_tasks_file_says_it_beside_the_other_keys(tmp_path):
+  task = of_file(tmp_path, 'dropout = 0\nloss = "js"\nweight = 2\n')
+  assert task.learn == Learn(dropout=0.0, loss="js", weight=2.0)
+  assert of_file(tmp_path, "").learn == Learn()
+
+
+@pytest.mark.parametrize(
+  ("line", "said"),
+  [
+    ("dropout = 1", "line 8: pets.dropout = 1 is a share, from 0 to below 1"),
+    ('dropout = "0.1"', "pets.dropout = '0.1' is a share"),
+    ("weight = 0", "line 8: pets.weight = 0 is a number above 0"),
+    ("weight = true", "pets.weight = True is a number above 0"),
+    ("loss = 3", "pets.loss = 3 is a text in quotes"),
+    ("los = 3", "did you mean 'loss'?"),
+  ],
+)
+def test_a_tasks_file_is_refused_by_its_line(tmp_path, line, said):
+  with pytest.raises(ValueError, match=re.escape(said)):
+    of_file(tmp_path, line + "\n")
+
+
+def test_the_config_says_it_of_all_or_of_some():
+  it = asked(**{"learn.dropout": "0.25", "learn.loss": "rte=kl, mnli=js"})
+  found = {task.name: task.learn for task in it.trained_tasks}
+  assert found == {
+    "rte": Learn(dropout=0.25, loss="kl"),
+    "stsb": Learn(dropout=0.25),
+    "mnli": Learn(dropout=0.25, loss="js"),
+  }
+
+
+def test_the_config_comes_after_the_tasks_file(tmp_path):
+  of_file(tmp_path, 'loss = "js"\nkd_loss = "kl"\n')
+  c = common.base()
+  c.tasks_file, c.tasks = str(tmp_path / "t.toml"), "pets"
+  c.learn.loss, c.teacher.mix = "pets=hellinger", "losses"
+  (tmp_path / "pets.csv").write_text("question,answer,verdict\n")
+  (tmp_path / "dev.csv").write_text("question,answer,verdict\n")
+  (task,) = experiment.read(c).trained_tasks
+  assert task.learn == Learn(loss="hellinger", kd_loss="kl")
+
+
+@pytest.mark.parametrize(
+  ("changes", "said"),
+  [
+    (
+      {"loss": "rte=kk"},
+      "learn.loss of rte is 'kk'; as loss of classification",
+    ),
+    ({"loss": "rte=hellingr"}, "did you mean 'hellinger'?"),
+    ({"loss": "rte=symkl"}, "it is one of ce, kl, js, hellinger"),
+    ({"loss": "stsb=ce"}, "as loss of regression it is one of mse"),
+    ({"loss": "ce"}, "learn.loss of stsb is 'ce'"),
+    ({"loss": "ret=ce"}, "with tasks of rte, stsb, mnli; did you mean 'rte'?"),
+    ({"loss": "ce,rte=kl"}, "learn.loss has 'ce'; it is one value for all"),
+    ({"loss": "rte="}, "learn.loss has 'rte='"),
+    ({"loss": "rte=ce,rte=kl"}, "learn.loss names rte twice"),
+    ({"dropout": "rte=1"}, "'rte=1'; it is a share, from 0 to below 1"),
+    ({"weight": "rte=inf"}, "'rte=inf'; it is a number above 0"),
+    ({"weight": "much"}, "'much'; it is a number above 0"),
+    ({"kd_loss": "kl"}, "set --config.teacher.mix=losses"),
+    ({"adv_loss": "rte=kl"}, "set --config.adversary.kind=rdrop"),
+  ],
+)
+def test_what_cannot_be_is_one_sentence(changes, said):
+  with pytest.raises(ValueError, match=re.escape(said)):
+    checks.settings(asked(**{f"learn.{k}": v for k, v in changes.items()}))
+
+
+def test_a_temperature_is_for_a_loss_of_its_own():
+  with pytest.raises(
+    ValueError, match=r"temperature is 2\.0, but teacher\.mix"
+  ):
+    checks.settings(asked(**{"teacher.temperature": 2.0}))
+  changes = {"teacher.temperature": 2.0, "teacher.mix": "losses"}
+  checks.settings(asked(**changes, **{"learn.kd_loss": "rte=nskl"}))
+
+
+def test_an_objective_that_is_of_no_kind_of_ours_is_refused_with_the_line(
+  tmp_path,
+):
+  of_file(tmp_path, 'adv_loss = "mse"\n')
+  c = common.base()
+  c.tasks_file, c.tasks = str(tmp_path / "t.toml"), "pets"
+  for name in ("pets", "dev"):
+    (tmp_path / f"{name}.csv").write_text("question,answer,verdict\n")
+  said = "t.toml line 8: pets.adv_loss = 'mse' as adv_loss of classification"
+  with pytest.raises(ValueError, match=re.escape(said)):
+    checks.settings(experiment.read(c))
+
+
+def test_a_head_is_what_its_task_has_chosen():
+  learned = Learn(loss="kl", kd_loss="js", adv_loss="symkl", dropout=0.3)
+  task = dataclasses.replace(TASKS["rte"], learn=learned)
+  (spec,) = heads.specs([task], regression_output="sigmoid")
+  assert [spec.objective(r) for r in ("loss", "kd_loss", "adv_loss")] == [
+    "kl",
+    "js",
+    "symkl",
+  ]
+  assert spec.dropout == 0.3
+  (plain,) = heads.specs([TASKS["rte"]], regression_output="sigmoid")
+  assert (plain.objective("kd_loss"), plain.dropout) == ("ce", None)
+  assert description.Head.of(task).learn == learned
+
+
+def learned(it, run, **changes):
+  c = it.config.copy_and_resolve_references()
+  c.update_from_flattened_dict(changes)
+  return lineage.learned(it.learned(it.tasks_of(run), c), run, c)
+
+
+def test_a_trial_is_another_only_where_it_looks_at_what_is_chosen():
+  it = asked(methods="single->multi")
+  single = next(run for run in it.runs if run.name == "single.rte")
+  multi = next(run for run in it.runs if run.kind == "multi")
+  none = {"rte": {}, "stsb": {}, "mnli": {}}
+  assert learned(it, single) == {"rte": {}} and learned(it, multi) == none
+  kd = {"learn.kd_loss": "rte=kl", "teacher.mix": "losses"}
+  assert learned(it, single, **kd) == {"rte": {}}
+  assert learned(it, multi, **kd) == none | {"rte": {"kd_loss": "kl"}}
+  adv = {"learn.adv_loss": "rte=kl"}
+  assert learned(it, multi, **adv) == none
+  found = learned(it, single, **adv, **{"adversary.kind": "rdrop"})
+  assert found == {"rte": {"adv_loss": "kl"}}
+  # What the kind has anyhow is no choice.
+  usual = {"learn.loss": "rte=ce,stsb=mse", "learn.weight": "1"}
+  assert learned(it, multi, **usual) == none
+  assert learned(it, single, **{"learn.weight": "rte=2"}) == {
+    "rte": {"weight": 2.0}
+  }
+
+
+def test_without_a_choice_a_study_is_the_one_that_it_was():
+  assert {f"learn.{key}" for key in learn.KEYS} <= NEUTRAL.keys()
+  said = lineage.shaped(asked(), asked().runs[-1])
+  assert not [key for key in said if "learn" in key or "mix" in key]
+
+
+@pytest.mark.parametrize("raw", [{"loss": 3}, {"what": ""}, {"weight": "1"}])
+def test_json_of_anybody_is_looked_at(raw):
+  with pytest.raises(TypeError):
+    learn.parse(raw)
+  assert learn.parse(dataclasses.asdict(Learn(weight=2.0))).weight == 2.0
