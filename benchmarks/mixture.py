@@ -17,7 +17,7 @@ from bam_jax.stages.session import Session, opened
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
-from bam_jax.training import sharding
+from bam_jax.training import heads, sharding
 from bam_jax.training.settings import Settings
 from benchmarks import settings
 
@@ -124,7 +124,7 @@ class Mixture:
         flops.train(
           encoder,
           self.pool.lengths[examples[self.pool.task[examples] == number]],
-          classes=task.classes,
+          head=heads.spec(task),
         ).sum()
         for number, task in enumerate(tasks)
       )

@@ -155,6 +155,11 @@ def base() -> ConfigDict:
   # tasks, or TASK=VALUE for some, as in "rte=js,mnli=kl". It comes after what a
   # tasks file says; "" = as the kind of the task has it.
   c.learn = ConfigDict()
+  # How its head is built: linear, mlp (mlp:width=512), tower or san
+  # (san:turns=5:answer_dropout=0.1), the last two for two texts; "" = linear.
+  c.learn.head = ""
+  # The task whose head it shares, as in "rte=mnli"; "" = it has its own.
+  c.learn.head_of = ""
   # Share of what its head reads that is dropped in training; "" = head_dropout.
   c.learn.dropout = ""
   # Against its labels: of classes ce, kl, js or hellinger, of numbers mse.

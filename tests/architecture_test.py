@@ -69,16 +69,20 @@ def test_the_objective_is_the_focal_loss(examples):
     assert found[row] == pytest.approx(float(want), rel=1e-5)
 
 
-def test_the_head_has_two_layers_of_its_own(examples):
-  spec = HeadSpec("rte", 2, output="logits", loss="ce", head="mlp")
+def test_the_head_has_gates_of_its_own(examples):
+  spec = HeadSpec("rte", 2, output="logits", loss="ce", head="gated")
   pooled, task = jnp.ones((3, 2, 5)), jnp.zeros((3, 2), jnp.int32)
   net = Heads((spec,))
   given = {"pooled": pooled}, {"example": task}
   params = net.init(jax.random.key(0), *given)
   shapes = jax.tree.map(jnp.shape, params["params"])
-  assert shapes["rte_hidden"]["kernel"] == (5, 5)
-  assert shapes["rte"]["kernel"] == (5, 2)
-  assert net.apply(params, *given)["example"].shape == (3, 2, 2)
+  assert shapes == {"rte": {"kernel": (5, 4), "bias": (4,)}}
+  found = net.apply(params, *given)["example"]
+  assert found.shape == (3, 2, 2)
+  own = params["params"]["rte"]
+  value, gate = np.split(np.ones(5) @ own["kernel"] + own["bias"], 2)
+  want = value / (1 + np.exp(-gate))
+  np.testing.assert_allclose(found[0, 0], want, rtol=1e-5)
 
 
 def test_the_encoder_tells_packed_examples_apart(examples):
@@ -102,7 +106,8 @@ def test_the_encoder_tells_packed_examples_apart(examples):
   np.testing.assert_allclose(*said, atol=1e-5)
   assert np.ptp(said[0]) > 0.1
   # The pooler's 16 x 16 and 16 more a token, then the head; two for each.
-  found = flops.forward(config, [5, 7], classes=3)
+  spec = HeadSpec("mnli", 3, output="logits", loss="ce")
+  found = flops.forward(config, [5, 7], head=spec)
   assert found.tolist() == [2 * 16 * (n + 16 + 3) for n in (5, 7)]
 
 

@@ -52,6 +52,13 @@ def layout_of(config: BertConfig, head: Head) -> Layout:
     ValueError: the family has no head that is ours.
   """
   model = KINDS[head.kind].model
+  built, _ = head.learn.built(KINDS[head.kind])
+  if built != KINDS[head.kind].head:
+    raise ValueError(
+      f"transformers has no {model} that computes what the head {built} of "
+      f"{head.name} does; bam_jax.load answers it, from the run or from an"
+      " export with --task=all; --format=stablehlo is for other programs"
+    )
   if config.family not in LAYOUTS[model]:
     raise ValueError(
       f"{config.family} has no {model} in transformers that computes what our "
@@ -123,7 +130,7 @@ def tensors(
   named = {
     new[k]: v for k, v in hf.tensors(config, encoder).items() if k in new
   }
-  head = params["heads"][meant.name]
+  head = params["heads"][meant.parameters]
   kernel = np.asarray(head["kernel"], np.float32)
   return named | {
     f"{output}.weight": np.ascontiguousarray(kernel.T),

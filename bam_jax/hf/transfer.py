@@ -10,6 +10,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from flax import traverse_util
 import numpy as np
 
 from bam_jax.hf import classifiers, tensor_files
@@ -18,6 +19,7 @@ from bam_jax.models.bert import BertConfig
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL, Learn
 from bam_jax.tasks.table import Task
 
 
@@ -53,18 +55,44 @@ def read_exported(path: Path) -> Exported:
   config, params, _ = hf.load_encoder(path)
   heads = {}
   for head in description.heads:
-    file = path / "heads" / f"{head.name}.safetensors"
+    file = path / "heads" / f"{head.parameters}.safetensors"
     with tensor_files.opened(file) as each:
       tensors = {name: each.get_tensor(name) for name in [*each.keys()]}
     wanted = {"weight": (head.classes, config.width), "bias": (head.classes,)}
     got = {name: tensor.shape for name, tensor in tensors.items()}
-    if got != wanted:
+    usual = head.learn.usual(KINDS[head.kind])
+    if usual and got != wanted:
       raise ValueError(f"{file} holds {got}, {heads_lib.FILE} says {wanted}")
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):
       raise ValueError(f"{file} has NaN or infinity")
-    kernel = np.ascontiguousarray(tensors["weight"].T)
-    heads[head.name] = {"kernel": kernel, "bias": tensors["bias"]}
+    heads[head.parameters] = head_of(tensors)
   return Exported(config, params | {"heads": heads}, description, raw["about"])
+
+
+def tensors_of(head: Mapping[str, Any]) -> dict[str, np.ndarray]:
+  """Returns the tensors of a head's own file; `head_of` reads them.
+
+  One dense layer has PyTorch's names and order, all others ours.
+
+  Args:
+    head: its parameters.
+  """
+  flat = traverse_util.flatten_dict(head, sep=".")
+  flat = {name: np.asarray(array, np.float32) for name, array in flat.items()}
+  if flat.keys() != {"kernel", "bias"}:
+    return flat
+  return {
+    "weight": np.ascontiguousarray(flat["kernel"].T),
+    "bias": flat["bias"],
+  }
+
+
+def head_of(tensors: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """Returns the parameters of a head, from the tensors of its file."""
+  if tensors.keys() != {"weight", "bias"}:
+    return traverse_util.unflatten_dict(dict(tensors), sep=".")
+  kernel = np.ascontiguousarray(tensors["weight"].T)
+  return {"kernel": kernel, "bias": tensors["bias"]}
 
 
 def read_encoder(path: Path) -> dict[str, Any]:
@@ -96,9 +124,10 @@ def read(
     found = read_exported(path)
     known = {task.name: task for task in tasks}
     heads = {
-      head.name: _ordered(
-        found.params["heads"][head.name],
+      Head.of(known[head.name]).parameters: _ordered(
+        found.params["heads"][head.parameters],
         KINDS[head.kind].columns_of(head),
+        head.learn,
         known[head.name],
         found.description,
         path,
@@ -117,9 +146,15 @@ def read(
   model = classifiers.read(path)
   task = _meant(model, named, tasks)
   head = _ordered(
-    model.head, model.labels, task, model.description, path, regression_output
+    model.head,
+    model.labels,
+    USUAL,  # the one layer that transformers has
+    task,
+    model.description,
+    path,
+    regression_output,
   )
-  return {**model.params, "heads": {task.name: head}}
+  return {**model.params, "heads": {Head.of(task).parameters: head}}
 
 
 def _meant(
@@ -156,14 +191,23 @@ def _meant(
 
 
 def _ordered(
-  head: Mapping[str, np.ndarray],
+  params: Mapping[str, Any],
   labels: tuple[str, ...],
+  learned: Learn,
   task: Task,
   description: Description | None,
   path: Path,
   regression_output: str,
-) -> dict[str, np.ndarray]:
+) -> dict[str, Any]:
   """Returns a head with its columns in the order of a task's labels."""
+  kind = KINDS[task.kind]
+  theirs, mine = learned.built(kind), task.learn.built(kind)
+  if theirs != mine:
+    raise ValueError(
+      f"init_from {path} gives a head that is {theirs[0]}, and that of"
+      f" {task.name} is {mine[0]}; make both alike by learn.head, or set"
+      " --config.init_part=encoder"
+    )
   if task.labels:
     places = classifiers.order(labels, Head.of(task))
     if places is None:
@@ -173,10 +217,21 @@ def _ordered(
         " those names in "
         f"id2label of its {hf.CONFIG}, or set --config.init_part=encoder"
       )
-    return {"kernel": head["kernel"][:, places], "bias": head["bias"][places]}
+    if places == [*range(len(places))]:
+      return dict(params)
+    if not task.learn.usual(kind):
+      raise ValueError(
+        f"init_from {path} has the labels of {task.name} in another order,"
+        f" {', '.join(labels)}, and a head of several layers; write labels in"
+        " this order, or set --config.init_part=encoder"
+      )
+    return {
+      "kernel": params["kernel"][:, places],
+      "bias": params["bias"][places],
+    }
   if not task.range and not labels:
     # A score means nothing by itself, only beside that of another candidate.
-    return dict(head)
+    return dict(params)
   ranges = [h.range for h in description.heads] if description else []
   same = description and description.regression_output == regression_output
   if not task.range:
@@ -190,4 +245,4 @@ def _ordered(
       f"does (range {task.range}, regression_output {regression_output}); set "
       "--config.init_part=encoder"
     )
-  return dict(head)
+  return dict(params)

@@ -12,7 +12,7 @@ import numpy as np
 
 from bam_jax.data.fields import EXAMPLE, FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
-from bam_jax.hf import classifiers
+from bam_jax.hf import classifiers, transfer
 from bam_jax.hf import directory as hf
 from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
@@ -58,7 +58,8 @@ _HEADS = """\
 `transformers.AutoModel.from_pretrained(DIR)` loads the encoder;
 `heads/TASK.safetensors` holds the last layer of each task (`weight` [C, D] and
 `bias` [C]), which reads the encoder's pooled first token, or every token where
-words are tagged; `heads.json` says what they mean.
+words are tagged; heads of several layers have tensors of their own, and tasks
+that share a head one file; `heads.json` says what they mean.
 `bam_jax.load(DIR)("all", TEXTS)` gives all answers from one pass."""
 _PROGRAM = f"""\
 ```python
@@ -160,12 +161,7 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
   named = hf.tensors(found.config, encoder)
   config = hf.write_config(found.config)
   heads = {
-    head.name: {
-      "weight": np.ascontiguousarray(
-        np.asarray(found.params["heads"][head.name]["kernel"], np.float32).T
-      ),
-      "bias": np.asarray(found.params["heads"][head.name]["bias"], np.float32),
-    }
+    head.parameters: transfer.tensors_of(found.params["heads"][head.parameters])
     for head in found.description.heads
   }
   made = Contents(config, named, found.description, _HEADS, heads)

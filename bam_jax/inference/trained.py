@@ -15,11 +15,13 @@ import numpy as np
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
 from bam_jax.models.encoders import EncoderConfig
+from bam_jax.models.heads import shapes as shapes_of
 from bam_jax.runtime import sealed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.training import heads
 from bam_jax.training.checkpoint import load_params, trials
 
 
@@ -77,11 +79,12 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
         f"{path / hf.CONFIG} names labels {', '.join(found.labels)} in "
         f"id2label and {', '.join(columns)} for bam_jax; export it again"
       )
-    params["heads"][head.name] = found.head
+    params["heads"][head.parameters] = found.head
     _check_tasks(found.description, tasks)
     return Trained(found.config, params, found.description, path, {})
   if transfer.is_exported(path):
     found = transfer.read_exported(path)
+    _check_params(path, found.config, found.description, found.params)
     _check_tasks(found.description, tasks)
     return Trained(
       found.config, found.params, found.description, path, found.about
@@ -151,14 +154,18 @@ def _choose(path, seeds, scores, trial, tasks, description) -> int:
   return max(seeds, key=score)
 
 
+def _shapes(named: Mapping[str, tuple[int, ...]]) -> str:
+  return ", ".join(f"{name} {[*shape]}" for name, shape in named.items())
+
+
 def _check_params(path, config, description, params) -> None:
   """Refuses parameters of another shape than the run's description says."""
-  got = {
-    f"{head.name} of {np.shape(params['heads'][head.name]['bias'])[0]} classes"
-    for head in description.heads
-    if head.name in params["heads"]
-  }
-  wanted = {f"{h.name} of {h.classes} classes" for h in description.heads}
+  specs = heads.specs(
+    description.heads, regression_output=description.regression_output
+  )
+  wanted = shapes_of(specs, config.width)
+  found = traverse_util.flatten_dict(params["heads"], sep="/")
+  got = {name: np.shape(array) for name, array in found.items()}
   shapes = weights.shapes(config)
   flat = traverse_util.flatten_dict(
     {part: params.get(part, {}) for part in (config.kind, "pooler")}, sep="/"
@@ -166,6 +173,5 @@ def _check_params(path, config, description, params) -> None:
   if got != wanted or {k: np.shape(v) for k, v in flat.items()} != shapes:
     raise ValueError(
       f"the parameters of {path} do not fit what is written beside them; "
-      f"heads there: {', '.join(sorted(got))}, described: "
-      f"{', '.join(sorted(wanted))}"
+      f"heads there: {_shapes(got)}, described: {_shapes(wanted)}"
     )

@@ -118,6 +118,19 @@ def kept_of(
   return jax.lax.slice_in_dim(keep, 0, size, axis=axis)
 
 
+def uniform(key: jax.Array, examples: jax.Array, count: int) -> jax.Array:
+  """Returns some numbers of each example f32[..., count], in [0, 1).
+
+  Args:
+    key: one key, of a step and of what is drawn.
+    examples: i32[..., 2], task and index of each.
+    count: how many.
+  """
+  own = _fold(_fold(key, examples[..., 0]), examples[..., 1])
+  drawn = jax.vmap(lambda key: jax.random.uniform(key, (count,)))(own.ravel())
+  return drawn.reshape(*own.shape, count)
+
+
 class Dropout(nn.Module):
   """Drops elements of vectors in training; needs the rng "dropout" then.
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
+from bam_jax.models.heads import HEADS, HeadSpec
 
 # The backward pass has two products for each of the forward pass: one for the
 # gradient of the inputs, one for that of the weights.
@@ -22,28 +23,29 @@ TRAIN_OVER_FORWARD = 3
 
 
 def forward(
-  config: EncoderConfig, lengths: Sequence[int], *, classes: int
+  config: EncoderConfig, lengths: Sequence[int], *, head: HeadSpec
 ) -> np.ndarray:
   """Returns the FLOPs of a forward pass of each example: i64[N].
 
   Args:
     config: the encoder.
     lengths: i[N] tokens of each example, [CLS] and [SEP] included.
-    classes: outputs of the example's head, 1 for regression.
+    head: of the example's task.
   """
   lengths = np.asarray(lengths, np.int64)
   encoder = encoders.of(config).multiplied(config, lengths)
-  return 2 * (encoder + config.width * classes)
+  own = HEADS[head.head].multiplied(head, config.width, lengths)
+  return 2 * (encoder + own)
 
 
 def train(
-  config: EncoderConfig, lengths: Sequence[int], *, classes: int
+  config: EncoderConfig, lengths: Sequence[int], *, head: HeadSpec
 ) -> np.ndarray:
   """Returns the FLOPs of each example in a training step: i64[N].
 
   Args:
     config: the encoder.
     lengths: as for `forward`.
-    classes: as for `forward`.
+    head: as for `forward`.
   """
-  return TRAIN_OVER_FORWARD * forward(config, lengths, classes=classes)
+  return TRAIN_OVER_FORWARD * forward(config, lengths, head=head)

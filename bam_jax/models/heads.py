@@ -6,10 +6,16 @@ they mean, its task's kind says.
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+from typing import Any
 
+from flax import traverse_util
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from bam_jax.models.parts import Parts
+from bam_jax.models.san import San
 
 # What a head's columns go through.
 OUTPUTS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
@@ -34,6 +40,8 @@ class HeadSpec:
     adv_loss: the one by which two of its outputs are compared; "" = `loss`.
     dropout: share of what it reads that is dropped in training; None = as the
       model says.
+    options: of how it is built, those that differ from the row's.
+    shared: the task whose parameters it has; "" = its own.
   """
 
   name: str
@@ -44,10 +52,21 @@ class HeadSpec:
   kd_loss: str = ""
   adv_loss: str = ""
   dropout: float | None = None
+  options: tuple[tuple[str, float], ...] = ()
+  shared: str = ""
 
   def objective(self, role: str) -> str:
     """Returns the name of an objective: "loss", "kd_loss" or "adv_loss"."""
     return getattr(self, role) or self.loss
+
+  def option(self, name: str) -> float:
+    """Returns an option of how it is built."""
+    return dict(self.options).get(name, HEADS[self.head].options[name])
+
+  @property
+  def parameters(self) -> str:
+    """What its parameters are called."""
+    return self.shared or self.name
 
   @property
   def space(self) -> str:
@@ -60,19 +79,31 @@ class HeadSpec:
     return HEADS[self.head].reads
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class HeadKind:
   """A way to build a head.
 
   Attributes:
     space: where it writes: "example", [B, E, C], or "token", [B, S, C].
     reads: which vectors, an entry of what `Heads` is given.
-    build: (spec, those vectors [B, ..., D]) -> f32[B, ..., C].
+    build: (spec, those vectors) -> f32[B, ..., C]; parameters are called
+      `spec.parameters`.
+    multiplied: (spec, D, lengths i64[N]) -> multiplications for each example.
+    options: what a task may say of it -> what it is otherwise: a whole number,
+      or a share.
+    texts: how many it has to be given at least.
+    chosen: whether tasks may choose it that another head is usual for.
   """
 
   space: str
   reads: str
-  build: Callable[[HeadSpec, jax.Array], jax.Array]
+  build: Callable[[HeadSpec, Any], jax.Array]
+  multiplied: Callable[[HeadSpec, int, np.ndarray], np.ndarray] = (
+    lambda spec, width, lengths: width * spec.outputs + 0 * lengths
+  )
+  options: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  texts: int = 1
+  chosen: bool = True
 
 
 def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
@@ -80,16 +111,106 @@ def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
   dense = nn.Dense(
     spec.outputs,
     kernel_init=nn.initializers.glorot_uniform(),
-    name=spec.name,
+    name=spec.parameters,
   )
   return dense(vectors.astype(jnp.float32))
 
 
+class Mlp(nn.Module):
+  """Two dense layers."""
+
+  width: int
+  outputs: int
+
+  @nn.compact
+  def __call__(self, vectors: jax.Array) -> jax.Array:
+    """Returns f32[..., C] of vectors [..., D]."""
+    init = nn.initializers.glorot_uniform()
+    hidden = nn.Dense(self.width, kernel_init=init, name="hidden")
+    out = nn.Dense(self.outputs, kernel_init=init, name="out")
+    x = hidden(vectors.astype(jnp.float32))
+    return out(nn.gelu(x, approximate=False))
+
+
+def mlp(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
+  """Returns f32[B, E, C], the head of "Less is More"."""
+  made = Mlp(spec.option("width"), spec.outputs, name=spec.parameters)
+  return made(vectors)
+
+
+def tower(spec: HeadSpec, parts: Parts) -> jax.Array:
+  """Returns f32[B, E, C] of [u; |u - v|; u * v], the mean tokens of two texts.
+
+  The texts are read together; each is not encoded by itself.
+  """
+  u, v = parts.mean(parts.first), parts.mean(parts.second)
+  return linear(spec, jnp.concatenate([u, jnp.abs(u - v), u * v], -1))
+
+
+def san(spec: HeadSpec, parts: Parts) -> jax.Array:
+  """Returns f32[B, E, C] of a stochastic answer network."""
+  turns, dropout = spec.option("turns"), spec.option("answer_dropout")
+  return San(spec.outputs, turns, dropout, name=spec.parameters)(parts)
+
+
+def san_multiplied(
+  spec: HeadSpec, width: int, lengths: np.ndarray
+) -> np.ndarray:
+  """Counts the multiplications of `san`, as if both texts were as long."""
+  turn = width * width + width * lengths + 4 * width * spec.outputs
+  gates = 6 * width * width
+  turns = spec.option("turns")
+  return width * lengths + turns * turn + (turns - 1) * gates
+
+
+def of_tokens(spec: HeadSpec, width: int, lengths: np.ndarray) -> np.ndarray:
+  """Counts the multiplications of one dense layer on every token."""
+  return lengths * width * spec.outputs
+
+
 HEADS: Mapping[str, HeadKind] = {
   "linear": HeadKind(space="example", reads="pooled", build=linear),
-  "tags": HeadKind(space="token", reads="tokens", build=linear),
+  "mlp": HeadKind(
+    space="example",
+    reads="pooled",
+    build=mlp,
+    multiplied=lambda spec, width, lengths: (
+      spec.option("width") * (width + spec.outputs) + 0 * lengths
+    ),
+    options={"width": 512},
+  ),
+  "tower": HeadKind(
+    space="example",
+    reads="parts",
+    build=tower,
+    multiplied=lambda spec, width, lengths: (
+      3 * width * spec.outputs + 0 * lengths
+    ),
+    texts=2,
+  ),
+  "san": HeadKind(
+    space="example",
+    reads="parts",
+    build=san,
+    multiplied=san_multiplied,
+    options={"turns": 5, "answer_dropout": 0.1},
+    texts=2,
+  ),
+  "tags": HeadKind(
+    space="token",
+    reads="tokens",
+    build=linear,
+    multiplied=of_tokens,
+    chosen=False,
+  ),
   # Start and end of an answer.
-  "span": HeadKind(space="token", reads="tokens", build=linear),
+  "span": HeadKind(
+    space="token",
+    reads="tokens",
+    build=linear,
+    multiplied=of_tokens,
+    chosen=False,
+  ),
 }
 
 
@@ -100,13 +221,13 @@ class Heads(nn.Module):
 
   @nn.compact
   def __call__(
-    self, vectors: Mapping[str, jax.Array], task: Mapping[str, jax.Array]
+    self, vectors: Mapping[str, Any], task: Mapping[str, jax.Array]
   ) -> dict[str, jax.Array]:
     """Returns space -> f32[B, ..., C]; columns past a task's own are zero.
 
     Args:
-      vectors: what heads read -> [B, ..., D]: "pooled" [B, E, D] of examples,
-        "tokens" [B, S, D].
+      vectors: what heads read: "pooled" [B, E, D] of examples, "tokens" [B, S,
+        D], "parts" the tokens as `Parts`.
       task: space -> i32[B, ...], the position in `heads` of the task of each
         example or token; -1 where there is none (its output is zero).
     """
@@ -114,10 +235,13 @@ class Heads(nn.Module):
     found = {
       space: jnp.zeros((*task[space].shape, C)) for space, C in columns.items()
     }
+    built: dict[str, jax.Array] = {}
     for number, spec in enumerate(self.heads):
       kind = HEADS[spec.head]
       owner, room = task[kind.space], columns[kind.space] - spec.outputs
-      made = OUTPUTS[spec.output](kind.build(spec, vectors[kind.reads]))
+      if spec.parameters not in built:
+        built[spec.parameters] = kind.build(spec, vectors[kind.reads])
+      made = OUTPUTS[spec.output](built[spec.parameters])
       made = jnp.pad(made, [(0, 0)] * owner.ndim + [(0, room)])
       # Not gathered: a TPU would scatter the gradients one by one.
       found[kind.space] = jnp.where(
@@ -132,3 +256,24 @@ def columns_of(heads: Sequence[HeadSpec]) -> dict[str, int]:
   for spec in heads:
     columns[spec.space] = max(spec.outputs, columns.get(spec.space, 0))
   return columns
+
+
+def shapes(heads: Sequence[HeadSpec], width: int) -> dict[str, tuple[int, ...]]:
+  """Returns the shapes of the parameters, by names such as "rte/kernel".
+
+  Args:
+    heads: of a model.
+    width: D of what they read.
+  """
+  tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
+  vectors = {
+    "pooled": tokens,
+    "tokens": tokens,
+    "parts": Parts(tokens, one, one, None),
+  }
+  task = dict.fromkeys(columns_of(heads), jnp.zeros((1, 1), jnp.int32))
+  made = jax.eval_shape(
+    lambda: Heads(tuple(heads)).init(jax.random.key(0), vectors, task)
+  )
+  flat = traverse_util.flatten_dict(made["params"], sep="/")
+  return {name: leaf.shape for name, leaf in flat.items()}

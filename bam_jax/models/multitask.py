@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bam_jax.models import encoders
+from bam_jax.models import encoders, parts
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import Heads, HeadSpec
@@ -77,10 +77,12 @@ class MultiTask(nn.Module):
       first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
       pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
       vectors["pooled"] = Dropout(rates)(pooled, examples, train=train)
-    if "tokens" in reads:
-      vectors["tokens"] = Dropout(rates)(
+    if {"tokens", "parts"} & reads:
+      tokens = Dropout(rates)(
         hidden, tokens_of, batch["positions"], train=train
       )
+      vectors["tokens"] = tokens
+      vectors["parts"] = parts.told_apart(tokens, batch, examples)
       task["token"] = task_of_tokens(batch)
     return Heads(self.heads, name="heads")(vectors, task)
 

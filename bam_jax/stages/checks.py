@@ -48,6 +48,7 @@ def check(session: Session) -> None:
   finished = stage in ("all", "train") and complete(experiment, workdir)
   if stage == "report" or finished:
     return
+  idle(experiment)
   batches(experiment, session.materials.mesh)
   encoder(session.materials)
   text(session)
@@ -87,6 +88,7 @@ def settings(experiment: Experiment) -> None:
   claims.check(c.claims, experiment.methods, experiment.trained_tasks)
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
+    continued(experiment, run)
     lessons.mixture(experiment.settings(run), run, dict.fromkeys(run.tasks, 1))
 
 
@@ -111,8 +113,10 @@ def selection(experiment: Experiment, c: ConfigDict) -> None:
 
 def choices(experiment: Experiment, c: ConfigDict) -> None:
   """Checks what tasks choose for themselves."""
-  for task in experiment.learned(trained(experiment.tasks), c):
-    found = heads.fault(task)
+  tasks = experiment.learned(trained(experiment.tasks), c)
+  known = {task.name: task for task in tasks}
+  for task in tasks:
+    found = heads.fault(task, known)
     if found is None:
       continue
     key, why = found
@@ -121,6 +125,44 @@ def choices(experiment: Experiment, c: ConfigDict) -> None:
       own.entry(c.own_tasks, task.name, Path(task.own.file)).refuse(key, why)
     got = getattr(task.learn, key)
     raise ValueError(f"learn.{key} of {task.name} is {got!r}; {why}")
+
+
+def idle(experiment: Experiment) -> None:
+  """Says which choices of tasks nothing looks at."""
+  c = experiment.config
+  for task in experiment.trained_tasks:
+    taught = any(task.name in dict(run.teachers) for run in experiment.runs)
+    for key, unused, cure in (
+      (
+        "kd_loss",
+        taught and c.teacher.mix == "targets",
+        "teacher.mix is targets",
+      ),
+      ("adv_loss", c.adversary.kind == "none", "adversary.kind is none"),
+    ):
+      if unused and getattr(task.learn, key):
+        say(f"{key} of {task.name} is not looked at: {cure}")
+
+
+def continued(experiment: Experiment, run: Run) -> None:
+  """Refuses a run whose heads are built otherwise than where it starts."""
+  if not run.start:
+    return
+  before, after = (
+    {task.name: heads.spec(task) for task in experiment.tasks_of(each)}
+    for each in (experiment.run(run.start), run)
+  )
+  for name in before.keys() & after.keys():
+    was, now = (
+      (each.head, each.options, each.parameters)
+      for each in (before[name], after[name])
+    )
+    if was != now:
+      raise ValueError(
+        f"{run.name} goes on from {run.start}, where the head of {name} is"
+        f" {was[0]}, and has {now[0]}; a head stays what it is from stage to"
+        " stage: set learn.head for all of them"
+      )
 
 
 def batches(experiment: Experiment, mesh: jax.sharding.Mesh) -> None:
@@ -165,6 +207,7 @@ def encoder(found: Materials) -> None:
   else:
     for text in found.encoder.tokenizer.remarks:
       say(f"warning: {config.encoder}: {text}")
+    parts(found)
   kernel(found)
   if found.initial and config.encoder != "scratch":
     for run in found.experiment.runs:
@@ -172,6 +215,20 @@ def encoder(found: Materials) -> None:
       initial.check_fit(
         params, run, model, named=config.init_from, encoder=config.encoder
       )
+
+
+def parts(found: Materials) -> None:
+  """Checks that heads that tell two texts apart can do so."""
+  if found.encoder.tokenizer.second:
+    return
+  for run in found.experiment.runs:
+    for spec in found.model(run).heads:
+      if spec.reads == "parts":
+        raise ValueError(
+          f"the head {spec.head} of {spec.name} tells two texts apart by their"
+          f" types, and {found.experiment.config.encoder} has none; take linear"
+          " or mlp, or an encoder that has, as BERT does"
+        )
 
 
 def kernel(found: Materials) -> None:

@@ -25,6 +25,7 @@ from bam_jax.stages.speed import measured
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
+from bam_jax.training import heads
 
 # Rows of a task whose tokens are counted.
 SAMPLE = 2000
@@ -107,12 +108,11 @@ def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:
     samples: from `samples_of`.
   """
   shape = session.materials.encoder.shape
+  known = {task.name: task for task in session.experiment.trained_tasks}
   # Of a forward pass of a task's row, the mean.
   example = {
     name: flops.forward(
-      shape,
-      rows.examples.lengths,
-      classes=session.experiment.table[name].classes,
+      shape, rows.examples.lengths, head=heads.spec(known[name])
     ).sum()
     / len(rows)
     for name, rows in samples.items()

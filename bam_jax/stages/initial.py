@@ -1,6 +1,6 @@
 """What the parameters of a run start from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ def given(
   run: Run,
   seeds: Sequence[int],
   *,
+  heads: Collection[str],
   finished: Callable[[str, Sequence[int]], Any],
   imported: Any,
   pretrained: Any,
@@ -32,13 +33,14 @@ def given(
   Args:
     run: the run.
     seeds: of its trials.
+    heads: what the parameters of its heads are called.
     finished: (name of a run, seeds) -> parameters of its trials, [R, ...].
     imported: what of init_from is taken; {} = nothing.
     pretrained: the encoder's parameters; {} = none.
   """
   if run.start:
-    return own(run, finished(run.start, seeds))
-  start = own(run, imported) if imported else pretrained
+    return own(heads, finished(run.start, seeds))
+  start = own(heads, imported) if imported else pretrained
   return jax.tree.map(
     lambda x: np.broadcast_to(x, (len(seeds), *x.shape)), start
   )
@@ -118,7 +120,8 @@ def check_fit(
   """
   wanted = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
   shapes = {k: v.shape for k, v in flatten(wanted).items()}
-  for name, value in flatten(own(run, params)).items():
+  heads = {spec.parameters for spec in model.heads}
+  for name, value in flatten(own(heads, params)).items():
     if value.shape != shapes.get(name):
       raise ValueError(
         f"init_from {named} has {name} of shape {value.shape}, the encoder "
@@ -127,10 +130,12 @@ def check_fit(
       )
 
 
-def own(run: Run, params: dict) -> dict:
-  """Returns the parameters with the heads of a run's own tasks only."""
-  heads = {k: v for k, v in params["heads"].items() if k in run.tasks}
-  return {**params, "heads": heads}
+def own(heads: Collection[str], params: dict) -> dict:
+  """Returns the parameters with some of the heads only, by their names."""
+  return {
+    **params,
+    "heads": {k: v for k, v in params["heads"].items() if k in heads},
+  }
 
 
 def finished(workdir: Workdir, name: str, seeds: Sequence[int]) -> Any:

@@ -13,6 +13,7 @@ from bam_jax.models.encoders import EncoderConfig
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
+from bam_jax.training import heads
 from bam_jax.training.settings import Settings
 
 # (task, seeds of the teacher's trials) -> f32[N, C] of its training rows.
@@ -187,7 +188,7 @@ def useful(
   lengths, owners = batches.trained(trial, steps)
   return float(
     sum(
-      flops.train(shape, lengths[owners == i], classes=task.classes).sum()
+      flops.train(shape, lengths[owners == i], head=heads.spec(task)).sum()
       for i, task in enumerate(tasks)
     )
   )

@@ -80,6 +80,7 @@ class Session:
     return initial.given(
       run,
       seeds,
+      heads={spec.parameters for spec in self.materials.model(run).heads},
       finished=self.finished,
       imported=initial.taken(self.materials.initial, self.config.init_part),
       pretrained=self.materials.encoder.params,

@@ -14,7 +14,7 @@ from bam_jax.runtime.console import bar
 from bam_jax.stages import lessons
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
-from bam_jax.training import loop, sharding
+from bam_jax.training import heads, loop, sharding
 
 # Steps that are measured, after one that compiles; fewer if they take long.
 STEPS, SECONDS = 4, 20.0
@@ -69,7 +69,7 @@ def measured(
   shape = session.materials.encoder.shape
   useful = np.concatenate(
     [
-      flops.train(shape, each.examples.lengths, classes=task.classes)
+      flops.train(shape, each.examples.lengths, head=heads.spec(task))
       for task, each in zip(tasks, rows, strict=True)
     ]
   )

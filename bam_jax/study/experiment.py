@@ -80,12 +80,20 @@ class Experiment:
     """
     names = [task.name for task in trained(self.tasks)]
     said = learn.typed(config.learn, names)
-    return tuple(
-      dataclasses.replace(
-        task, learn=dataclasses.replace(task.learn, **said.get(task.name, {}))
-      )
-      for task in tasks
-    )
+
+    def choice(task: Task) -> learn.Learn:
+      return dataclasses.replace(task.learn, **said.get(task.name, {}))
+
+    every = {task.name: choice(task) for task in trained(self.tasks)}
+
+    def shared(task: Task) -> learn.Learn:
+      mine = choice(task)
+      if mine.head_of == task.name:
+        return dataclasses.replace(mine, head_of="")
+      owner = every.get(mine.head_of, mine)
+      return dataclasses.replace(mine, head=mine.head or owner.head)
+
+    return tuple(dataclasses.replace(t, learn=shared(t)) for t in tasks)
 
   def settings(self, run: Run) -> Settings:
     """Returns the settings of a run, with what its variant changes."""

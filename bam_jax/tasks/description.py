@@ -53,6 +53,11 @@ class Head:
     return Head(**{name: getattr(task, name) for name in fields})
 
   @property
+  def parameters(self) -> str:
+    """What its parameters are called."""
+    return self.learn.head_of or self.name
+
+  @property
   def classes(self) -> int:
     """Its columns, C."""
     return KINDS[self.kind].outputs(self)

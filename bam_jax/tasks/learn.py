@@ -19,6 +19,9 @@ class Learn:
   """What one task chooses; "" and None are as its kind, or the run, has it.
 
   Attributes:
+    head: how its head is built: a row of `heads.HEADS`, and options behind it,
+      NAME:OPTION=NUMBER; see `built`.
+    head_of: the task whose head it shares.
     dropout: share of what its head reads that is dropped in training.
     loss: against its labels, a row of `objectives.OBJECTIVES`.
     kd_loss: against a teacher's answers, where they have a loss of their own.
@@ -26,6 +29,8 @@ class Learn:
     weight: of its loss among those of other tasks.
   """
 
+  head: str = ""
+  head_of: str = ""
   dropout: float | None = None
   loss: str = ""
   kd_loss: str = ""
@@ -34,12 +39,35 @@ class Learn:
 
   def chosen(self, kind: TaskKind) -> dict[str, Any]:
     """Returns what it chooses that its kind does not have already."""
-    usual = {"loss": kind.loss, "weight": 1.0}
+    usual = {"head": kind.head, "loss": kind.loss, "weight": 1.0}
     return {
       key: value
       for key, value in dataclasses.asdict(self).items()
       if value not in ("", None, usual.get(key))
     }
+
+  def built(self, kind: TaskKind) -> tuple[str, dict[str, float]]:
+    """Returns how its head is built, and the options that it names.
+
+    Raises:
+      ValueError: what stands behind a colon is no OPTION=NUMBER.
+    """
+    name, *parts = (self.head or kind.head).split(":")
+    options = {}
+    for part in parts:
+      option, _, text = part.partition("=")
+      try:
+        options[option.strip()] = float(text)
+      except ValueError:
+        raise ValueError(
+          f"has {part!r} behind {name}; it is OPTION=NUMBER, as in"
+          " mlp:width=512"
+        ) from None
+    return name.strip(), options
+
+  def usual(self, kind: TaskKind) -> bool:
+    """Tells whether its head is built as its kind's are."""
+    return self.built(kind)[0] == kind.head
 
 
 USUAL = Learn()
@@ -100,7 +128,7 @@ def typed(
     parts = [part.strip() for part in said[key].split(",") if part.strip()]
     for part in parts:
       name, equals, value = (x.strip() for x in part.partition("="))
-      if not equals and len(parts) == 1:
+      if len(parts) == 1 and (not equals or ":" in name):
         value = _value(key, part, part)
         for mine in found.values():
           mine[key] = value

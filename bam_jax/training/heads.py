@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from bam_jax.models.heads import HeadSpec
+from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.kinds import KINDS
@@ -17,26 +17,123 @@ FITS: Mapping[str, Callable[[Objective], bool]] = {
 }
 
 
-def fault(task: Task) -> tuple[str, str] | None:
+def fault(task: Task, tasks: Mapping[str, Task]) -> tuple[str, str] | None:
   """Returns the key of what a task chooses that cannot be, and why; None = all.
 
   Args:
     task: with what it has chosen.
+    tasks: all that are trained, by name, likewise.
   """
-  usual = OBJECTIVES[KINDS[task.kind].loss]
-  for role, fits in FITS.items():
-    fitting = [
-      name
-      for name, each in OBJECTIVES.items()
-      if each.wants and each.wants == usual.wants and fits(each)
-    ]
-    got = getattr(task.learn, role)
-    if got and got not in fitting:
-      which = f"it is one of {', '.join(fitting)}"
-      if not fitting:
-        which = "these choose none: leave it out"
-      return role, f"as {role} of {task.kind} {which}{hint(got, fitting)}"
+  for key, why in (
+    ("head", _head(task)),
+    ("head_of", _owner(task, tasks)),
+    *((role, _objective(task, role)) for role in FITS),
+  ):
+    if why:
+      return key, why
   return None
+
+
+def _objective(task: Task, role: str) -> str:
+  """Says why a task's objective cannot be; "" = it can."""
+  usual = OBJECTIVES[KINDS[task.kind].loss]
+  fitting = [
+    name
+    for name, each in OBJECTIVES.items()
+    if each.wants and each.wants == usual.wants and FITS[role](each)
+  ]
+  got = getattr(task.learn, role)
+  if not got or got in fitting:
+    return ""
+  which = f"it is one of {', '.join(fitting)}"
+  if not fitting:
+    which = "these choose none: leave it out"
+  return f"as {role} of {task.kind} {which}{hint(got, fitting)}"
+
+
+def _head(task: Task) -> str:
+  """Says why a task's head cannot be; "" = it can."""
+  usual = KINDS[task.kind].head
+  try:
+    name, options = task.learn.built(KINDS[task.kind])
+  except ValueError as error:
+    return str(error)
+  fitting = [
+    each
+    for each, row in HEADS.items()
+    if each == usual or (row.chosen and row.space == HEADS[usual].space)
+  ]
+  if name not in fitting:
+    which = f"it is one of {', '.join(fitting)}"
+    return f"as head of {task.kind} {which}{hint(name, fitting)}"
+  if HEADS[name].texts > len(task.text):
+    return f"reads two texts, and {task.name} has one; take linear or mlp"
+  known = HEADS[name].options
+  for option, value in options.items():
+    if option not in known:
+      there = f"has {', '.join(known)}" if known else "has none"
+      return f"has no option {option!r}; {name} {there}{hint(option, known)}"
+    whole = isinstance(known[option], int)
+    good = value in range(1, 100_001) if whole else 0 <= value < 1
+    if not good:
+      said = "a whole number, 1 or more" if whole else "a share, below 1"
+      return f"has {option}={value:g}; it is {said}"
+  return ""
+
+
+def _owner(task: Task, tasks: Mapping[str, Task]) -> str:
+  """Says why a task cannot share the head that it names; "" = it can."""
+  name = task.learn.head_of
+  if not name:
+    return ""
+  if name not in tasks:
+    return (
+      f"is the name of a task, one of {', '.join(tasks)}{hint(name, tasks)}"
+    )
+  owner = tasks[name]
+  if owner.learn.head_of:
+    return f"shares a head itself; name that one's task, {owner.learn.head_of}"
+  if (owner.kind, owner.classes) != (task.kind, task.classes):
+    return (
+      f"has a head for {owner.classes} of {owner.kind}, and {task.name} has"
+      f" {task.classes} of {task.kind}; heads are shared by tasks of one shape"
+    )
+  mine, theirs = (each.learn.head for each in (task, owner))
+  if mine != theirs:
+    return (
+      f"has a head that is built as {theirs or KINDS[owner.kind].head}, and"
+      f" {task.name} asks for {mine}; leave its head out"
+    )
+  if task.labels != owner.labels and {*task.labels} == {*owner.labels}:
+    return (
+      f"has the labels {', '.join(owner.labels)} in this order, and {task.name}"
+      f" {', '.join(task.labels)}: a column would mean both; write labels alike"
+    )
+  return ""
+
+
+def spec(task: Task | Head, *, regression_output: str = "linear") -> HeadSpec:
+  """Returns the head of one task; see `specs`."""
+  kind, learn = KINDS[task.kind], task.learn
+  name, options = learn.built(kind)
+  if name not in HEADS or options.keys() - HEADS[name].options.keys():
+    raise ValueError(f"{task.name} has a head {learn.head!r}, which is none")
+  known = HEADS[name].options
+  outputs = {"logits": "logits", "value": regression_output}
+  return HeadSpec(
+    task.name,
+    task.classes,
+    output=outputs[kind.output],
+    loss=learn.loss or kind.loss,
+    head=name,
+    kd_loss=learn.kd_loss,
+    adv_loss=learn.adv_loss,
+    dropout=learn.dropout,
+    options=tuple(
+      (option, type(known[option])(value)) for option, value in options.items()
+    ),
+    shared=learn.head_of,
+  )
 
 
 def specs(
@@ -48,18 +145,10 @@ def specs(
     tasks: of the run, or what is known of them.
     regression_output: what a kind's value goes through, one of
       `heads.OUTPUTS`.
+
+  Raises:
+    ValueError: a head is none, which `fault` says of a task's.
   """
-  outputs = {"logits": "logits", "value": regression_output}
   return tuple(
-    HeadSpec(
-      task.name,
-      task.classes,
-      output=outputs[KINDS[task.kind].output],
-      loss=task.learn.loss or KINDS[task.kind].loss,
-      head=KINDS[task.kind].head,
-      kd_loss=task.learn.kd_loss,
-      adv_loss=task.learn.adv_loss,
-      dropout=task.learn.dropout,
-    )
-    for task in tasks
+    spec(task, regression_output=regression_output) for task in tasks
   )

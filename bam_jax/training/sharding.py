@@ -85,7 +85,7 @@ def rules() -> list[tuple[str, PartitionSpec]]:
   """
   return [
     # Before all others: a task may be called anything.
-    (r"heads/[^/]+/(kernel|bias)", P()),
+    (r"heads/.+", P()),
     *(
       (pattern, P(*map(SPLIT.get, axes)))
       for kind in ENCODERS.values()

@@ -44,11 +44,11 @@ def test_every_product_is_counted_once():
   layer = 4 * length * c.width**2 + 2 * length * c.width * c.mlp
   attention = 2 * length**2 * c.width
   ends = c.width**2 + c.width * CLASSES
-  found = flops.forward(c, [length, 7], classes=CLASSES)
+  found = flops.forward(c, [length, 7], head=HEADS[0])
   assert found[0] == 2 * (3 * (layer + attention) + ends)
   assert found[1] > found[0]
   gated = dataclasses.replace(c, gated=True, embedding_width=8)
-  more = flops.forward(gated, [length], classes=CLASSES)[0] - found[0]
+  more = flops.forward(gated, [length], head=HEADS[0])[0] - found[0]
   assert more == 2 * length * (3 * c.width * c.mlp + 8 * c.width)
 
 
@@ -92,7 +92,7 @@ def test_the_compiler_counts_the_same(reach):
     return net.apply({"params": params}, data, train=False)
 
   found = counted(forward, params, data)
-  useful = flops.forward(c, [LENGTH] * ROWS, classes=CLASSES).sum()
+  useful = flops.forward(c, [LENGTH] * ROWS, head=HEADS[0]).sum()
   unseen = LENGTH**2 - attention.pairs(np.array([LENGTH]), reach)[0]
   masked = ROWS * 4 * c.width * unseen
   assert useful + masked == pytest.approx(found, rel=0.05)
@@ -105,5 +105,5 @@ def test_the_compiler_counts_the_same_in_a_training_step():
   state = jax.eval_shape(lambda: init(jnp.uint32(0), {}))
   found = counted(step, state, batch())
   # What is left is elementwise: norms, gelu, softmax and the optimiser.
-  useful = flops.train(WIDE, [LENGTH] * ROWS, classes=CLASSES).sum()
+  useful = flops.train(WIDE, [LENGTH] * ROWS, head=HEADS[0]).sum()
   assert useful == pytest.approx(found, rel=0.05)

@@ -12,6 +12,7 @@ from bam_jax.models import flops
 from bam_jax.stages import forecast, lessons, session, speed
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import get_tasks
+from bam_jax.training import heads
 from tests import small
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,7 +63,7 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
         ):
           length = (batch["segments"][0, row] == at + 1).sum()
           useful += flops.train(
-            it.materials.encoder.shape, [length], classes=task.classes
+            it.materials.encoder.shape, [length], head=heads.spec(task)
           )[0]
     whole = lessons.useful(
       it.materials.encoder.shape, tasks, batches, 0, len(batches)
@@ -77,7 +78,7 @@ def test_steps_and_flops_are_those_of_the_batches_that_are_trained(
     rows = [it.materials.corpus.taught(task) for task in tasks]
     once = sum(
       flops.forward(
-        it.materials.encoder.shape, r.lengths, classes=t.classes
+        it.materials.encoder.shape, r.lengths, head=heads.spec(t)
       ).sum()
       for r, t in zip(rows, tasks, strict=True)
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+from ml_collections import ConfigDict
 import pytest
 
 from bam_jax.stages import checks
@@ -100,13 +101,98 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"dropout": "rte=1"}, "'rte=1'; it is a share, from 0 to below 1"),
     ({"weight": "rte=inf"}, "'rte=inf'; it is a number above 0"),
     ({"weight": "much"}, "'much'; it is a number above 0"),
+    (
+      {"head": "rte=mpl"},
+      "one of linear, mlp, tower, san; did you mean 'mlp'?",
+    ),
+    ({"head": "rte=tags"}, "as head of classification it is one of linear"),
+    ({"head": "rte=san:turn=3"}, "no option 'turn'; san has turns, answer_dr"),
+    ({"head": "rte=san:turns=0"}, "has turns=0; it is a whole number, 1 or"),
+    ({"head": "rte=san:turns=2.5"}, "has turns=2.5; it is a whole number"),
+    ({"head": "rte=san:answer_dropout=1"}, "answer_dropout=1; it is a share"),
+    ({"head": "rte=mlp:wide"}, "has 'wide' behind mlp; it is OPTION=NUMBER"),
+    ({"head": "rte=linear:x=1"}, "no option 'x'; linear has none"),
+    ({"head_of": "rte=mlni"}, "one of rte, stsb, mnli; did you mean 'mnli'?"),
+    (
+      {"head_of": "rte=mnli"},
+      "has a head for 3 of classification, and rte has",
+    ),
+    ({"head_of": "stsb=rte"}, "heads are shared by tasks of one shape"),
     ({"kd_loss": "kl"}, "set --config.teacher.mix=losses"),
-    ({"adv_loss": "rte=kl"}, "set --config.adversary.kind=rdrop"),
+    ({"adv_loss": "rte=kl"}, "smart_mtdnn, vat: --config.adversary.kind=rdrop"),
   ],
 )
 def test_what_cannot_be_is_one_sentence(changes, said):
   with pytest.raises(ValueError, match=re.escape(said)):
     checks.settings(asked(**{f"learn.{k}": v for k, v in changes.items()}))
+
+
+def test_a_head_for_two_texts_is_not_for_one():
+  c = common.base()
+  c.tasks, c.learn.head = "cola,rte", "san"
+  with pytest.raises(ValueError, match="of cola is 'san'; reads two texts"):
+    checks.settings(experiment.read(c))
+  c.learn.head = "rte=san:turns=3,cola=mlp:width=9"
+  cola, rte = experiment.read(c).trained_tasks
+  specs = heads.specs([cola, rte], regression_output="linear")
+  assert [each.options for each in specs] == [(("width", 9),), (("turns", 3),)]
+  c.tasks, c.learn.head = "rte", "mlp:width=5"
+  (rte,) = experiment.read(c).trained_tasks
+  assert heads.spec(rte).option("width") == 5
+
+
+def sharing(**changes):
+  c = common.base()
+  c.tasks = "rte,qnli,qqp,mrpc"
+  c.update_from_flattened_dict({f"learn.{k}": v for k, v in changes.items()})
+  checks.settings(it := experiment.read(c))
+  return [heads.spec(task) for task in it.trained_tasks]
+
+
+def test_a_shared_head_is_built_as_its_owners():
+  rte, qnli, qqp, mrpc = sharing(head="rte=mlp", head_of="qnli=rte,qqp=rte")
+  assert [each.head for each in (rte, qnli, qqp, mrpc)] == [
+    *["mlp"] * 3,
+    "linear",
+  ]
+  assert [each.parameters for each in (rte, qnli, qqp, mrpc)] == [
+    *["rte"] * 3,
+    "mrpc",
+  ]
+  # Said of all, it is the owner's own.
+  assert {each.parameters for each in sharing(head_of="rte")} == {"rte"}
+
+
+@pytest.mark.parametrize(
+  ("changes", "said"),
+  [
+    ({"head_of": "rte=qnli,qnli=qqp"}, "shares a head itself; name that one's"),
+    (
+      {"head_of": "rte=qqp", "head": "rte=mlp"},
+      "is built as linear, and rte as",
+    ),
+  ],
+)
+def test_a_head_that_cannot_be_shared_is_one_sentence(changes, said):
+  with pytest.raises(ValueError, match=re.escape(said)):
+    sharing(**changes)
+
+
+def test_labels_of_another_order_share_no_head():
+  turned = TASKS["rte"].labels[::-1]
+  rte = dataclasses.replace(TASKS["rte"], learn=Learn(head_of="qnli"))
+  known = {"rte": rte, "qnli": TASKS["qnli"]}
+  assert heads.fault(rte, known) is None
+  found = heads.fault(dataclasses.replace(rte, labels=turned), known)
+  assert found[0] == "head_of" and "write labels alike" in found[1]
+
+
+def test_a_head_stays_what_it_is_from_stage_to_stage():
+  c = common.base()
+  c.tasks, c.methods = "rte,mrpc", "multi+finetune@wide"
+  c.variants = ConfigDict({"wide": {"learn": {"head": "rte=mlp"}}})
+  with pytest.raises(ValueError, match="where the head of rte is linear, and"):
+    checks.settings(experiment.read(c))
 
 
 def test_a_temperature_is_for_a_loss_of_its_own():
@@ -118,7 +204,7 @@ def test_a_temperature_is_for_a_loss_of_its_own():
   checks.settings(asked(**changes, **{"learn.kd_loss": "rte=nskl"}))
 
 
-def test_an_objective_that_is_of_no_kind_of_ours_is_refused_with_the_line(
+def test_an_objective_that_cannot_be_is_refused_with_its_line(
   tmp_path,
 ):
   of_file(tmp_path, 'adv_loss = "mse"\n')
@@ -129,6 +215,21 @@ def test_an_objective_that_is_of_no_kind_of_ours_is_refused_with_the_line(
   said = "t.toml line 8: pets.adv_loss = 'mse' as adv_loss of classification"
   with pytest.raises(ValueError, match=re.escape(said)):
     checks.settings(experiment.read(c))
+
+
+def test_what_nothing_looks_at_is_said(tmp_path, capsys):
+  of_file(tmp_path, 'kd_loss = "js"\nadv_loss = "kl"\n')
+  c = common.base()
+  c.tasks_file, c.tasks = str(tmp_path / "t.toml"), "pets"
+  for name in ("pets", "dev"):
+    (tmp_path / f"{name}.csv").write_text("question,answer,verdict\n")
+  checks.idle(experiment.read(c))
+  said = capsys.readouterr().out
+  assert "kd_loss of pets is not looked at: teacher.mix is targets" in said
+  assert "adv_loss of pets is not looked at: adversary.kind is none" in said
+  c.methods, c.adversary.kind = "single", "rdrop"
+  checks.idle(experiment.read(c))
+  assert not capsys.readouterr().out
 
 
 def test_a_head_is_what_its_task_has_chosen():
