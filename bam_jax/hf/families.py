@@ -9,6 +9,7 @@ import dataclasses
 import reprlib
 from typing import Any
 
+from bam_jax.hf.deberta import DEBERTA
 from bam_jax.hf.family import Family, Fields, Raw, typed
 from bam_jax.models.bert import BertConfig
 
@@ -312,5 +313,6 @@ FAMILIES = {
     ELECTRA,
     DISTILBERT,
     MODERNBERT,
+    DEBERTA,
   )
 }

@@ -35,7 +35,7 @@ class Family:
       uses, as in fairseq.
     encoder: what computes it, a name of `encoders.ENCODERS`.
     read_layers: config.json and the number of layers -> fields that differ by
-      layer.
+      layer, or that take more than one key.
     write_layers: the way back.
   """
 

@@ -68,6 +68,12 @@ SEQUENCES = {
     "classifier",
     fixed={"classifier_pooling": "cls"},
   ),
+  "deberta-v2": Layout(
+    "DebertaV2ForSequenceClassification",
+    {"pooler.dense": "pooler.dense"},
+    "classifier",
+    dropout="cls_dropout",
+  ),
 }
 
 
@@ -83,6 +89,7 @@ TOKENS = {
     ("camembert", "Camembert", "classifier_dropout"),
     ("electra", "Electra", "classifier_dropout"),
     ("distilbert", "DistilBert", ""),
+    ("deberta-v2", "DebertaV2", ""),
   )
 }
 # Of each token, how likely an answer starts and ends there.
@@ -138,6 +145,13 @@ CHOICES = {
     {"head.dense": "head.dense", "head.norm": "head.norm"},
     "classifier",
     fixed={"classifier_pooling": "cls"},
+    columns=(),
+  ),
+  "deberta-v2": Layout(
+    "DebertaV2ForMultipleChoice",
+    {"pooler.dense": "pooler.dense"},
+    "classifier",
+    dropout="cls_dropout",
     columns=(),
   ),
 }

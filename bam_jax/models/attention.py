@@ -52,6 +52,33 @@ def einsum(
     key,
     preferred_element_type=jnp.float32,
   )
+  return average(
+    logits, value, segments, positions, reach=reach, dropout=dropout
+  )
+
+
+def average(
+  logits: Array,
+  value: Array,
+  segments: Array,
+  positions: Array,
+  *,
+  reach: int,
+  dropout: Draws | None,
+) -> Array:
+  """Averages values by the softmax of logits within segments.
+
+  Args:
+    logits: f32[B, H, S, S], of each query with each key.
+    value: dtype[B, S, H, K].
+    segments: as for `einsum`, and so are all others.
+    positions: i32[B, S].
+    reach: in tokens.
+    dropout: on the probabilities.
+
+  Returns:
+    dtype[B, S, H, K].
+  """
   seen = _seen(segments, positions, reach)
   logits = jnp.where(seen, logits, jnp.finfo(jnp.float32).min)
   weights = jax.nn.softmax(logits, axis=-1).astype(value.dtype)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from bam_jax.models.attention import KERNELS
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
+from bam_jax.models.norm import layer_norm
 from bam_jax.models.rotary import rotary
 
 Array = jax.Array
@@ -106,22 +107,7 @@ class BertConfig:
   attention: str = "einsum"
 
   def __post_init__(self):
-    sizes = ("vocab_size", "width", "layers", "heads", "mlp", "positions")
-    for name in sizes:
-      if getattr(self, name) < 1:
-        raise ValueError(
-          f"encoder {name} is {getattr(self, name)}; give at least 1"
-        )
-    for name in ("hidden_dropout", "attention_dropout"):
-      if not 0 <= getattr(self, name) < 1:
-        raise ValueError(
-          f"encoder {name} is {getattr(self, name)}; give 0 or more, below 1"
-        )
-    if self.width % self.heads:
-      raise ValueError(
-        f"encoder width {self.width} is not a multiple of its {self.heads} "
-        f"heads; try width {-(-self.width // self.heads) * self.heads}"
-      )
+    check(self)
     if self.thetas and self.width // self.heads % 2:
       raise ValueError(
         f"encoder width {self.width} over {self.heads} heads gives each an odd "
@@ -146,16 +132,37 @@ class BertConfig:
     return nn.initializers.truncated_normal(self.init_std)
 
 
+def check(config: Any) -> None:
+  """Refuses what no transformer of attention heads and dropout can be.
+
+  Args:
+    config: an encoder's.
+
+  Raises:
+    ValueError: a size is not positive, a rate not in [0, 1), or the heads do
+      not divide the width.
+  """
+  sizes = ("vocab_size", "width", "layers", "heads", "mlp", "positions")
+  for name in sizes:
+    if getattr(config, name) < 1:
+      raise ValueError(
+        f"encoder {name} is {getattr(config, name)}; give at least 1"
+      )
+  for name in ("hidden_dropout", "attention_dropout"):
+    if not 0 <= getattr(config, name) < 1:
+      raise ValueError(
+        f"encoder {name} is {getattr(config, name)}; give 0 or more, below 1"
+      )
+  if config.width % config.heads:
+    raise ValueError(
+      f"encoder width {config.width} is not a multiple of its {config.heads} "
+      f"heads; try width {-(-config.width // config.heads) * config.heads}"
+    )
+
+
 def _norm(config: BertConfig, name: str | None = None) -> nn.LayerNorm:
-  """Layer norm computed in f32; the caller casts what comes out."""
-  return nn.LayerNorm(
-    epsilon=config.layer_norm_eps,
-    use_bias=config.norm_bias,
-    dtype=jnp.float32,
-    # E[x^2] - E[x]^2 loses digits where the mean is large, as BERT's can be.
-    use_fast_variance=False,
-    name=name,
-  )
+  """The norm of an encoder; see `layer_norm`."""
+  return layer_norm(config.layer_norm_eps, config.norm_bias, name)
 
 
 class _Embeddings(nn.Module):
@@ -344,12 +351,12 @@ class Bert(nn.Module):
     c = self.config
     for i in range(c.layers):
       layer = getattr(self, f"layer_{i}")
-      x = layer(_hold(x, self.place), segments, positions, examples, train)
-    x = _hold(x, self.place)
+      x = layer(hold(x, self.place), segments, positions, examples, train)
+    x = hold(x, self.place)
     return self.norm(x).astype(self.dtype) if c.pre_norm else x
 
 
-def _hold(x: Array, place: jax.sharding.Sharding | None) -> Array:
+def hold(x: Array, place: jax.sharding.Sharding | None) -> Array:
   """Keeps hidden states where they are.
 
   Left alone, the compiler may gather the rows of all devices to spare itself

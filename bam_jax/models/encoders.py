@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import flax.linen as nn
 import numpy as np
 
+from bam_jax.models import deberta
 from bam_jax.models.attention import pairs
 from bam_jax.models.bert import Bert, BertConfig, Pooler
 
@@ -149,7 +150,26 @@ ENCODERS: dict[str, EncoderKind] = {
     config=BertConfig,
     scratch=bert_scratch,
     configured=bert_configured,
-  )
+  ),
+  "deberta": EncoderKind(
+    module=deberta.Deberta,
+    pooler=deberta.Pooler,
+    depth=bert_depth,
+    axes={
+      "embeddings/(word|relative)/embedding": (None, "table"),
+      "(query|key|value|up)/kernel": ("width", "inner"),
+      "(query|key|value|up)/bias": ("inner",),
+      "(out|down)/kernel": ("inner", "width"),
+      "(out|down)/bias": (),
+      "(norm|relative_norm|attention_norm|mlp_norm)/(scale|bias)": (),
+      "pooler/kernel": ("width", "inner"),
+      "pooler/bias": ("inner",),
+    },
+    multiplied=deberta.multiplied,
+    config=deberta.DebertaConfig,
+    scratch=deberta.scratch,
+    configured=deberta.configured,
+  ),
 }
 
 
