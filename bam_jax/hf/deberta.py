@@ -28,12 +28,11 @@ def _read_distances(raw: Raw, layers: int) -> dict[str, Any]:
   del layers
   for key, (wanted, absent) in _SWITCHES.items():
     if (got := raw.get(key, absent)) != wanted:
-      said = (
-        f"says {key} {reprlib.repr(got)}" if key in raw else f"has no {key}"
-      )
+      there = f"says {key} {reprlib.repr(got)}"
       raise ValueError(
-        f"{said}, and of this family only DeBERTa-v3 is computed, where it is "
-        f"{wanted!r}; give a directory of one"
+        f"{there if key in raw else f'lacks {key}'}; of this family only "
+        f"DeBERTa-v3 is computed, whose {key} is {wanted!r}: give a directory "
+        "of one"
       )
   kinds = raw.get("pos_att_type")
   parts = kinds.lower().split("|") if isinstance(kinds, str) else kinds

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.models import attention
+from bam_jax.models import attention, distances
 from bam_jax.models.bert import ACTIVATIONS, check, hold
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
@@ -86,33 +86,14 @@ class DebertaConfig:
     """Returns the configuration of an encoder made of some of the layers."""
     return dataclasses.replace(self, layers=len(kept))
 
+  def rows(self, far: np.ndarray) -> np.ndarray:
+    """Returns the row of the table for each distance; see `rows_of`."""
+    return distances.rows_of(self.buckets, self.distances, far)
+
   @property
   def init(self) -> nn.initializers.Initializer:
     """How random kernels and tables are drawn."""
     return nn.initializers.truncated_normal(self.init_std)
-
-
-def rows_of(config: DebertaConfig, distances: np.ndarray) -> np.ndarray:
-  """Returns the row of the table for each distance, i32[N].
-
-  Up to half of the buckets away every distance has its own; beyond, the
-  buckets' widths grow as the distances do.
-
-  Args:
-    config: the encoder.
-    distances: i[N], of a query from a key: 1 = the key is the token before.
-  """
-  middle, apart = config.buckets // 2, np.abs(distances)
-  # In f32, as everybody else's: a ceiling hangs on the last bit.
-  far = np.float32(np.maximum(apart, middle) / middle)
-  last = np.log(np.float32((config.distances - 1) / middle))
-  # Where all is near, nothing is seen of what this makes of more.
-  with np.errstate(divide="ignore", invalid="ignore"):
-    logs = np.log(far) / last * np.float32(middle - 1)
-  logs = middle + np.ceil(np.nan_to_num(logs, posinf=0.0, neginf=0.0))
-  found = np.where(apart <= middle, distances, np.sign(distances) * logs)
-  found = found.astype(np.int32) + config.buckets
-  return np.clip(found, 0, 2 * config.buckets - 1)
 
 
 class _Embeddings(nn.Module):
@@ -168,13 +149,13 @@ class _Layer(nn.Module):
     def attend(x):
       # One draw for all examples, as in transformers. It belongs to the rows of
       # the table, so it is the same wherever an example lies.
-      rows = rows_of(c, _distances(x.shape[1]))
+      rows = c.rows(distances.within(x.shape[1]))
       apart = Dropout(c.hidden_dropout)(
         between, jnp.zeros((len(rows), 2), jnp.int32), rows, train=train
       )
       # Distances are asked and known by the same weights as tokens are.
       query, key = dense("query", c.width), dense("key", c.width)
-      logits = _logits(
+      logits = distances.logits(
         heads(query(x)), heads(key(x)), heads(query(apart)), heads(key(apart))
       )
       drawn = None
@@ -204,55 +185,6 @@ class _Layer(nn.Module):
 
     x = add("attention_norm", x, attend)
     return add("mlp_norm", x, feed_forward)
-
-
-def _distances(length: int) -> np.ndarray:
-  """Returns all distances in a row of some tokens, from the least on."""
-  return np.arange(1 - length, length)
-
-
-def _logits(query: Array, key: Array, asked: Array, known: Array) -> Array:
-  """Returns f32[B, H, S, S], what each query has to do with each key.
-
-  Args:
-    query: dtype[B, S, H, K].
-    key: dtype[B, S, H, K].
-    asked: dtype[2S - 1, H, K], of the distances of a query from a key, as
-      `_distances` counts them; what keys meet.
-    known: dtype[2S - 1, H, K], what queries meet.
-  """
-  scale = (3 * query.shape[-1]) ** -0.5
-
-  def product(axes, x, y):
-    return jnp.einsum(axes, x * scale, y, preferred_element_type=jnp.float32)
-
-  # Along a query's row of keys the distances fall.
-  from_query = product("bqhk,nhk->bhqn", query, known[::-1])
-  from_key = product("bshk,nhk->bhsn", key, asked)
-  content = product("bqhk,bshk->bhqs", query, key)
-  return content + _skew(from_query) + _skew(from_key).swapaxes(-1, -2)
-
-
-def _skew(x: Array) -> Array:
-  """Moves what belongs to a place so far away to that place.
-
-  The tokens of an example lie side by side, so two of them are as far from each
-  other as their places in the row. Row i of what is asked for begins one column
-  earlier than row i - 1: laid end to end, the numbers are cut into rows that
-  are shorter by one. Gathered by their distances instead, they would cost a
-  scatter on the way back, one number after the other.
-
-  Args:
-    x: f32[..., S, 2S - 1], of token i and the places i + 1 - S to i + S - 1.
-
-  Returns:
-    f32[..., S, S], of token i and the places 0 to S - 1.
-  """
-  *outer, length, columns = x.shape
-  x = jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, 1)])
-  x = x.reshape(*outer, length * (columns + 1))
-  x = x[..., length - 1 : length - 1 + length * columns]
-  return x.reshape(*outer, length, columns)[..., :length]
 
 
 class Deberta(nn.Module):
@@ -330,7 +262,7 @@ class Deberta(nn.Module):
   ) -> Array:
     """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
     c = self.config
-    between = self.embeddings.between(rows_of(c, _distances(x.shape[1])))
+    between = self.embeddings.between(c.rows(distances.within(x.shape[1])))
     for i in range(c.layers):
       layer = getattr(self, f"layer_{i}")
       x = layer(
@@ -365,7 +297,7 @@ def multiplied(config: DebertaConfig, lengths: np.ndarray) -> np.ndarray:
   width, layers = config.width, config.layers
   weights = 4 * width * width + 2 * width * config.mlp
   # Buckets that a token sees at most so far to one side, by that distance.
-  rows = rows_of(config, np.arange(lengths.max(initial=1)))
+  rows = config.rows(np.arange(lengths.max(initial=1)))
   seen = np.cumsum(np.diff(rows, prepend=rows[:1]) > 0)
   met = lengths + 2 * np.append(0, np.cumsum(seen))[lengths]
   attention = 2 * width * (lengths * lengths + met)

@@ -1,10 +1,9 @@
 """Every family of encoders against transformers' own, there and back.
 
-What is computed, packed or not, what config.json means, and what is written.
+What is computed, packed or not, and what is written.
 """
 
 import functools
-import json
 
 from flax import traverse_util
 import jax
@@ -15,8 +14,8 @@ import torch
 import transformers
 
 from bam_jax.hf import directory as hf
-from bam_jax.hf import families, weights
-from bam_jax.models import bert, multitask
+from bam_jax.hf import weights
+from bam_jax.models import encoders, multitask
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import optim, sharding
 from bam_jax.training.heads import specs
@@ -24,6 +23,10 @@ from tests.models import bert_test as rows_of
 
 SHAPE = dict(vocab_size=61, num_hidden_layers=3, num_attention_heads=3)
 SHAPE |= dict(hidden_size=24, intermediate_size=20)
+# What makes a DeBERTa one of version 3.
+V3 = dict(relative_attention=True, position_biased_input=False)
+V3 |= dict(share_att_key=True, norm_rel_ebd="layer_norm")
+V3 |= dict(pos_att_type="p2c|c2p")
 # Every size differs from its neighbours, and from what is left out.
 CONFIGS = {
   "bert": transformers.BertConfig(**SHAPE, max_position_embeddings=17),
@@ -67,9 +70,21 @@ CONFIGS = {
     mlp_bias=True,
     classifier_bias=True,
   ),
+  "deberta": transformers.DebertaV2Config(
+    **SHAPE | V3, position_buckets=8, max_position_embeddings=23
+  ),
+  # Distances beyond those that the buckets are for, and buckets of odd number.
+  "deberta-far": transformers.DebertaV2Config(
+    **SHAPE | V3 | dict(pad_token_id=2, num_hidden_layers=2),
+    position_buckets=7,
+    max_relative_positions=8,
+    max_position_embeddings=24,
+  ),
 }
 # Longer than twice the windows above.
 LENGTHS = (5, 3, 13, 7)
+# Those whose queries know where keys stand.
+POSITIONED = ("modernbert", "modernbert-biased", "deberta", "deberta-far")
 POOLED = ("bert", "roberta", "xlm-roberta", "camembert")
 every_family = pytest.mark.parametrize("name", CONFIGS)
 
@@ -110,19 +125,18 @@ def peer(directory):
 
 def random_examples(config):
   """Random (tokens, types) pairs without the token that fills rows."""
-  found = rows_of.examples(config, LENGTHS) if config.types else [
-    (tokens, np.zeros_like(tokens))
-    for tokens, _ in rows_of.examples(
-      bert.dataclasses.replace(config, types=1), LENGTHS
-    )
-  ]  # fmt: skip
   return [
-    (np.maximum(tokens, config.pad_id + 1), types) for tokens, types in found
+    (np.maximum(tokens, config.pad_id + 1), types)
+    for tokens, types in rows_of.examples(config, LENGTHS)
   ]
 
 
 def theirs_on(model, config, tokens, types):
-  kinds = {"token_type_ids": torch.tensor(types[None])} if config.types else {}
+  kinds = (
+    {"token_type_ids": torch.tensor(types[None])}
+    if getattr(config, "types", 0)
+    else {}
+  )
   with torch.no_grad():
     found = model(input_ids=torch.tensor(tokens[None]), **kinds)
   return found.last_hidden_state[0].numpy()
@@ -154,7 +168,9 @@ def test_equals_transformers_alone_and_packed(directories, name):
   layout = [[each] for each in examples] + [examples[:2], examples[2:]]
   places = {0: ((0, 0), (4, 0)), 1: ((1, 0), (4, 5))}
   places |= {2: ((2, 0), (5, 0)), 3: ((3, 0), (5, 13))}
-  hidden = rows_of.apply(params["bert"], rows_of.lay_out(layout, 21), config)
+  hidden = rows_of.apply(
+    params[config.kind], rows_of.lay_out(layout, 21), config
+  )
   for i, (tokens, types) in enumerate(examples):
     want, n = theirs_on(model, config, tokens, types), len(tokens)
     assert np.abs(want).max() > 1
@@ -172,11 +188,13 @@ def test_every_parameter_has_a_finite_gradient_a_depth_and_a_place(
   params = with_pooler(config, params)
   examples = random_examples(config)
   inputs = rows_of.lay_out([examples[:2], examples[2:]], 21)
-  pooler = bert.Pooler(config, jnp.float32)
+  pooler = encoders.of(config).pooler(config, jnp.float32)
 
   def loss(params):
-    encoder = bert.Bert(config, jnp.float32, False)
-    hidden = encoder.apply({"params": params["bert"]}, *inputs, train=False)
+    encoder = encoders.of(config).module(config, jnp.float32, False)
+    hidden = encoder.apply(
+      {"params": params[config.kind]}, *inputs, train=False
+    )
     first = hidden[(0, 1), (0, 13)]
     # The sum alone would be a constant behind a last norm.
     seen = jnp.where(inputs[3][..., None] > 0, jnp.sin(hidden), 0).sum()
@@ -188,8 +206,8 @@ def test_every_parameter_has_a_finite_gradient_a_depth_and_a_place(
   gradient = jax.jit(jax.grad(loss), compiler_options=cheap)(params)
   for path, leaf in traverse_util.flatten_dict(gradient, sep="/").items():
     assert np.isfinite(leaf).all(), path
-    # A bias of all keys alike moves no softmax, unless positions turn it.
-    still = path.endswith("key/bias") and not config.thetas
+    # A bias of all keys alike moves no softmax, unless it meets positions.
+    still = path.endswith("key/bias") and name not in POSITIONED
     assert still or np.abs(leaf).max() > 1e-6, path
     optim.depth_of(path, config.layers)
     spec = sharding.spec(path)
@@ -246,7 +264,15 @@ def test_what_is_written_loads_in_transformers(directories, name, tmp_path):
 
 
 @pytest.mark.parametrize(
-  "name", ["bert", "electra", "distilbert", "modernbert", "modernbert-biased"]
+  "name",
+  [
+    "bert",
+    "electra",
+    "distilbert",
+    "modernbert",
+    "modernbert-biased",
+    "deberta",
+  ],
 )
 def test_the_pooler_starts_the_familys_own_head(name, tmp_path):
   torch.manual_seed(0)
@@ -261,8 +287,8 @@ def test_the_pooler_starts_the_familys_own_head(name, tmp_path):
   tokens = np.random.default_rng(0).integers(4, 61, (1, 6))
   places = np.arange(6)[None]
   inputs = (tokens, 0 * tokens, places, 0 * tokens + 1)
-  first = rows_of.apply(params["bert"], inputs, config)[:, 0]
-  pooler = bert.Pooler(config, jnp.float32)
+  first = rows_of.apply(params[config.kind], inputs, config)[:, 0]
+  pooler = encoders.of(config).pooler(config, jnp.float32)
   pooled = pooler.apply({"params": params["pooler"]}, first)
   last = getattr(theirs.classifier, "out_proj", theirs.classifier)
   with torch.no_grad():
@@ -278,6 +304,8 @@ def test_the_pooler_starts_the_familys_own_head(name, tmp_path):
     ("roberta", dict(every=2, layers=1), (0,)),
     ("modernbert", dict(every=3), (0, 3)),
     ("modernbert-biased", dict(every=2), (0, 2)),
+    ("deberta", dict(every=2), (0, 2)),
+    ("deberta-far", dict(layers=1), (0,)),
   ],
 )
 def test_a_student_has_the_layers_asked_for(
@@ -287,17 +315,20 @@ def test_a_student_has_the_layers_asked_for(
   config, params = saved(directory, tmp_path / "out", **cut)
   assert config.layers == len(kept)
   for new, old in enumerate(kept):
-    one, other = params["bert"][f"layer_{new}"], before["bert"][f"layer_{old}"]
+    one, other = (
+      params[config.kind][f"layer_{new}"],
+      before[config.kind][f"layer_{old}"],
+    )
     assert jax.tree.structure(one) == jax.tree.structure(other)
     jax.tree.map(np.testing.assert_array_equal, one, other)
     for field in ("thetas", "reaches"):
-      if getattr(whole, field):
+      if getattr(whole, field, ()):
         assert getattr(config, field)[new] == getattr(whole, field)[old]
-  assert f"layer_{len(kept)}" not in params["bert"]
+  assert f"layer_{len(kept)}" not in params[config.kind]
   # And transformers computes the same with what is written of it.
   tokens, types = random_examples(config)[2]
   inputs = rows_of.lay_out([[(tokens, types)]], 13)
-  got = rows_of.apply(params["bert"], inputs, config)[0]
+  got = rows_of.apply(params[config.kind], inputs, config)[0]
   want = theirs_on(peer(tmp_path / "out"), config, tokens, types)
   assert np.abs(got - want).max() < 1e-5
 
@@ -310,78 +341,6 @@ def test_steps_over_more_layers_than_there_are_are_refused(directories, every):
     hf.load_encoder(directories("bert"), every=2, layers=3)
 
 
-@pytest.mark.parametrize("name", families.FAMILIES)
-def test_absent_config_keys_mean_what_they_mean_to_transformers(name):
-  theirs = transformers.AutoConfig.for_model(name)
-  family = families.FAMILIES[name]
-  assert {key: getattr(theirs, key) for _, key, _ in family.fields} == {
-    key: default for _, key, default in family.fields
-  }
-  config = bert.BertConfig(**hf._parse({"model_type": name}))
-  if name == "modernbert":
-    rope = theirs.rope_parameters
-    assert config.thetas == tuple(
-      rope[kind]["rope_theta"] for kind in theirs.layer_types
-    )
-    assert [bool(reach) for reach in config.reaches] == [
-      kind == "sliding_attention" for kind in theirs.layer_types
-    ]
-    assert max(config.reaches) == theirs.sliding_window
-  else:
-    assert (config.thetas, config.reaches) == ((), ())
-
-
-def written(path, **changes):
-  raw = dict(model_type="modernbert", num_hidden_layers=3) | changes
-  (path / "config.json").write_text(json.dumps(raw))
-  return path / "config.json"
-
-
-def test_modernberts_older_keys_mean_the_same(tmp_path):
-  old = dict(
-    global_attn_every_n_layers=2, global_rope_theta=7.0, local_rope_theta=3
-  )
-  config = hf.read_config(written(tmp_path, **old, local_attention=10))
-  theirs = transformers.ModernBertConfig.from_pretrained(tmp_path)
-  assert config.thetas == (7.0, 3.0, 7.0)
-  assert config.reaches == (0, 5, 0)
-  rope = theirs.rope_parameters
-  assert [rope[kind]["rope_theta"] for kind in theirs.layer_types] == [7, 3, 7]
-  assert families.MODERNBERT.write_layers(config).items() >= old.items()
-
-
-@pytest.mark.parametrize(
-  ("changes", "sentence"),
-  [
-    (dict(layer_types=["full_attention"]), "layer_types .*; give 3 words"),
-    (dict(layer_types=[[], 1, "x"]), "layer_types .*; give 3 words"),
-    (dict(layer_types=3), "layer_types 3; give 3 words"),
-    (dict(rope_parameters=[1]), r"rope_parameters \[1\]; mend it"),
-    (dict(rope_scaling={"type": "linear"}), "positions are scaled"),
-    (
-      dict(rope_parameters={"full_attention": {"rope_type": "yarn"}}),
-      r"positions are scaled \('yarn'\)",
-    ),
-    (dict(global_rope_theta="x"), "global_rope_theta 'x'; it has to be a n"),
-    (dict(local_rope_theta=0), "rope_theta 0; it has to be above"),
-    (dict(local_attention=1), "local_attention 1; give at least 1 and 2"),
-    (dict(num_hidden_layers=10**6), "1000000; that is too many"),
-    (
-      dict(embedding_dropout=0.1),
-      r"mlp_dropout 0.0, but 0.1 for another hidden",
-    ),
-    (dict(norm_bias=1), "norm_bias 1; it has to be true or false"),
-    (dict(hidden_size=36), "an odd number of columns.*try width 48"),
-    (dict(classifier_activation="relu"), "classifier_activation 'relu'"),
-  ],
-)
-def test_what_the_encoder_does_not_compute_is_refused(
-  tmp_path, changes, sentence
-):
-  with pytest.raises(ValueError, match=rf"config\.json:? .*{sentence}"):
-    hf.read_config(written(tmp_path, **changes))
-
-
 @pytest.mark.parametrize("name", ["roberta", "distilbert"])
 def test_an_encoder_of_one_type_reads_all_as_the_first_sentence(
   directories, name
@@ -389,7 +348,7 @@ def test_an_encoder_of_one_type_reads_all_as_the_first_sentence(
   config, params, _ = hf.load_encoder(directories(name), layers=1)
   tokens, types, *places = rows_of.lay_out([random_examples(config)[:1]], 6)
   one, other = (
-    rows_of.apply(params["bert"], (tokens, each, *places), config)
+    rows_of.apply(params[config.kind], (tokens, each, *places), config)
     for each in (types, types + 1)
   )
   np.testing.assert_array_equal(one, other)

@@ -11,7 +11,7 @@ import torch
 import transformers
 
 from bam_jax.hf import directory as hf
-from bam_jax.models import attention, bert
+from bam_jax.models import attention, bert, encoders
 from bam_jax.models.dropout import draws
 
 F32 = jnp.float32
@@ -56,12 +56,16 @@ def random_params(config, seed=0):
 @functools.partial(jax.jit, static_argnums=(2, 3, 4))
 def apply(params, inputs, config=CONFIG, dtype=F32, remat=False, key=None):
   """Encodes; with a key as in training, each segment an example."""
-  return bert.Bert(config, dtype, remat).apply(
-    {"params": params},
-    *inputs,
-    examples=jnp.stack([0 * inputs[3], inputs[3]], axis=-1),
-    train=key is not None,
-    rngs=None if key is None else {"dropout": key},
+  return (
+    encoders.of(config)
+    .module(config, dtype, remat)
+    .apply(
+      {"params": params},
+      *inputs,
+      examples=jnp.stack([0 * inputs[3], inputs[3]], axis=-1),
+      train=key is not None,
+      rngs=None if key is None else {"dropout": key},
+    )
   )
 
 
@@ -71,7 +75,8 @@ def examples(config=CONFIG, lengths=LENGTHS, seed=0):
   return [
     (
       rng.integers(1, config.vocab_size, n),
-      (np.arange(n) >= rng.integers(1, n)) % config.types,
+      (np.arange(n) >= rng.integers(1, n))
+      % max(getattr(config, "types", 0), 1),
     )
     for n in lengths
   ]
