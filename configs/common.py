@@ -61,7 +61,7 @@ def base() -> ConfigDict:
 
   # --- the encoder
   # A Hugging Face directory, a hub name, or "scratch" (see c.scratch): a BERT,
-  # RoBERTa, ELECTRA, DistilBERT or ModernBERT.
+  # RoBERTa, ELECTRA, DistilBERT, ModernBERT or DeBERTa-v3.
   c.encoder = "google-bert/bert-base-uncased"
   # Keep only the first n layers of it; 0 = all.
   c.encoder_layers = 0
@@ -72,7 +72,7 @@ def base() -> ConfigDict:
   c.dtype = "float32"
   # The kernel of attention: einsum, or splash, jax's own for a TPU: it keeps no
   # scores of pairs of tokens, which saves memory in rows of 512 and more. It
-  # needs attention_dropout=0 and a mesh of one device.
+  # needs attention_dropout=0 and a mesh of one device, and knows no DeBERTa.
   c.attention = "einsum"
   # Dropout on the probabilities of attention, in training; -1 = as the encoder
   # says.
