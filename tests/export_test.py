@@ -28,7 +28,7 @@ from bam_jax.inference import trained
 from bam_jax.study import predictions
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.table import TASKS
-from tests import small
+from tests import small, unigram
 from tests.hf import families_test
 
 TEXTS = (
@@ -53,6 +53,8 @@ def write_words(folder, family):
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *small.WORDS]
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")
     return len(words)
+  if family == "deberta-v2":
+    return unigram.write(folder, TEXTS[0] + TEXTS[1])
   special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
   single, pair = "<s> $A </s>", "<s> $A </s> </s> $B </s>"
   if family == "modernbert":

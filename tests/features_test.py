@@ -24,7 +24,8 @@ PIECES = ["a", "b", "c", "##a", "##b", "##c", "abc"]
 
 
 @pytest.fixture(
-  scope="module", params=["bert", "electra", "distilbert", "modernbert"]
+  scope="module",
+  params=["bert", "electra", "distilbert", "modernbert", "deberta"],
 )
 def encoder(request, tmp_path_factory):
   """The directory of a random encoder, as transformers writes it."""

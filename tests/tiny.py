@@ -14,6 +14,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.pool import Pool, TaskData, join
 from bam_jax.data.ragged import offsets_of
 from bam_jax.models.bert import BertConfig
+from bam_jax.models.deberta import DebertaConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import heads
@@ -43,6 +44,25 @@ ENCODER = BertConfig(
   init_std=0.02,
   pad_id=0,
 )
+# The same of every encoder; none is as long as its widest rows of buckets.
+ENCODERS = {
+  "bert": ENCODER,
+  "deberta": DebertaConfig(
+    vocab_size=40,
+    width=16,
+    layers=1,
+    heads=4,
+    mlp=32,
+    positions=WIDTH,
+    buckets=4,
+    distances=WIDTH,
+    layer_norm_eps=1e-7,
+    hidden_dropout=0.1,
+    attention_dropout=0.1,
+    init_std=0.02,
+    pad_id=0,
+  ),
+}
 
 
 def model(*, dropout=0.1, **changes) -> MultiTask:

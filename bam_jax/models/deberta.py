@@ -53,6 +53,8 @@ class DebertaConfig:
   """
 
   kind: ClassVar[str] = "deberta"
+  # Sentences are not told apart.
+  types: ClassVar[int] = 0
 
   vocab_size: int
   width: int

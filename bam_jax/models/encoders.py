@@ -30,6 +30,7 @@ class EncoderConfig(Protocol):
     width: D, of what it makes of every token.
     layers: L.
     positions: the longest example that it can read, in tokens.
+    types: how many types of sentences it tells apart; 0 = none.
   """
 
   kind: ClassVar[str]
@@ -37,6 +38,7 @@ class EncoderConfig(Protocol):
   width: int
   layers: int
   positions: int
+  types: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

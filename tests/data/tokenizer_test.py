@@ -12,6 +12,7 @@ import transformers
 from bam_jax.data import features, tokenizer
 from bam_jax.data.sources import readers
 from bam_jax.tasks import table as tasks
+from tests import unigram
 
 ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
@@ -111,6 +112,26 @@ def test_modernberts_byte_pairs_on_real_pairs(pairs, tmp_path):
   backend = byte_pairs(itertools.chain(*pairs), MODERN)
   theirs = as_modernbert(backend, tmp_path)
   assert_same(tmp_path, theirs, pairs)
+
+
+def test_debertas_unigrams_on_real_pairs(pairs, tmp_path):
+  size = unigram.write(tmp_path, [*itertools.chain(*pairs)], pieces=900)
+  (tmp_path / "config.json").write_text('{"model_type": "deberta-v2"}')
+  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  assert type(theirs).__name__ == "DebertaV2Tokenizer"
+  assert_same(tmp_path, theirs, pairs)
+  assert_same(tmp_path, theirs, TEXTS)
+  ours = tokenizer.load_tokenizer(tmp_path, vocab_size=size)
+  assert (ours.single, ours.pair) == (((1,), (2,)), ((1,), (2,), (2,)))
+  assert (ours.second, ours.pad, ours.unknown) == (1, 0, 3)
+  assert ours.mask == size - 1
+
+
+def test_a_sentencepiece_model_alone_is_refused(tmp_path):
+  (tmp_path / "spm.model").write_bytes(b"x")
+  (tmp_path / "tokenizer_config.json").write_text('{"vocab_type": "spm"}')
+  with pytest.raises(ValueError, match=r"SentencePiece.*save_pretrained\(DIR"):
+    tokenizer.load_tokenizer(tmp_path, vocab_size=None)
 
 
 def test_words_of_the_vocabulary_in_a_text_and_odd_characters(tmp_path):

@@ -132,11 +132,7 @@ def random_examples(config):
 
 
 def theirs_on(model, config, tokens, types):
-  kinds = (
-    {"token_type_ids": torch.tensor(types[None])}
-    if getattr(config, "types", 0)
-    else {}
-  )
+  kinds = {"token_type_ids": torch.tensor(types[None])} if config.types else {}
   with torch.no_grad():
     found = model(input_ids=torch.tensor(tokens[None]), **kinds)
   return found.last_hidden_state[0].numpy()

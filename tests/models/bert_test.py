@@ -75,8 +75,7 @@ def examples(config=CONFIG, lengths=LENGTHS, seed=0):
   return [
     (
       rng.integers(1, config.vocab_size, n),
-      (np.arange(n) >= rng.integers(1, n))
-      % max(getattr(config, "types", 0), 1),
+      (np.arange(n) >= rng.integers(1, n)) % max(config.types, 1),
     )
     for n in lengths
   ]

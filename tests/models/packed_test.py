@@ -15,6 +15,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.pool import TaskData, join
 from bam_jax.data.ragged import offsets_of
 from bam_jax.data.words import Words
+from bam_jax.models.encoders import ENCODERS
 from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.multitask import init_params
 from bam_jax.tasks.kinds import KINDS, WHOLE
@@ -189,6 +190,18 @@ def close(a, b) -> None:
   # What is left where large terms cancel is as exact as these.
   largest = float(np.abs(b).max(initial=0.0))
   np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * max(10, largest))
+
+
+@pytest.mark.parametrize("encoder", tiny.ENCODERS.keys() - {"bert"})
+def test_packing_changes_nothing_of_another_encoder(encoder, monkeypatch):
+  monkeypatch.setattr(tiny, "ENCODER", tiny.ENCODERS[encoder])
+  test_packing_changes_nothing("classification", "tagging", "rdrop")
+
+
+def test_every_encoder_is_packed_here():
+  assert tiny.ENCODERS.keys() == ENCODERS.keys()
+  for name, config in tiny.ENCODERS.items():
+    assert config.kind == name
 
 
 def test_the_loss_of_a_row_is_the_mean_over_the_words_that_are_read():
