@@ -13,7 +13,7 @@ from typing import Any
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import learn, toml_yaml
+from bam_jax.tasks import learn, mtdnn, toml_yaml
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.kinds import EXAMPLE, KINDS, WHOLE, TaskKind
 from bam_jax.tasks.origins import Own
@@ -60,6 +60,8 @@ _HUB = re.compile(r"[\w.-]+/[\w.-]+")
 def read(path: Path) -> dict[str, dict[str, Any]]:
   """Reads a tasks file; returns task name -> what it says, as it says it.
 
+  A definition of the MT-DNN toolkit is put into the words of a tasks file.
+
   Raises:
     OSError: there is no such file.
     ValueError: it is not TOML (.toml) or YAML (.yaml), or a task cannot be as
@@ -76,6 +78,8 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
   found, text = toml_yaml.read(path)
   if not isinstance(found, dict) or not found:
     raise ValueError(f"{path} has no task; begin one with [its_name]")
+  if mtdnn.is_definition(found):
+    found, text = mtdnn.entries(found, path), ""
   table(found, path, text)
   return found
 

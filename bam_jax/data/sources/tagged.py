@@ -5,7 +5,9 @@ each {"start": 4, "end": 9, "label": "LOC"} or [4, 9, "LOC"], as tools write
 them. Tags may be in any scheme (tags.py); inside they are IOB2.
 """
 
+import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -190,12 +192,12 @@ def _rows(task: Task, path: Path) -> Iterator[Sentence]:
 
 
 def _parsed(value: Any) -> Any:
-  """A list, which CSV can only have as JSON text."""
+  """A list, which a table can only have as JSON, or as Python shows it."""
   if isinstance(value, str) and value.startswith("["):
-    try:
-      return json.loads(value)
-    except (ValueError, RecursionError):
-      return value
+    for read in (json.loads, ast.literal_eval):
+      with contextlib.suppress(ValueError, SyntaxError, RecursionError):
+        return read(value)
+    return value
   return list(value) if isinstance(value, tuple) else value
 
 
