@@ -24,7 +24,12 @@ def _base(tasks):
   c.encoder = "google-bert/bert-base-uncased"
   c.max_length = 128
   for kind in (c.single, c.multi, c.finetune):
-    kind.epochs, kind.batch_size, kind.rate, kind.layer_decay = 5.0, 32, 5e-5, 1.0
+    kind.epochs, kind.batch_size, kind.rate, kind.layer_decay = (
+      5.0,
+      32,
+      5e-5,
+      1.0,
+    )
   # Every batch of every task once an epoch.
   c.sampling.kind = "proportional"
   c.loss.reduction = "mean"

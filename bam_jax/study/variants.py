@@ -21,7 +21,7 @@ from bam_jax.training.settings import KINDS
 KEYS = (
   *("tasks", "max_steps", "head_dropout", "sampling", "loss", "optim"),
   *("teacher.schedule", "teacher.value", "teacher.options"),
-  *("learn", "teacher.mix", "teacher.temperature"),
+  *("learn", "adversary", "teacher.mix", "teacher.temperature"),
   *(*KINDS, "eval_every", "select"),
 )
 
