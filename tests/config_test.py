@@ -20,12 +20,13 @@ CONFIGS = sorted(
 
 
 def leaves(config) -> dict:
-  return flatten(config.to_dict())
+  # What variants change are keys of their own.
+  return flatten(config.to_dict() | {"variants": {}})
 
 
 def load(name: str, arg: str):
-  if name == "paper":
-    arg = f"table1,{arg}" if arg else "table1"
+  if part := {"paper": "table1", "mtdnn": "table2"}.get(name):
+    arg = f"{part},{arg}" if arg else part
   return importlib.import_module(f"configs.{name}").get_config(arg)
 
 
