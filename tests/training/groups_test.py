@@ -10,11 +10,7 @@ from bam_jax.data import pipeline
 from bam_jax.data.fields import GROUP
 from bam_jax.data.pool import TaskData, join
 from bam_jax.models.heads import HeadSpec
-from bam_jax.models.multitask import init_params
 from bam_jax.training import groups, spaces
-from bam_jax.training.adversaries import ADVERSARIES, Passes
-from bam_jax.training.step import make_losses, make_train_step
-from configs import common
 from tests import tiny
 from tests.data.units_test import plain, questions
 
@@ -117,9 +113,7 @@ def test_micro_batches_make_the_same_step():
     weights=[1.0, 0.5],
   )
   order = rng.permutation(9).astype(np.int32)[None, None]
-  net = tiny.model(heads=SPECS)
-  params = init_params(net, jax.random.key(3))
-  found = []
+  net, found = tiny.model(heads=SPECS), []
   for micro in (0, 4):
     batches = pipeline.TrialBatches(
       [pool],
@@ -130,32 +124,11 @@ def test_micro_batches_make_the_same_step():
       multiple=micro or 1,
       micro_rows=micro,
     )
-    given = {name: array[0] for name, array in batches[0].items()}
-    slope = ADVERSARIES["none"](
-      Passes(make_losses(net), SPECS, 1.0, common.base().adversary)
-    )
-    made = {}
-
-    def keep(grads, state, params, step, made=made):
-      made["grads"] = grads
-      return grads, state
-
-    class Tx:
-      update = staticmethod(keep)
-
-    step = make_train_step(
-      slope, Tx, lam=lambda n: 1.0, rate=lambda n: 1.0, micro_rows=micro
-    )
-
-    class State:
-      key, step, opt_state = jax.random.key(1), 0, None
-
-    State.params = params
-    State.replace = staticmethod(lambda **new: new)
-    _, sums = step(State, given)
-    assert micro == 0 or len(given["tokens"]) > micro
-    found.append((made["grads"], sums))
-  assert found[0][1]["count"].tolist() == [6, 3]
+    assert batches.sizes[0] > 4
+    init, step = tiny.functions(net, tiny.config(micro_rows=micro))
+    _, sums = step(tiny.start(init), batches[0])
+    found.append(sums)
+  assert found[0]["count"].tolist() == [[6, 3]]
   jax.tree.map(
     lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *found
   )
