@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.data import contexts, sampling, soft_labels
 from bam_jax.data.sources.examples import Examples
+from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
 from bam_jax.stages import initial, lessons, values
 from bam_jax.stages.materials import Materials, scratch
@@ -23,6 +24,7 @@ from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import own
 from bam_jax.training import heads, sharding
+from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.settings import Settings
 
 
@@ -203,12 +205,14 @@ def encoder(found: Materials) -> None:
   config = found.experiment.config
   if config.encoder == "scratch":
     # Its tokenizer is not made yet.
-    scratch(config, config.scratch.vocab_size, 0)
+    shape = scratch(config, config.scratch.vocab_size, 0)
   else:
+    shape = found.encoder.shape
     for text in found.encoder.tokenizer.remarks:
       say(f"warning: {config.encoder}: {text}")
     parts(found)
   kernel(found)
+  redrawn(found.experiment, shape)
   if found.initial and config.encoder != "scratch":
     for run in found.experiment.runs:
       params, model = found.initial, found.model(run)
@@ -248,6 +252,29 @@ def kernel(found: Materials) -> None:
       raise ValueError(
         f"attention=splash works on a single TPU, and the mesh is of "
         f"{devices.size} x {kind}; set --config.attention=einsum"
+      )
+
+
+def redrawn(experiment: Experiment, shape: EncoderConfig) -> None:
+  """Checks that passes that are to differ in their dropout have any.
+
+  Args:
+    experiment: the experiment.
+    shape: of its encoder, as it is read.
+  """
+  for run in experiment.runs:
+    c = experiment.settings(run).config
+    if not ADVERSARIES[c.adversary.kind].redraws:
+      continue
+    chosen = [task.learn.dropout for task in experiment.tasks_of(run)]
+    attention = c.attention_dropout
+    if attention == -1:
+      attention = getattr(shape, "attention_dropout", 0.0)
+    rates = [c.head_dropout if rate is None else rate for rate in chosen]
+    if not any([*rates, attention, getattr(shape, "hidden_dropout", 0.0)]):
+      raise ValueError(
+        f"adversary.kind={c.adversary.kind} compares passes that differ in "
+        f"dropout, and {run.name} has none; set --config.head_dropout=0.1"
       )
 
 

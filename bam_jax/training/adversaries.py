@@ -41,12 +41,14 @@ class Adversary:
     constants: keys of `adversary` that it reads -> what its paper has.
     reads: keys that it reads and that have a value of their own.
     fine: whether it lives on differences that bfloat16 rounds away.
+    redraws: whether it lives on dropout alone.
   """
 
   gradient: Callable[[Passes], Gradient]
   constants: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   reads: tuple[str, ...] = ()
   fine: bool = False
+  redraws: bool = False
 
   @property
   def compares(self) -> bool:
@@ -279,7 +281,7 @@ _TERM = ("weight", "shared_dropout")
 
 ADVERSARIES: Mapping[str, Adversary] = {
   "none": Adversary(plain),
-  "rdrop": Adversary(rdrop, reads=("weight",)),
+  "rdrop": Adversary(rdrop, reads=("weight",), redraws=True),
   # Section 5.1 of the paper.
   "smart": Adversary(
     smart,

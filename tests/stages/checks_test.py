@@ -136,3 +136,13 @@ def test_micro_batches_must_divide_over_devices(monkeypatch, inputs):
     on_devices(monkeypatch, 6, inputs, micro_rows=8, **packed)
   with pytest.raises(ValueError, match=r"eval_batch_size=65 .*=72"):
     on_devices(monkeypatch, 8, inputs, eval_batch_size=65)
+
+
+def test_passes_that_would_be_the_same_are_refused(inputs, tmp_path):
+  config = small.settings(*inputs, adversary__kind="rdrop", head_dropout=0.0)
+  config.encoder, config.scratch.dropout = "scratch", 0.0
+  said = refusal(config, tmp_path / "W")
+  assert "has none; set --config.head_dropout=0.1" in said
+  config.attention_dropout = 0.2
+  shape = checks.scratch(config, 30, 0)
+  checks.redrawn(experiment.read(config), shape)
