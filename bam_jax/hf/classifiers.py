@@ -13,8 +13,8 @@ import numpy as np
 from bam_jax.hf import directory as hf
 from bam_jax.hf import tensor_files, weights
 from bam_jax.hf.families import FAMILIES
+from bam_jax.hf.family import Config
 from bam_jax.hf.layouts import LAYOUTS, SEQUENCES, Layout
-from bam_jax.models.bert import BertConfig
 from bam_jax.tasks.description import Description, Head, parse
 from bam_jax.tasks.kinds import KINDS
 
@@ -36,7 +36,7 @@ class Classifier:
     directory: where the tokenizer is.
   """
 
-  config: BertConfig
+  config: Config
   params: Mapping[str, Any]
   head: Mapping[str, np.ndarray]
   labels: tuple[str, ...]
@@ -45,7 +45,7 @@ class Classifier:
   directory: Path
 
 
-def layout_of(config: BertConfig, head: Head) -> Layout:
+def layout_of(config: Config, head: Head) -> Layout:
   """Returns the head that transformers has for one of ours.
 
   Raises:
@@ -67,7 +67,7 @@ def layout_of(config: BertConfig, head: Head) -> Layout:
   return LAYOUTS[model][config.family]
 
 
-def rename(config: BertConfig, layout: Layout) -> dict[str, str]:
+def rename(config: Config, layout: Layout) -> dict[str, str]:
   """Returns the encoder file's name -> the classifier file's, for its tensors.
 
   Those of a pooler that it has not are left out.
@@ -85,7 +85,7 @@ def rename(config: BertConfig, layout: Layout) -> dict[str, str]:
 
 
 def describe(
-  config: BertConfig, description: Description, about: Mapping[str, Any]
+  config: Config, description: Description, about: Mapping[str, Any]
 ) -> dict[str, Any]:
   """Returns config.json of a classifier.
 
@@ -114,7 +114,7 @@ def describe(
 
 
 def tensors(
-  config: BertConfig, params: Mapping[str, Any], description: Description
+  config: Config, params: Mapping[str, Any], description: Description
 ) -> dict[str, np.ndarray]:
   """Returns transformers' name -> tensor of the encoder with one head.
 
@@ -150,7 +150,7 @@ def is_classifier(directory: Path) -> bool:
   )
 
 
-def _layout(raw: Mapping[str, Any], config: BertConfig) -> Layout:
+def _layout(raw: Mapping[str, Any], config: Config) -> Layout:
   """Returns the head that config.json names, or else a family's usual one."""
   named = raw.get("architectures") or []
   for layouts in LAYOUTS.values():

@@ -22,9 +22,8 @@ import safetensors
 import safetensors.numpy
 
 from bam_jax.hf import families, foreign, weights
-from bam_jax.hf.family import Raw, typed
+from bam_jax.hf.family import Config, Raw, typed
 from bam_jax.models import encoders
-from bam_jax.models.bert import BertConfig
 from bam_jax.runtime import files, hub, signatures
 from bam_jax.runtime.console import say
 
@@ -44,7 +43,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
 def load_encoder(
   name: str | Path, *, layers: int | None = None, every: int = 1
-) -> tuple[BertConfig, dict[str, Any], Path]:
+) -> tuple[Config, dict[str, Any], Path]:
   """Loads an encoder from a directory or from the Hugging Face hub.
 
   The hub client obeys HF_ENDPOINT, HF_HUB_OFFLINE and HF_HOME. Only
@@ -106,7 +105,7 @@ def weights_of(name: str | Path, directory: Path) -> Path:
 
 def save_encoder(
   directory: str | Path,
-  config: BertConfig,
+  config: Config,
   params: Mapping[str, Any],
   *,
   tokenizer: str | Path,
@@ -131,9 +130,7 @@ def save_encoder(
     write(made, write_config(config), named, words)
 
 
-def tensors(
-  config: BertConfig, params: Mapping[str, Any]
-) -> dict[str, np.ndarray]:
+def tensors(config: Config, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
   """Returns transformers' name -> f32 tensor, of the encoder and its pooler."""
   shapes = weights.shapes(config)
   flat = traverse_util.flatten_dict(dict(params), sep="/")
@@ -251,11 +248,11 @@ def read_raw(path: Path) -> dict[str, Any]:
   return raw
 
 
-def read_config(path: Path) -> BertConfig:
+def read_config(path: Path) -> Config:
   """Reads config.json.
 
   Raises:
-    ValueError: it says what bert.py does not compute.
+    ValueError: it says what the encoder does not compute.
   """
   raw = read_raw(path)
   try:
@@ -270,7 +267,7 @@ def read_config(path: Path) -> BertConfig:
 
 
 def _parse(raw: Raw) -> dict[str, Any]:
-  """Returns what config.json says to BertConfig."""
+  """Returns what config.json says, by the fields of a configuration."""
   # Files older than the key are BERT's.
   name = raw.get("model_type", "bert")
   if quantised := raw.get("quantization_config"):
@@ -313,7 +310,7 @@ def _parse(raw: Raw) -> dict[str, Any]:
   return {"family": name, **values, **family.facts, **layers}
 
 
-def write_config(config: BertConfig) -> dict[str, Any]:
+def write_config(config: Config) -> dict[str, Any]:
   """Returns what config.json holds, the way back."""
   family = families.FAMILIES[config.family]
   fixed = {key: allowed[0] for key, allowed in family.fixed.items()}

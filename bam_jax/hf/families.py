@@ -1,8 +1,8 @@
 """What each family of encoders calls its settings and tensors, as data.
 
 One `Family` holds all that tells one from another on disk; what it computes
-otherwise than BERT becomes fields of `BertConfig`. Every table serves both
-ways, from a Hugging Face directory and back.
+otherwise than others becomes fields of its configuration. Every table serves
+both ways, from a Hugging Face directory and back.
 """
 
 import dataclasses

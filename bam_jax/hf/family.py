@@ -6,7 +6,10 @@ import reprlib
 from typing import Any
 
 from bam_jax.models.bert import BertConfig
+from bam_jax.models.deberta import DebertaConfig
 
+# What config.json is read into.
+Config = BertConfig | DebertaConfig
 Raw = Mapping[str, Any]
 Fields = tuple[tuple[str, str, Any], ...]
 
@@ -26,11 +29,11 @@ class Family:
       "+", lie in one of theirs, one after the other. What a configuration does
       without (biases, a table, the first norm) is not looked for.
     dropped: tensors that a file may hold and that we do not want.
-    fields: BertConfig's field, config.json's key, what it is where the key is
-      absent. Two keys of one field have to agree.
-    fixed: what else decides the arithmetic, with the values that bert.py
-      computes; the first is what an absent key means.
-    facts: fields of BertConfig that no key decides.
+    fields: the configuration's field, config.json's key, what it is where the
+      key is absent. Two keys of one field have to agree.
+    fixed: what else decides the arithmetic, with the values that are computed;
+      the first is what an absent key means.
+    facts: fields of the configuration that no key decides.
     padded: the position table starts with rows up to pad_id that no example
       uses, as in fairseq.
     encoder: what computes it, a name of `encoders.ENCODERS`.
@@ -50,7 +53,7 @@ class Family:
   padded: bool = False
   encoder: str = "bert"
   read_layers: Callable[[Raw, int], dict[str, Any]] = lambda raw, layers: {}
-  write_layers: Callable[[BertConfig], dict[str, Any]] = lambda config: {}
+  write_layers: Callable[[Any], dict[str, Any]] = lambda config: {}
 
 
 def typed(raw: Raw, key: str, default: Any) -> Any:

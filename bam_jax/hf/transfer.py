@@ -15,7 +15,7 @@ import numpy as np
 
 from bam_jax.hf import classifiers, tensor_files
 from bam_jax.hf import directory as hf
-from bam_jax.models.bert import BertConfig
+from bam_jax.hf.family import Config
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
@@ -34,7 +34,7 @@ class Exported:
     about: where they come from.
   """
 
-  config: BertConfig
+  config: Config
   params: Mapping[str, Any]
   description: Description
   about: Mapping[str, Any]

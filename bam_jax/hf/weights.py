@@ -21,8 +21,8 @@ import numpy as np
 
 from bam_jax.hf import tensor_files
 from bam_jax.hf.families import FAMILIES
+from bam_jax.hf.family import Config
 from bam_jax.models import encoders
-from bam_jax.models.bert import BertConfig
 from bam_jax.runtime.console import say
 
 # The tensors of one module: ours, theirs. A kernel is theirs transposed.
@@ -38,7 +38,7 @@ FLOATS = ("F64", "F32", "F16", "BF16")
 _MOST = 10
 
 
-def names(config: BertConfig) -> dict[str, tuple[str, ...]]:
+def names(config: Config) -> dict[str, tuple[str, ...]]:
   """Returns Hugging Face's name -> our paths, for every parameter there is.
 
   Where there are several paths, their tensors lie in one, in this order.
@@ -59,7 +59,7 @@ def names(config: BertConfig) -> dict[str, tuple[str, ...]]:
 
 
 @functools.cache
-def shapes(config: BertConfig) -> Mapping[str, tuple[int, ...]]:
+def shapes(config: Config) -> Mapping[str, tuple[int, ...]]:
   """Returns our path -> shape, asked of the modules, so none is forgotten.
 
   To ask takes half a second, and several parts of a program do.
@@ -114,7 +114,7 @@ def _canonical(name: str, *prefixes: str) -> str:
 
 def read(
   path: Path,
-  config: BertConfig,
+  config: Config,
   *,
   kept: Sequence[int],
   aliases: Mapping[str, str],
@@ -181,7 +181,7 @@ class _Found:
   others: Sequence[str]
 
 
-def wrapper(file: Any, config: BertConfig) -> str:
+def wrapper(file: Any, config: Config) -> str:
   """Returns what a program that wraps a model has put before all its names.
 
   Args:
@@ -192,7 +192,7 @@ def wrapper(file: Any, config: BertConfig) -> str:
   return begin.removesuffix(FAMILIES[config.family].prefix)
 
 
-def _beginning(found: Iterable[str], config: BertConfig) -> str:
+def _beginning(found: Iterable[str], config: Config) -> str:
   """Returns what stands before the encoder's own names in a file.
 
   Raises:
@@ -219,7 +219,7 @@ def _beginning(found: Iterable[str], config: BertConfig) -> str:
 
 
 def _account(
-  file: Any, path: Path, config: BertConfig, aliases: Mapping[str, str]
+  file: Any, path: Path, config: Config, aliases: Mapping[str, str]
 ) -> _Found:
   """Matches a file's tensors to ours.
 
@@ -287,9 +287,7 @@ def _account(
   return _Found(known, outer, others)
 
 
-def _unfit(
-  path: Path, config: BertConfig, problems: Sequence[str]
-) -> ValueError:
+def _unfit(path: Path, config: Config, problems: Sequence[str]) -> ValueError:
   """Returns what to say of tensors that are not those of config.json."""
   more = f"; and {len(problems) - _MOST} more" * (len(problems) > _MOST)
   return ValueError(
@@ -302,7 +300,7 @@ def _unfit(
 
 
 def _misshapen(
-  file: Any, known: Mapping[str, tuple[str, ...]], config: BertConfig
+  file: Any, known: Mapping[str, tuple[str, ...]], config: Config
 ) -> list[str]:
   wanted, problems = shapes(config), []
   for name, ours in known.items():
@@ -334,7 +332,7 @@ def _refuse_kinds(path: Path, theirs: Sequence[str]) -> None:
       )
 
 
-def _refuse_family(path: Path, config: BertConfig, outer: str) -> None:
+def _refuse_family(path: Path, config: Config, outer: str) -> None:
   """Refuses another family's tensors, which compute otherwise, as BERT's.
 
   BERT is what a config.json means that names none. Where one is named, a
