@@ -114,6 +114,8 @@ SETTINGS = (
   ("soft-entry", "teacher.files=cola", "it is TASK=FILE with a task of cola"),
   ("soft-task", "teacher.files=rte=x.jsonl", "with a task of cola,stsb"),
   ("soft-absent", "teacher.files=cola=x.jsonl", "x.jsonl, which is not there"),
+  ("mix", "teacher.mix=loses", "did you mean 'losses'?"),
+  ("head", "learn.head=cola=mpl", "did you mean 'mlp'?"),
   ("sampling", "sampling.kind=pwoer", "did you mean 'power'?"),
   ("exponent", "sampling.exponent=nan", "exponent is nan; it is a finite"),
   ("exponent-large", "sampling.exponent=1e9", "leaves a task no chance"),

@@ -1,12 +1,13 @@
 """A small study whose tasks have chosen: trained, taught, scored, answering."""
 
 import json
+import types
 
 import numpy as np
 import pytest
 
 import bam_jax
-from bam_jax.stages import session
+from bam_jax.stages import checks, session
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params
 from tests import small
@@ -132,6 +133,20 @@ def test_what_was_chosen_is_in_what_made_a_trial(study):
     "replies",
     "words",
   }
+
+
+def test_an_encoder_without_types_tells_no_texts_apart(study):
+  root, config = study
+  it = session.opened(config, Workdir(root / "W"))
+  materials = types.SimpleNamespace(
+    experiment=it.experiment,
+    encoder=types.SimpleNamespace(tokenizer=types.SimpleNamespace(second=1)),
+    model=it.materials.model,
+  )
+  checks.parts(materials)
+  materials.encoder.tokenizer.second = 0
+  with pytest.raises(ValueError, match="the head san of claims tells two tex"):
+    checks.parts(materials)
 
 
 def test_a_weight_weighs_the_rows_of_its_task(study):
