@@ -10,7 +10,13 @@ SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
 
 
 def write(folder: Path, texts: list[str], *, pieces: int = 60) -> int:
-  """Writes tokenizer.json and its settings as published; returns its size."""
+  """Writes tokenizer.json and its settings as published; returns its size.
+
+  Args:
+    folder: where to.
+    texts: what pieces are learned from.
+    pieces: how many are learned at most; of few texts every word is one, too.
+  """
   backend = tokenizers.Tokenizer(models.Unigram())
   backend.normalizer = normalizers.Sequence(
     [
@@ -29,6 +35,12 @@ def write(folder: Path, texts: list[str], *, pieces: int = 60) -> int:
       show_progress=False,
     ),
   )
+  if len(texts) < 20:
+    state = json.loads(backend.to_str())
+    known = {piece for piece, _ in state["model"]["vocab"]}
+    words = {f"\u2581{word}" for text in texts for word in text.split()}
+    state["model"]["vocab"] += [[word, -1.0] for word in sorted(words - known)]
+    backend = tokenizers.Tokenizer.from_str(json.dumps(state))
   # It stands behind all pieces, as in the published ones.
   backend.add_special_tokens(["[MASK]"])
   backend.post_processor = processors.TemplateProcessing(
