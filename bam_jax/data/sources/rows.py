@@ -78,6 +78,8 @@ def read(
     with opened(path, dialect.encoding) as file:
       found = in_format(file, str(path), format, dialect.delimiter)
       header = dialect.columns if format in HEADED else ()
+      if header:
+        found = _headless(found, str(path), header)
       yield from named(found, str(path), columns, format=format, header=header)
   else:
     suffix = Path(_plain(path)).suffix
@@ -188,15 +190,23 @@ def named(
         f"{where} names the columns again, as where two files were joined; take"
         " this line out"
       )
-    elif given and number == 1 and cells == header:
-      raise ValueError(
-        f"{where} names the columns, so that is no file without a header; leave"
-        " columns out"
-      )
     else:
       yield where, dict(zip(header, cells, strict=True))
   if not header and format in HEADED:
     raise ValueError(f"{name} is empty; its first line names the columns")
+
+
+def _headless(
+  found: Iterator[formats.Found], name: str, header: Sequence[str]
+) -> Iterator[formats.Found]:
+  """Passes rows on; refuses a first one that names the columns."""
+  for number, cells in found:
+    if number == 1 and cells == list(header):
+      raise ValueError(
+        f"{name} line 1 names the columns, so that is no file without a header;"
+        " leave columns out"
+      )
+    yield number, cells
 
 
 def _why(cells: Sequence[str], header: Sequence[str], format: str) -> str:
