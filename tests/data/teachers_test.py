@@ -33,7 +33,7 @@ def test_probabilities_are_averaged_not_logits():
   a = np.array([[4.0, 0.0, -1.0], [0.0, 0.0, 9.0]], np.float32)
   b = np.array([[0.0, 3.0, 0.0], [1.0, -5.0, 0.0]], np.float32)
   by_hand = (scipy.special.softmax(a, -1) + scipy.special.softmax(b, -1)) / 2
-  mean = teachers.average([a, b], MNLI)
+  mean = teachers.average([a, b], MNLI, rows([0, 1]))
   np.testing.assert_allclose(scipy.special.softmax(mean, -1), by_hand, 1e-6)
   assert mean.dtype == np.float32
   off = scipy.special.softmax((a + b) / 2, -1) - by_hand
@@ -41,13 +41,14 @@ def test_probabilities_are_averaged_not_logits():
 
 
 def test_a_regression_ensemble_is_the_mean_value():
-  mean = teachers.average([np.float32([[0.2]]), np.float32([[0.6]])], STSB)
+  two = [np.float32([[0.2]]), np.float32([[0.6]])]
+  mean = teachers.average(two, STSB, rows([0]))
   np.testing.assert_allclose(mean, [[0.4]], 1e-6)
 
 
 def test_one_teacher_is_left_as_it_is():
   logits = np.float32([[3, 1]])
-  assert teachers.average([logits], RTE) is logits
+  assert teachers.average([logits], RTE, rows([0])) is logits
 
 
 def test_logits_follow_their_examples_not_their_order(tmp_path):
@@ -189,7 +190,9 @@ def test_teachers_elsewhere_are_averaged(tmp_path):
     for name, index in (("a", [0, 1]), ("b", [1, 0]))
   )
   want = teachers.average(
-    [np.float32([[0, 1], [2, 3]]), np.float32([[2, 3], [0, 1]])], RTE
+    [np.float32([[0, 1], [2, 3]]), np.float32([[2, 3], [0, 1]])],
+    RTE,
+    rows([0, 1]),
   )
   np.testing.assert_array_equal(elsewhere([one, other], [0, 1], 2), want)
 

@@ -9,6 +9,7 @@ import sys
 import jax
 import pytest
 
+from bam_jax.models.encoders import ENCODERS
 from bam_jax.training import sharding
 from tests import tiny
 
@@ -50,13 +51,17 @@ MESHES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def leaves():
+def leaves_of_a_run():
   """Every leaf of a run's state by its name, trial axis first."""
   init, _ = tiny.functions(tiny.model(), tiny.config())
   shapes = jax.eval_shape(init, jax.numpy.zeros(1, jax.numpy.uint32), {})
   found = jax.tree_util.tree_leaves_with_path(shapes)
   return {sharding.path_name(path): leaf for path, leaf in found}
+
+
+@pytest.fixture(scope="module")
+def leaves():
+  return leaves_of_a_run()
 
 
 def test_every_parameter_and_its_moments_are_placed_on_purpose(leaves):
@@ -76,8 +81,11 @@ def test_every_parameter_and_its_moments_are_placed_on_purpose(leaves):
   assert all(sharding.spec(name) == P() for name in others)
 
 
-def test_no_rule_is_unused(leaves, monkeypatch):
-  rules = sharding.rules()
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_no_rule_of_an_encoder_is_unused(encoder, monkeypatch):
+  monkeypatch.setattr(tiny, "ENCODER", tiny.ENCODERS[encoder])
+  monkeypatch.setattr(sharding, "ENCODERS", {encoder: ENCODERS[encoder]})
+  leaves, rules = leaves_of_a_run(), sharding.rules()
   for rule in rules:
     rest = [other for other in rules if other != rule]
     monkeypatch.setattr(sharding, "rules", lambda rest=rest: rest)
