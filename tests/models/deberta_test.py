@@ -11,6 +11,7 @@ import torch
 from transformers.models.deberta_v2 import modeling_deberta_v2 as theirs
 
 from bam_jax.models import deberta, distances, flops
+from bam_jax.models.heads import HeadSpec
 from tests.models import bert_test as rows_of
 
 CONFIG = deberta.DebertaConfig(
@@ -159,7 +160,8 @@ def test_products_are_counted_by_hand():
   met = 4 + 5 + 5 + 5 + 4
   layer = length * (4 * 12 * 12 + 2 * 12 * 20) + 2 * 12 * (length**2 + met)
   ends = 12 * 12 + 12 * classes
-  found = flops.forward(c, [length, 1], classes=classes)
+  head = HeadSpec("mnli", classes, output="logits", loss="ce")
+  found = flops.forward(c, [length, 1], head=head)
   assert found[0] == 2 * (2 * layer + ends)
   alone = 4 * 12 * 12 + 2 * 12 * 20 + 2 * 12 * 2
   assert found[1] == 2 * (2 * alone + ends)
