@@ -22,7 +22,6 @@ is not), 1 anything else.
 import argparse
 from collections.abc import Iterable, Sequence
 import contextlib
-import itertools
 from pathlib import Path
 import sys
 from typing import Any
@@ -34,8 +33,18 @@ ROWS, BYTES = 1024, 1 << 26
 
 
 def layers(text: str) -> list[int]:
-  """Returns the numbers that "0,-1" names."""
-  return [int(part) for part in text.split(",")]
+  """Returns the numbers that "0,-1" names.
+
+  Raises:
+    ArgumentTypeError: it names none.
+  """
+  try:
+    return [int(part) for part in text.split(",")]
+  except ValueError:
+    raise argparse.ArgumentTypeError(
+      f"{text!r} is no list of layers; it is whole numbers with commas between"
+      " them, such as 0,-1"
+    ) from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -98,6 +107,7 @@ def stream(
   """
   import pyarrow as pa
 
+  from bam_jax.inference import streams
   from bam_jax.inference.model import BATCH
 
   waiting: list[pa.Table] = []
@@ -107,26 +117,19 @@ def stream(
       write(pa.concat_tables(waiting))
       waiting.clear()
 
-  rows, bad, batch = iter(reader), None, [()]
-  while batch and bad is None:
-    batch = []
-    try:
-      # Not list(): what was read before a bad line would be lost.
-      for row in itertools.islice(rows, BATCH):
-        batch.append(row)
-    except ValueError as error:
-      bad = error
-    if batch:
+  try:
+    for batch in streams.batches(reader, BATCH):
       waiting.append(extract(list(zip(*batch, strict=True))))
       progress(len(batch))
-    if (
-      sum(map(len, waiting)) >= ROWS
-      or sum(each.nbytes for each in waiting) >= BYTES
-    ):
-      flush()
+      if (
+        sum(map(len, waiting)) >= ROWS
+        or sum(each.nbytes for each in waiting) >= BYTES
+      ):
+        flush()
+  except ValueError:
+    flush()
+    raise
   flush()
-  if bad is not None:
-    raise bad
 
 
 def extract(flags: argparse.Namespace) -> None:
@@ -177,7 +180,10 @@ def extract(flags: argparse.Namespace) -> None:
       # A file without rows, of the same columns.
       write(found([("",)]).slice(0, 0))
   if found.cut:
-    say(f"{found.cut} texts were longer than max_length and are cut")
+    say(
+      f"{found.cut} of the texts are longer than {found.max_length} tokens and"
+      " are cut; --max-length says how many are read"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:

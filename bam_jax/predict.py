@@ -17,7 +17,6 @@ says what; what came before that line is answered), 1 anything else.
 
 import argparse
 from collections.abc import Callable, Iterable, Sequence
-import itertools
 from pathlib import Path
 import sys
 from typing import Any
@@ -70,19 +69,11 @@ def stream(
   Raises:
     ValueError: a row is no example; those before it are answered.
   """
+  from bam_jax.inference import streams
   from bam_jax.inference.model import BATCH
 
-  rows, writer, bad = iter(reader), None, None
-  while bad is None:
-    batch: list[Sequence[str]] = []
-    try:
-      # Not list(): what was read before a bad line would be lost.
-      for row in itertools.islice(rows, BATCH):
-        batch.append(row)
-    except ValueError as error:
-      bad = error
-    if not batch:
-      break
+  writer = None
+  for batch in streams.batches(reader, BATCH):
     if writer is None:
       fitting = model.fitting(tasks, reader.columns, listed=reader.choosing)
       writer, flush = writer_of([model.heads[name] for name in fitting])
@@ -91,8 +82,6 @@ def stream(
       writer.write(answers)
     flush()
     progress(len(batch))
-  if bad is not None:
-    raise bad
 
 
 def answer(flags: argparse.Namespace) -> None:

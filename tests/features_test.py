@@ -169,6 +169,11 @@ def test_a_run_and_its_export_give_the_same(small_run, tmp_path, capfd):
   assert np.abs(values[0] - values[1]).max() > 1e-3
 
 
+def test_the_command_offers_every_pool():
+  (pool,) = (a for a in features.parser()._actions if a.dest == "pool")
+  assert tuple(pool.choices) == tuple(extracting.POOLS)
+
+
 class Stub:
   """Vectors that cost nothing: the length of each text."""
 
@@ -225,7 +230,7 @@ def test_no_texts_are_a_file_without_rows(plain, tmp_path, capfd):
     (["--max-length=0"], "max_length is 0"),
     (["--run=nowhere/at/all"], "nowhere/at/all"),
     (["--trial=3"], "no trials to choose from"),
-    (["--layers=x"], "invalid layers value: 'x'"),
+    (["--layers=x"], "'x' is no list of layers; it is whole numbers"),
     (["--pool=max"], "invalid choice: 'max'"),
     (["--pool=words", "--input-format=tsv"], "words are of one text"),
   ],

@@ -154,7 +154,8 @@ class Extractor:
     layouts: the text columns that it may read.
     layers: the numbers of those that are given, 0 = the embeddings.
     pool: one of `POOLS`.
-    cut: how many texts were longer than `max_length`, so far.
+    max_length: tokens of a text that are read, special ones counted.
+    cut: how many texts were longer, so far.
   """
 
   def __init__(
@@ -183,10 +184,10 @@ class Extractor:
     self.layers = numbered(layers, config.layers)
     self.layouts, self.pool, self.cut = encoder.layouts, POOLS[pool], 0
     self._config, self._tokenizer = config, encoder.tokenizer
-    self._length = encoder.max_length if max_length is None else max_length
-    if not 0 < self._length <= config.positions:
+    self.max_length = encoder.max_length if max_length is None else max_length
+    if not 0 < self.max_length <= config.positions:
       raise ValueError(
-        f"max_length is {self._length}, but the encoder reads texts of 1 to "
+        f"max_length is {self.max_length}, but the encoder reads texts of 1 to "
         f"{config.positions} tokens"
       )
     names = encoder.tokenizer.backend.get_vocab(with_added_tokens=True)
@@ -234,7 +235,7 @@ class Extractor:
 
     rows = self._rows(texts)
     batch = answering.batch_of(
-      rows.features, np.zeros(1, np.int32), at_most=self._length
+      rows.features, np.zeros(1, np.int32), at_most=self.max_length
     )
     self.cut += rows.features.cut
     made = jax.device_get(self._forward(self._params, batch))
@@ -262,7 +263,7 @@ class Extractor:
       self._tokenizer,
       [list(column) for column in texts],
       None,
-      max_length=self._length,
+      max_length=self.max_length,
       words=None if read is None else [each.words for each in read],
     )
     special = len(self._tokenizer.single[-1])

@@ -285,6 +285,33 @@ class Reader:
     )
 
 
+def batches(
+  reader: Iterable[tuple[str, ...]], size: int
+) -> Iterator[list[tuple[str, ...]]]:
+  """Yields so many rows at a time; of what came before a bad one none is lost.
+
+  Args:
+    reader: of rows.
+    size: rows at a time; the last are fewer.
+
+  Raises:
+    ValueError: a row is no example; those before it have been yielded.
+  """
+  batch: list[tuple[str, ...]] = []
+  try:
+    for row in reader:
+      batch.append(row)
+      if len(batch) == size:
+        yield batch
+        batch = []
+  except ValueError:
+    if batch:
+      yield batch
+    raise
+  if batch:
+    yield batch
+
+
 def _texts(cells: Sequence[Any]) -> bool:
   return all(isinstance(cell, str) for cell in cells)
 
