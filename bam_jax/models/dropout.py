@@ -45,7 +45,7 @@ def draws(key: jax.Array, examples: jax.Array, rate: float) -> Draws:
     examples: i32[..., 2], task and index of each.
     rate: share that is dropped.
   """
-  own = _fold(_fold(key, examples[..., 0]), examples[..., 1])
+  own = folded(key, examples)
   words = jax.random.key_data(own)[..., :2]
   return Draws(jax.random.bits(key, (2,)), words, rate)
 
@@ -118,6 +118,18 @@ def kept_of(
   return jax.lax.slice_in_dim(keep, 0, size, axis=axis)
 
 
+def folded(key: jax.Array, numbers: jax.Array) -> jax.Array:
+  """Returns the key of each place, keys[...], made of its numbers.
+
+  Args:
+    key: one key, of a step and of what is drawn; or one of each place.
+    numbers: i32[..., N], such as the task and the index of an example.
+  """
+  for at in range(numbers.shape[-1]):
+    key = _fold(key, numbers[..., at])
+  return key
+
+
 def uniform(key: jax.Array, examples: jax.Array, count: int) -> jax.Array:
   """Returns some numbers of each example f32[..., count], in [0, 1).
 
@@ -126,7 +138,7 @@ def uniform(key: jax.Array, examples: jax.Array, count: int) -> jax.Array:
     examples: i32[..., 2], task and index of each.
     count: how many.
   """
-  own = _fold(_fold(key, examples[..., 0]), examples[..., 1])
+  own = folded(key, examples)
   drawn = jax.vmap(lambda key: jax.random.uniform(key, (count,)))(own.ravel())
   return drawn.reshape(*own.shape, count)
 

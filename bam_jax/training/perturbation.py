@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 
+from bam_jax.models.dropout import folded
 from bam_jax.models.multitask import examples_of, to_tokens
 
-_fold = jnp.vectorize(jax.random.fold_in)
 # What would be divided by 0 is 0.
 _TINY = 1e-30
 
@@ -33,8 +33,7 @@ def noise(
     draw: (key, shape) -> f32[shape] of independent numbers.
   """
   examples = to_tokens(examples_of(batch), batch)
-  keys = _fold(_fold(key, examples[..., 0]), examples[..., 1])
-  keys = _fold(keys, batch["positions"])
+  keys = folded(folded(key, examples), batch["positions"][..., None])
   drawn = jax.vmap(jax.vmap(lambda own: draw(own, (width,))))(keys)
   return jnp.where(batch["segments"][..., None] > 0, drawn, 0.0)
 
