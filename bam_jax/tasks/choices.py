@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.special
+import scipy
 
 from bam_jax.tasks.answers import Answer, Candidate, Meaning, Read
 

@@ -1,6 +1,5 @@
 """What a tasks file says of how the files of a task are written."""
 
-import codecs
 from collections.abc import Mapping, Sequence
 import dataclasses
 from pathlib import Path
@@ -9,7 +8,6 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.entry import Entry
 
-UTF8 = "utf-8"
 # Suffixes of files that name their columns in every row, or once and for all.
 _NAMED = {".json", ".jsonl", ".parquet"}
 _SPLITS = {"train": "train", "dev": "validation", "test": "test"}
@@ -143,9 +141,11 @@ def renamed(entry: Entry, labels: Sequence[str]) -> dict[str, str]:
 
 def _is_text(encoding: str) -> bool:
   try:
-    return codecs.lookup(encoding)._is_text_encoding
+    "".encode(encoding)
+  # Not there, or of bytes, as base64 is.
   except LookupError:
     return False
+  return True
 
 
 def _check_used(entry: Entry) -> None:

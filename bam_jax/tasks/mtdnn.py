@@ -159,8 +159,8 @@ def _entry(name: str, given: Mapping[str, Any], path: Path) -> dict[str, Any]:
       )
   if unused := [key for key in _UNUSED if key in given]:
     _say(
-      f"{path}: {' and '.join(unused)} of {name} mean nothing here: the encoder"
-      " is what --config.encoder says"
+      f"{path}: {' and '.join(unused)} of {name} is not followed: the encoder"
+      " and its pooler are those of --config.encoder"
     )
   kind = _KINDS.get(str(given["task_type"]))
   if kind not in KINDS:

@@ -15,6 +15,7 @@ from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import learn, mtdnn, toml_yaml
 from bam_jax.tasks.entry import Entry
+from bam_jax.tasks.files import Division
 from bam_jax.tasks.kinds import EXAMPLE, KINDS, WHOLE, TaskKind
 from bam_jax.tasks.origins import Own
 from bam_jax.tasks.table import TASKS, Task
@@ -198,7 +199,9 @@ def _task(entry: Entry) -> Task:
     head=entry.name,
     group="groups" if grouped else GROUPED[kind.unit],
     learn=learn.of_entry(entry),
-    origin=_own(entry, labels, files, (*text, label) if named else ()),
+    origin=_own(
+      entry, labels, files, division, (*text, label) if named else ()
+    ),
   )
 
 
@@ -303,6 +306,7 @@ def _own(
   entry: Entry,
   labels: Sequence[str],
   files: Mapping[str, tuple[str, ...]],
+  division: Division | None,
   read: Sequence[str],
 ) -> Own:
   """Returns where the rows are, of which some columns are read."""
@@ -353,5 +357,5 @@ def _own(
     rename=file_keys.renamed(entry, labels),
     group=group,
     dialect=file_keys.dialect(entry, [*read, *soft, *filter(None, [group])]),
-    division=file_keys.division(entry),
+    division=division,
   )
