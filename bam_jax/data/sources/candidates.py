@@ -5,11 +5,11 @@ which each of them is a span, as the words of a sentence are.
 """
 
 from collections.abc import Sequence
-import json
 from typing import Any
 
 import numpy as np
 
+from bam_jax.data.sources import formats
 from bam_jax.runtime.spelling import shown
 
 Texts = Sequence[Sequence[str]]
@@ -46,7 +46,7 @@ def listed(value: Any, where: str, *, least: int) -> list[str]:
   Raises:
     ValueError: it holds no such list.
   """
-  found = parsed(value)
+  found = formats.as_list(value)
   if not isinstance(found, list):
     raise ValueError(
       f"{where}: {shown(value)} is no list of candidates; it is one of texts,"
@@ -71,13 +71,3 @@ def listed(value: Any, where: str, *, least: int) -> list[str]:
       " give it others, or take the row out"
     )
   return found
-
-
-def parsed(value: Any) -> Any:
-  """A list, which a table can only have as JSON text."""
-  if isinstance(value, str) and value.lstrip().startswith("["):
-    try:
-      return json.loads(value)
-    except (ValueError, RecursionError):
-      return value
-  return list(value) if isinstance(value, tuple) else value

@@ -5,7 +5,10 @@ import hashlib
 
 import numpy as np
 
+from bam_jax.data.sources.examples import Examples
 from bam_jax.data.sources.groups import together
+from bam_jax.data.sources.splits import key_of
+from bam_jax.tasks.table import Task
 
 
 def dev_rows(
@@ -51,6 +54,36 @@ def dev_rows(
   if wanted and not taken:
     taken = [kinds[sizes.argmin()]]
   return np.isin(hashes, np.array(taken, np.uint64))
+
+
+def side(
+  task: Task, examples: Examples, split: str, *, groups: Sequence[str] = ()
+) -> Examples:
+  """Returns the rows of a train file that are of a split, where all are gold.
+
+  Args:
+    task: with `own`.
+    examples: all rows of the split's files.
+    split: of them; all are its own unless `dev_share` divides the train file.
+    groups: see `dev_rows`.
+
+  Raises:
+    ValueError: a side would have no rows.
+  """
+  share = task.own.dev_share
+  if not share or key_of(task, split) != "train":
+    return examples
+  every = np.ones(len(examples), bool)
+  mask = dev_rows(examples.texts, share, among=every, groups=groups)
+  if mask.all() or not mask.any():
+    raise ValueError(
+      f"{task.own.file}: dev_share of {task.name} is {share}, which makes"
+      f" {mask.sum()} of the {len(mask)} rows of {examples.origin} dev; leave"
+      " some on both sides"
+      + " (rows about the same stay together)"
+      * bool(groups)
+    )
+  return examples.take(~mask if split == task.train else mask)
 
 
 def _hash(text: str) -> int:

@@ -5,7 +5,9 @@ cells, a JSON object, or None for an empty line. Whoever reads such a file, to
 train or to answer, reads it here.
 """
 
+import ast
 from collections.abc import Iterator
+import contextlib
 import csv
 import json
 import re
@@ -209,6 +211,23 @@ class _Ahead:
     piece = next(self._blocks, "")
     self._text, self._at = self._text[self._at :] + piece, 0
     return bool(piece)
+
+
+def as_list(value: Any) -> Any:
+  """Returns the list that a cell holds; other values as they are.
+
+  A table can only have it as text: as JSON, or as Python shows it and pandas
+  writes it.
+
+  Args:
+    value: of a cell.
+  """
+  if isinstance(value, str) and value.lstrip().startswith("["):
+    for read in (json.loads, ast.literal_eval):
+      with contextlib.suppress(ValueError, SyntaxError, RecursionError):
+        return read(value.strip())
+    return value
+  return list(value) if isinstance(value, tuple) else value
 
 
 def wrong(error: Exception) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data.sources import candidates, parted, rows, splits
-from bam_jax.data.sources.dev_share import dev_rows
+from bam_jax.data.sources import candidates, formats, parted, rows, splits
+from bam_jax.data.sources.dev_share import side
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.data.sources.groups import name_of
 from bam_jax.data.sources.sentence import joined
@@ -36,7 +36,7 @@ def read(task: Task, split: str) -> Examples:
     ValueError: a row is none; file, line, column, cure.
     OSError: a file is missing or the hub cannot be reached.
   """
-  own, trains = task.own, split == task.train
+  own = task.own
   paths = splits.files(task, split)
   more = f" and {len(paths) - 1} more" if paths[1:] else ""
   origin = f"{paths[0]}{more}"
@@ -73,22 +73,8 @@ def read(task: Task, split: str) -> Examples:
     words=spans,
   )
   check(examples)
-  if own.dev_share and divided:
-    # All rows of one question come to one side.
-    mask = dev_rows(
-      examples.texts,
-      own.dev_share,
-      among=np.ones(len(examples), bool),
-      groups=examples.groups or questions,
-    )
-    if mask.all() or not mask.any():
-      raise ValueError(
-        f"{own.file}: dev_share of {task.name} is {own.dev_share}, which makes"
-        f" {mask.sum()} of the {len(mask)} questions of {origin} dev; leave"
-        " some on both sides"
-      )
-    examples = examples.take(~mask if trains else mask)
-  return examples
+  # All rows of one question come to one side.
+  return side(task, examples, split, groups=examples.groups or questions)
 
 
 def _rows(task: Task, path: Path, names: Sequence[str]) -> list[rows.Row]:
@@ -118,7 +104,7 @@ def relevance(value: Any, texts: Sequence[str], place: str) -> list[float]:
   Raises:
     ValueError: it is none for these candidates, or none of them is relevant.
   """
-  found = candidates.parsed(value)
+  found = formats.as_list(value)
   if not isinstance(found, list):
     raise ValueError(
       f"{place}: {shown(value)} is no list; each candidate has a number, 0 if"
@@ -155,7 +141,7 @@ def right(value: Any, texts: Sequence[str], place: str) -> list[float]:
     ValueError: it is none of them, or may be two of them.
   """
   last = len(texts) - 1
-  if isinstance(candidates.parsed(value), list):
+  if isinstance(formats.as_list(value), list):
     raise ValueError(
       f"{place}: {shown(value)} is a list; of a choice one candidate is right,"
       f" and this is its place, 0 to {last}, or its text; several are for"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data.sources import formats, lines, rows, splits
-from bam_jax.data.sources.dev_share import dev_rows
+from bam_jax.data.sources.dev_share import side
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.spans import ANSWER, LABELS, NONE
@@ -75,21 +75,8 @@ def read(task: Task, split: str) -> Examples:
     answers=[list(each.answers) for each in found],
   )
   check(examples)
-  if task.own.dev_share and splits.key_of(task, split) == "train":
-    mask = dev_rows(
-      examples.texts,
-      task.own.dev_share,
-      among=np.ones(len(examples), bool),
-      groups=examples.groups,
-    )
-    if mask.all() or not mask.any():
-      raise ValueError(
-        f"{task.own.file}: dev_share of {task.name} is {task.own.dev_share},"
-        f" which makes {mask.sum()} of the {len(mask)} rows of {origin} dev;"
-        " leave some on both sides (questions about one text stay together)"
-      )
-    examples = examples.take(~mask if split == task.train else mask)
-  return examples
+  # Questions about one text stay together.
+  return side(task, examples, split, groups=examples.groups)
 
 
 def labels(task: Task) -> tuple[str, ...]:

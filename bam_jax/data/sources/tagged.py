@@ -5,18 +5,15 @@ each {"start": 4, "end": 9, "label": "LOC"} or [4, 9, "LOC"], as tools write
 them. Tags may be in any scheme (tags.py); inside they are IOB2.
 """
 
-import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
-import contextlib
-import json
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 import numpy as np
 
-from bam_jax.data.sources import conll, rows, splits
-from bam_jax.data.sources.dev_share import dev_rows
+from bam_jax.data.sources import conll, formats, rows, splits
+from bam_jax.data.sources.dev_share import side
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.data.sources.sentence import Sentence, split
 from bam_jax.runtime.spelling import hint, shown
@@ -62,18 +59,7 @@ def read(task: Task, split: str) -> Examples:
     words=[each.words for each in found],
   )
   check(examples)
-  if task.own.dev_share and splits.key_of(task, split) == "train":
-    mask = dev_rows(
-      examples.texts, task.own.dev_share, among=np.ones(len(examples), bool)
-    )
-    if mask.all() or not mask.any():
-      raise ValueError(
-        f"{task.own.file}: dev_share of {task.name} is {task.own.dev_share},"
-        f" which makes {mask.sum()} of the {len(mask)} rows of {origin} dev;"
-        " leave some on both sides"
-      )
-    examples = examples.take(~mask if split == task.train else mask)
-  return examples
+  return side(task, examples, split)
 
 
 def labels(task: Task) -> tuple[str, ...]:
@@ -165,7 +151,9 @@ def _rows(task: Task, path: Path) -> Iterator[Sentence]:
           f"{where} has no column {name!r}, only {shown(list(record))}"
           f"{hint(name, record)}"
         )
-    text, said = (_parsed(record[name]) for name in (column, task.label))
+    text, said = (
+      formats.as_list(record[name]) for name in (column, task.label)
+    )
     place = f"{where}, column {task.label!r}"
     if not isinstance(said, list):
       raise ValueError(
@@ -189,16 +177,6 @@ def _rows(task: Task, path: Path) -> Iterator[Sentence]:
     tags = [_tag(task, tag, place) for tag in said]
     places = [f"{place}, word {n}" for n in range(1, len(text) + 1)]
     yield Sentence.of_words(text, tags, places)
-
-
-def _parsed(value: Any) -> Any:
-  """A list, which a table can only have as JSON, or as Python shows it."""
-  if isinstance(value, str) and value.startswith("["):
-    for read in (json.loads, ast.literal_eval):
-      with contextlib.suppress(ValueError, SyntaxError, RecursionError):
-        return read(value)
-    return value
-  return list(value) if isinstance(value, tuple) else value
 
 
 def _tag(task: Task, value: Any, place: str) -> str:

@@ -158,7 +158,7 @@ def test_a_column_that_is_not_there(tmp_path):
     ({"format": "conll"}, "is none of kind ranking"),
     ({"metric": "f1"}, "it is one of mrr, map, ndcg, accuracy"),
     ({"kind": "choice", "metric": "mrr"}, "it is one of accuracy"),
-    ({"dev": None, "dev_share": 0.1}, "makes 0 of the 2 questions of"),
+    ({"dev": None, "dev_share": 0.1}, "makes 0 of the 2 rows of"),
   ],
 )
 def test_a_tasks_file_that_cannot_be(tmp_path, keys, said):
