@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data.sources import candidates, formats, parted, rows, splits
+from bam_jax.data.sources import candidates, division, formats, rows, splits
 from bam_jax.data.sources.dev_share import side
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.data.sources.groups import name_of
@@ -47,7 +47,7 @@ def read(task: Task, split: str) -> Examples:
   found = [row for path in paths for row in _rows(task, path, wanted)]
   if not found:
     raise ValueError(f"{origin} holds no rows")
-  found = [found[i] for i in parted.of_split(task, split, origin, found)]
+  found = [found[i] for i in division.of_split(task, split, origin, found)]
   question, column = task.text
   questions, texts, spans, labels = [], [], [], []
   for where, record in found:

@@ -10,9 +10,9 @@ from absl import logging
 import numpy as np
 
 from bam_jax.data.sources import (
+  division,
   gold,
   grouped,
-  parted,
   rows,
   splits,
   squad,
@@ -71,7 +71,7 @@ def read(task: Task, split: str) -> Examples:
   if not found:
     raise ValueError(f"{origin} holds no rows")
   counted = len(found)
-  here = parted.of_split(task, split, origin, found)
+  here = division.of_split(task, split, origin, found)
   found = [found[i] for i in here]
   _refuse_rejected(task, found)
   texts = tuple([_text(row, name) for row in found] for name in task.text)
