@@ -83,9 +83,14 @@ def base() -> ConfigDict:
   c.max_length = 128
   # Dropout on the pooled [CLS] vector, in training.
   c.head_dropout = 0.1
-  # The encoder that encoder="scratch" starts from random weights, with a
-  # WordPiece vocabulary trained on the synthetic suite.
+  # The encoder that encoder="scratch" starts from random weights.
   c.scratch = ConfigDict()
+  # bert, deberta, ..., or bilstm: a bidirectional LSTM, whose width is that of
+  # both directions together; it has no heads and no mlp.
+  c.scratch.kind = "bert"
+  # The directory or hub name of an encoder whose tokenizer it has, such as its
+  # teacher's; "" = a WordPiece vocabulary trained on the synthetic suite.
+  c.scratch.tokenizer = ""
   c.scratch.layers = 2
   c.scratch.width = 128
   c.scratch.heads = 4

@@ -14,6 +14,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.pool import Pool, TaskData, join
 from bam_jax.data.ragged import offsets_of
 from bam_jax.models.bert import BertConfig
+from bam_jax.models.bilstm import BilstmConfig
 from bam_jax.models.deberta import DebertaConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import get_tasks
@@ -62,14 +63,23 @@ ENCODERS = {
     init_std=0.02,
     pad_id=0,
   ),
+  "bilstm": BilstmConfig(
+    vocab_size=40,
+    width=16,
+    layers=2,
+    positions=WIDTH,
+    hidden_dropout=0.1,
+    init_std=0.2,
+    pad_id=0,
+  ),
 }
 
 
 def model(*, dropout=0.1, **changes) -> MultiTask:
   """Returns the model; `dropout` is that of every place."""
-  encoder = dataclasses.replace(
-    ENCODER, hidden_dropout=dropout, attention_dropout=dropout
-  )
+  rates = ("hidden_dropout", "attention_dropout")
+  own = {rate: dropout for rate in rates if hasattr(ENCODER, rate)}
+  encoder = dataclasses.replace(ENCODER, **own)
   settings = {
     "heads": HEADS,
     "head_dropout": dropout,

@@ -318,7 +318,7 @@ def write_config(config: Config) -> dict[str, Any]:
   if family.padded:
     fields["max_position_embeddings"] += config.position_offset
   return {
-    "architectures": [family.model],
+    **({"architectures": [family.model]} if family.model else {}),
     "dtype": "float32",
     "model_type": family.name,
     **fixed,
@@ -327,8 +327,18 @@ def write_config(config: Config) -> dict[str, Any]:
   }
 
 
-def locate(name: str | Path) -> Path:
+def locate(
+  name: str | Path,
+  *,
+  key: str = "encoder",
+  files_of: Sequence[str] = (CONFIG, WEIGHTS, foreign.ADAPTER, *TOKENIZER),
+) -> Path:
   """Returns an encoder's directory, fetched from the hub if need be.
+
+  Args:
+    name: a directory or a hub name.
+    key: what it is called in the error.
+    files_of: what is fetched of it.
 
   Raises:
     ValueError: the name leads nowhere.
@@ -338,18 +348,19 @@ def locate(name: str | Path) -> Path:
   with files.reading():
     if str(name) and directory.is_dir():
       return directory
+  wanted = f"{CONFIG}, {WEIGHTS} and " if WEIGHTS in files_of else ""
   needs = (
-    f"give a directory with {CONFIG}, {WEIGHTS} and tokenizer.json or "
-    "vocab.txt, or a hub name such as google-bert/bert-base-uncased"
+    f"give a directory with {wanted}tokenizer.json or vocab.txt, or a hub name "
+    "such as google-bert/bert-base-uncased"
   )
   if directory.is_file():
-    raise ValueError(f"encoder {name} is a file; {needs}")
+    raise ValueError(f"{key} {name} is a file; {needs}")
   if not _HUB_NAME.fullmatch(str(name)):
-    raise ValueError(f"encoder {str(name)!r} is not a directory; {needs}")
+    raise ValueError(f"{key} {str(name)!r} is not a directory; {needs}")
   try:
     return Path(
       huggingface_hub.snapshot_download(
-        str(name), allow_patterns=[CONFIG, WEIGHTS, foreign.ADAPTER, *TOKENIZER]
+        str(name), allow_patterns=list(files_of)
       )
     )
   # The client raises its own, its HTTP library's and the system's errors; all
@@ -357,6 +368,6 @@ def locate(name: str | Path) -> Path:
   except Exception as error:
     why, cure = hub.cause(error, str(name), "main")
     raise ValueError(
-      f"encoder {name} is no directory here and could not be fetched from the "
+      f"{key} {name} is no directory here and could not be fetched from the "
       f"Hugging Face hub ({why}); {f'{cure}; else ' if cure else ''}{needs}"
     ) from error

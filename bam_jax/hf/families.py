@@ -9,6 +9,7 @@ import dataclasses
 import reprlib
 from typing import Any
 
+from bam_jax.hf.bilstm import BILSTM
 from bam_jax.hf.deberta import DEBERTA
 from bam_jax.hf.family import Family, Fields, Raw, typed
 from bam_jax.models.bert import BertConfig
@@ -314,5 +315,8 @@ FAMILIES = {
     DISTILBERT,
     MODERNBERT,
     DEBERTA,
+    BILSTM,
   )
 }
+# Those that transformers reads.
+PUBLISHED = tuple(name for name, each in FAMILIES.items() if each.model)

@@ -6,10 +6,11 @@ import reprlib
 from typing import Any
 
 from bam_jax.models.bert import BertConfig
+from bam_jax.models.bilstm import BilstmConfig
 from bam_jax.models.deberta import DebertaConfig
 
 # What config.json is read into.
-Config = BertConfig | DebertaConfig
+Config = BertConfig | DebertaConfig | BilstmConfig
 Raw = Mapping[str, Any]
 Fields = tuple[tuple[str, str, Any], ...]
 
@@ -23,7 +24,8 @@ class Family:
 
   Attributes:
     name: `model_type` in config.json.
-    model: the class of transformers that holds the encoder alone.
+    model: the class of transformers that holds the encoder alone; "" = it has
+      none, and the files are our own.
     prefix: of the encoder's tensors where a file holds more than them.
     modules: ours, theirs, kind; `{i}` is the layer. Several of ours, joined by
       "+", lie in one of theirs, one after the other. What a configuration does

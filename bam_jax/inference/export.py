@@ -12,7 +12,7 @@ import numpy as np
 
 from bam_jax.data.fields import EXAMPLE, FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
-from bam_jax.hf import classifiers, transfer
+from bam_jax.hf import classifiers, families, transfer
 from bam_jax.hf import directory as hf
 from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
@@ -107,6 +107,16 @@ def about(found: Trained) -> dict[str, Any]:
   return known
 
 
+def _check_published(found: Trained) -> None:
+  """Refuses to write for transformers what it has no class for."""
+  if found.config.family not in families.PUBLISHED:
+    raise ValueError(
+      f"transformers has no {found.config.family}, so nothing could load what "
+      "would be written; bam_jax.load answers from the run, and other programs "
+      "from --format=stablehlo"
+    )
+
+
 def write_classifier(
   out: Path, found: Trained, task: str, *, overwrite: bool
 ) -> None:
@@ -124,6 +134,7 @@ def write_classifier(
     ValueError: no such head, nothing in transformers computes the same, or
       something is there.
   """
+  _check_published(found)
   description = found.description.alone(task)
   named = classifiers.tensors(found.config, found.params, description)
   known = about(found)
@@ -155,8 +166,9 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
     overwrite: whether a model that is there may go.
 
   Raises:
-    ValueError: something is there.
+    ValueError: transformers has no such encoder, or something is there.
   """
+  _check_published(found)
   encoder = {part: found.params[part] for part in (found.config.kind, "pooler")}
   named = hf.tensors(found.config, encoder)
   config = hf.write_config(found.config)

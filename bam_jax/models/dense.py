@@ -20,12 +20,14 @@ class Dense(nn.Module):
     dtype: of the product and of what comes out.
     kernel_init: how the kernel is drawn.
     use_bias: whether there is a bias.
+    bias_init: how it is drawn.
   """
 
   features: int
   dtype: Any
   kernel_init: nn.initializers.Initializer
   use_bias: bool = True
+  bias_init: nn.initializers.Initializer = nn.initializers.zeros
 
   @nn.compact
   def __call__(self, x: jax.Array) -> jax.Array:
@@ -43,6 +45,6 @@ class Dense(nn.Module):
     y = product(x)
     if not self.use_bias:
       return y
-    bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    bias = self.param("bias", self.bias_init, (self.features,))
     bias = jnp.reshape(bias, (1,) * (y.ndim - 1) + (-1,))
     return (y.astype(jnp.float32) + bias).astype(self.dtype)

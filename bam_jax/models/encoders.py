@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import flax.linen as nn
 import numpy as np
 
-from bam_jax.models import deberta
+from bam_jax.models import bilstm, deberta
 from bam_jax.models.attention import pairs
 from bam_jax.models.bert import Bert, BertConfig, Pooler
 
@@ -171,6 +171,23 @@ ENCODERS: dict[str, EncoderKind] = {
     config=deberta.DebertaConfig,
     scratch=deberta.scratch,
     configured=deberta.configured,
+  ),
+  "bilstm": EncoderKind(
+    module=bilstm.Bilstm,
+    pooler=bilstm.Pooler,
+    depth=bert_depth,
+    axes={
+      "embeddings/word/embedding": (None, "table"),
+      "input/kernel": ("width", "inner"),
+      "input/bias": ("inner",),
+      "recurrent/kernel": (None, "inner"),
+      "pooler/kernel": ("width", "inner"),
+      "pooler/bias": ("inner",),
+    },
+    multiplied=bilstm.multiplied,
+    config=bilstm.BilstmConfig,
+    scratch=bilstm.scratch,
+    configured=bilstm.configured,
   ),
 }
 

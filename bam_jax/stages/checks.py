@@ -13,10 +13,11 @@ from ml_collections import ConfigDict
 
 from bam_jax.data import contexts, sampling, soft_labels
 from bam_jax.data.sources.examples import Examples
+from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
 from bam_jax.stages import initial, lessons, values
-from bam_jax.stages.materials import Materials, scratch
+from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
 from bam_jax.study import claims, variants
 from bam_jax.study.experiment import Experiment, trained
@@ -203,7 +204,7 @@ def _up(number: int, multiple: int) -> int:
 def encoder(found: Materials) -> None:
   """Reads the encoder and its tokenizer, and the run that it starts from."""
   config = found.experiment.config
-  if config.encoder == "scratch":
+  if made := trains_words(config):
     # Its tokenizer is not made yet.
     shape = scratch(config, config.scratch.vocab_size, 0)
   else:
@@ -211,9 +212,12 @@ def encoder(found: Materials) -> None:
     for text in found.encoder.tokenizer.remarks:
       say(f"warning: {config.encoder}: {text}")
     parts(found)
+  for run in found.experiment.runs:
+    asked = found.experiment.settings(run).config
+    encoders.of(shape).configured(shape, asked)
   kernel(found)
   redrawn(found.experiment, shape)
-  if found.initial and config.encoder != "scratch":
+  if found.initial and not made:
     for run in found.experiment.runs:
       params, model = found.initial, found.model(run)
       initial.check_fit(
@@ -322,7 +326,7 @@ def room(found: Materials, examples: Examples) -> None:
     examples: of a split.
   """
   c = found.experiment.config
-  if examples.answers is not None and c.encoder != "scratch":
+  if examples.answers is not None and not trains_words(c):
     contexts.check_room(
       found.encoder.tokenizer, examples.texts[0], max_length=c.max_length
     )

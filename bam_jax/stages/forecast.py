@@ -20,6 +20,7 @@ from bam_jax.models import flops
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
 from bam_jax.stages import checks, lessons, reuse
+from bam_jax.stages.materials import trains_words
 from bam_jax.stages.session import Session, opened
 from bam_jax.stages.speed import measured
 from bam_jax.study.plan import Run
@@ -232,9 +233,7 @@ def show(config: ConfigDict, workdir: Workdir) -> None:
     OSError: a file is missing or the hub cannot be reached.
   """
   with contextlib.ExitStack() as stack:
-    if (
-      config.encoder == "scratch" and not (workdir.data / "tokenizer").exists()
-    ):
+    if trains_words(config) and not (workdir.data / "tokenizer").exists():
       # Its vocabulary is made by the run; here it is made and thrown away.
       folder = stack.enter_context(tempfile.TemporaryDirectory())
       workdir = Workdir(workdir.path)

@@ -160,17 +160,7 @@ def load_encoder(config: ConfigDict, data: Path) -> Encoder:
       than it reads.
   """
   if config.encoder == "scratch":
-    folder = data / "tokenizer"
-    with distributed.leader_first("tokenizer"):
-      if not folder.exists():
-        with sealed.beside(folder) as made:
-          vocabulary.train_tokenizer(
-            made,
-            seed=config.data.synthetic_seed,
-            vocab_size=config.scratch.vocab_size,
-          )
-      # One letter changed in it would quietly change every number.
-      sealed.verify(folder)
+    folder = words(config, data)
     tokenizer = load_tokenizer(folder, vocab_size=None)
     shape = scratch(config, tokenizer.vocab_size, tokenizer.pad)
     return Encoder(shape, {}, tokenizer, folder)
@@ -184,6 +174,36 @@ def load_encoder(config: ConfigDict, data: Path) -> Encoder:
   return Encoder(shape, params, tokenizer, folder)
 
 
+def trains_words(config: ConfigDict) -> bool:
+  """Tells whether the tokenizer is made by the first command in a workdir."""
+  return config.encoder == "scratch" and not config.scratch.tokenizer
+
+
+def words(config: ConfigDict, data: Path) -> Path:
+  """Returns the folder of the tokenizer of an encoder from scratch.
+
+  Args:
+    config: the whole config.
+    data: W/data, where one of its own is kept, and made if need be.
+  """
+  if not trains_words(config):
+    return hf.locate(
+      config.scratch.tokenizer, key="scratch.tokenizer", files_of=hf.TOKENIZER
+    )
+  folder = data / "tokenizer"
+  with distributed.leader_first("tokenizer"):
+    if not folder.exists():
+      with sealed.beside(folder) as made:
+        vocabulary.train_tokenizer(
+          made,
+          seed=config.data.synthetic_seed,
+          vocab_size=config.scratch.vocab_size,
+        )
+    # One letter changed in it would quietly change every number.
+    sealed.verify(folder)
+  return folder
+
+
 def check_length(config: ConfigDict, shape: EncoderConfig) -> None:
   """Refuses examples that are longer than an encoder has positions."""
   if config.max_length > shape.positions:
@@ -195,7 +215,7 @@ def check_length(config: ConfigDict, shape: EncoderConfig) -> None:
 
 def scratch(config: ConfigDict, vocab_size: int, pad_id: int) -> EncoderConfig:
   """Returns the shape of the encoder that starts from random weights."""
-  kind = encoders.ENCODERS["bert"]
+  kind = encoders.ENCODERS[config.scratch.kind]
   return kind.scratch(config.scratch, vocab_size, pad_id, config.max_length)
 
 

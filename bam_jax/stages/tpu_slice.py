@@ -50,12 +50,13 @@ def shape_alone(config: ConfigDict, data: Path) -> Encoder:
 
   Args:
     config: the whole config.
-    data: unread: nothing is kept of it.
+    data: nothing is kept there.
 
   Raises:
     ValueError: the shape is not known without the encoder's files.
   """
-  del data
+  if config.scratch.tokenizer:
+    return materials.load_encoder(config, data)
   if config.encoder == "scratch":
     shape = materials.scratch(config, config.scratch.vocab_size, 0)
     return Encoder(shape, {}, None, None)

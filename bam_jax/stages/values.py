@@ -7,6 +7,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.data import sampling
 from bam_jax.models.attention import KERNELS
+from bam_jax.models.encoders import ENCODERS
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
@@ -111,6 +112,7 @@ WORDS = {
   "submit": tuple(submission.BY),
   "dtype": ("float32", "bfloat16"),
   "attention": tuple(KERNELS),
+  "scratch.kind": tuple(k for k, each in ENCODERS.items() if each.scratch),
   "adversary.kind": tuple(ADVERSARIES),
   "adversary.norm": ("paper", *NORMS),
   "loss.reduction": ("sum", "mean"),
@@ -137,6 +139,7 @@ def check(c: ConfigDict) -> None:
       if not allowed(value := lookup(c, key)):
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
+  scratch(c)
   adversary(c)
   distilling(c)
   for kind in KINDS:
@@ -150,6 +153,24 @@ def check(c: ConfigDict) -> None:
     raise ValueError(
       f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
     )
+
+
+def scratch(c: ConfigDict) -> None:
+  """Checks that what is said of the encoder is said of the one there is."""
+  if c.encoder == "scratch":
+    for key, off in (("encoder_layers", 0), ("encoder_every", 1)):
+      if (got := c[key]) != off:
+        raise ValueError(
+          f"{key} is {got}, but encoder is scratch, which has as many layers as"
+          " scratch.layers says; set that"
+        )
+    return
+  for key in ("scratch.kind", "scratch.tokenizer"):
+    if (got := lookup(c, key)) != NEUTRAL[key]:
+      raise ValueError(
+        f"{key} is {got!r}, but encoder is {c.encoder}, which is not made from"
+        " random weights; set --config.encoder=scratch"
+      )
 
 
 def adversary(c: ConfigDict) -> None:

@@ -60,6 +60,8 @@ NEUTRAL: dict[str, Any] = {
   "adversary.shared_dropout": True,
   "adversary.proximal": 0.0,
   "adversary.momentum": -1.0,
+  "scratch.kind": "bert",
+  "scratch.tokenizer": "",
   "span.stride": 128,
   "span.longest": 30,
   "span.threshold": 0.0,
@@ -68,7 +70,10 @@ NEUTRAL: dict[str, Any] = {
   **{f"learn.{key}": "" for key in learn.KEYS},
 }
 # Keys that name directories and files, which have more than one spelling.
-PLACES = ("encoder", "data.glue_dir", "init_from", "teacher.files")
+PLACES = (
+  *("encoder", "scratch.tokenizer", "data.glue_dir", "init_from"),
+  "teacher.files",
+)
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 
 

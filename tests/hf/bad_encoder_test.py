@@ -98,6 +98,31 @@ CASES = [
       ("mlp", 10**15, "scratch.mlp is 1000000000000000; it is from 1 to"),
       ("dropout", 1, "encoder hidden_dropout is 1.0"),
       ("init_std", "nan", "scratch.init_std is nan; it is above 0"),
+      ("kind", "lstm", "scratch.kind is 'lstm'; it is bert or deberta or"),
+      ("tokenizer", "{root}/no", "scratch.tokenizer '{root}/no' is not a dir"),
+      ("tokenizer", "{root}/glue", "glue has neither tokenizer.json"),
+    )
+  ),
+  *(
+    Case(f"scratch-not-{key}", said, f"--config.{key}={value}")
+    for key, value, said in (
+      ("scratch.kind", "bilstm", "but encoder is {root}/encoder, which is not"),
+      ("scratch.tokenizer", "{root}/encoder", "set --config.encoder=scratch"),
+    )
+  ),
+  *(
+    Case(
+      f"{kind}-{key}",
+      said,
+      f"--config.encoder=scratch --config.scratch.kind={kind} "
+      f"--config.{key}={value}",
+    )
+    for kind, key, value, said in (
+      ("bert", "encoder_layers", 1, "encoder is scratch, which has as many la"),
+      ("bilstm", "encoder_every", 2, "encoder is scratch, which has as many"),
+      ("bilstm", "scratch.width", 13, "a bilstm has two directions of half"),
+      ("bilstm", "attention_dropout", 0.1, "a bilstm has no attention; leave"),
+      ("bilstm", "attention", "splash", "a bilstm has no attention; leave it"),
     )
   ),
   # config.json

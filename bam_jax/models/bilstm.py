@@ -1,0 +1,344 @@
+"""A bidirectional LSTM in Flax Linen: token ids in, one vector per token out.
+
+Texts of one row know nothing of each other: where one begins, in the direction
+in which it is read, the state is 0. What a layer reads of all tokens is one
+product, for both directions and all gates; what it carries from token to token
+is one product a step for both directions.
+"""
+
+from collections.abc import Sequence
+import dataclasses
+from typing import Any, ClassVar
+
+from flax import linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bam_jax.models.bert import hold
+from bam_jax.models.dense import Dense
+from bam_jax.models.dropout import Dropout
+
+Array = jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BilstmConfig:
+  """The shape of a bidirectional LSTM.
+
+  Args:
+    vocab_size: V, rows of the word table.
+    width: D, of the table and of both directions together; an even number.
+    layers: L.
+    positions: the longest example that it is asked to read, in tokens; it has
+      no table of them.
+    hidden_dropout: rate on what each layer reads.
+    init_std: standard deviation of the random table and of what layers read by.
+    pad_id: the token that fills a row; only tokenisers and files ask for it.
+    family: whose files it came from; only files ask for it.
+
+  Raises:
+    ValueError: a size is not positive, the width is odd, or the rate is not in
+      [0, 1).
+  """
+
+  kind: ClassVar[str] = "bilstm"
+  # Sentences are not told apart but by what stands between them.
+  types: ClassVar[int] = 0
+
+  vocab_size: int
+  width: int
+  layers: int
+  positions: int
+  hidden_dropout: float
+  init_std: float
+  pad_id: int
+  family: str = "bilstm"
+
+  def __post_init__(self):
+    for name in ("vocab_size", "width", "layers", "positions"):
+      if getattr(self, name) < 1:
+        raise ValueError(
+          f"encoder {name} is {getattr(self, name)}; give at least 1"
+        )
+    if not 0 <= self.hidden_dropout < 1:
+      raise ValueError(
+        f"encoder hidden_dropout is {self.hidden_dropout}; give 0 or more, "
+        "below 1"
+      )
+    if self.width % 2:
+      raise ValueError(
+        f"encoder width {self.width} is not even, and a bilstm has two "
+        f"directions of half of it each; try width {self.width + 1}"
+      )
+
+  def keep(self, kept: Sequence[int]) -> "BilstmConfig":
+    """Returns the configuration of an encoder made of some of the layers."""
+    return dataclasses.replace(self, layers=len(kept))
+
+  @property
+  def init(self) -> nn.initializers.Initializer:
+    """How the table and what layers read by are drawn."""
+    return nn.initializers.truncated_normal(self.init_std)
+
+
+class _Embeddings(nn.Module):
+  """The rows of words, in f32 until they are dropped from."""
+
+  config: BilstmConfig
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, tokens, positions, examples, *, train: bool):
+    c = self.config
+    # f32 also where computing is bf16, as in bert.py.
+    table = nn.Embed(
+      c.vocab_size,
+      c.width,
+      dtype=jnp.float32,
+      embedding_init=c.init,
+      name="word",
+    )
+    x = table(tokens).astype(self.dtype)
+    return Dropout(c.hidden_dropout)(x, examples, positions, train=train)
+
+
+def _orthogonal(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
+  """Draws the square block of each gate, so that no state grows or fades."""
+  size, columns = shape
+  draw = jax.vmap(lambda key: nn.initializers.orthogonal()(key, (size, size)))
+  blocks = draw(jax.random.split(key, columns // size))
+  return jnp.concatenate(blocks, axis=-1).astype(dtype)
+
+
+def _open(key: Array, shape: tuple[int], dtype=jnp.float32) -> Array:
+  """Biases that let cells forget little at first (Jozefowicz et al. 2015)."""
+  del key
+  gates = jnp.zeros((2, 4, shape[0] // 8), dtype)
+  return gates.at[:, 1].set(1.0).reshape(shape)
+
+
+class _Recurrent(nn.Module):
+  """The kernel of what is carried: f32[H, 8H], as the gates stand in it."""
+
+  @nn.compact
+  def __call__(self, size: int) -> Array:
+    return self.param("kernel", _orthogonal, (size, 8 * size))
+
+
+class _Layer(nn.Module):
+  """One layer: both directions, each with an LSTM of its own.
+
+  Gates stand in the order of PyTorch: input, forget, cell and output, of the
+  forward direction and then of the backward one.
+
+  Attributes:
+    number: of the layer. The first reads what is dropped from already; the
+      last one gives the first token of a text the state in which the forward
+      direction has read all of it, as the backward one has there.
+  """
+
+  config: BilstmConfig
+  dtype: Any
+  number: int
+
+  @nn.compact
+  def __call__(self, x, segments, positions, examples, train: bool):
+    c, (B, S, D) = self.config, x.shape
+    H = D // 2
+    if self.number:
+      x = Dropout(c.hidden_dropout)(x, examples, positions, train=train)
+    read = Dense(
+      8 * H,
+      dtype=self.dtype,
+      kernel_init=c.init,
+      bias_init=_open,
+      name="input",
+    )(x)
+    kernel = _Recurrent(name="recurrent")(H).astype(self.dtype)
+    kernel = jnp.moveaxis(kernel.reshape(H, 2, 4 * H), 1, 0)
+    gates = both_ways(read.reshape(B, S, 2, 4 * H))
+    # A text begins where another's token, or none, was before it.
+    own = both_ways(jnp.stack([segments, segments], axis=-1)[..., None])
+    begins = jnp.concatenate([own[:1] >= 0, own[1:] != own[:-1]])
+
+    def step(state, now):
+      gate, begin = now
+      h, cell = (jnp.where(begin, 0, each) for each in state)
+      carried = jnp.einsum(
+        "nbh,nhg->nbg", h, kernel, preferred_element_type=jnp.float32
+      )
+      i, f, g, o = jnp.split(gate.astype(jnp.float32) + carried, 4, axis=-1)
+      cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * nn.tanh(g)
+      h = (nn.sigmoid(o) * nn.tanh(cell)).astype(self.dtype)
+      return (h, cell), h
+
+    # The cell is a sum over all of a text, so in f32.
+    start = jnp.zeros((2, B, H), self.dtype), jnp.zeros((2, B, H))
+    _, states = jax.lax.scan(step, start, (gates, begins))
+    forward, backward = states[:, 0], jnp.flip(states[:, 1], axis=0)
+    forward, backward = forward.swapaxes(0, 1), backward.swapaxes(0, 1)
+    if self.number + 1 == c.layers:
+      forward = read_whole(forward, segments, positions)
+    return jnp.concatenate([forward, backward], axis=-1)
+
+
+def both_ways(x: Array) -> Array:
+  """Returns [S, 2, B, ...] of [B, S, 2, ...], the second one read backward."""
+  x = jnp.moveaxis(x, 0, 2)
+  return jnp.stack([x[:, 0], jnp.flip(x[:, 1], axis=0)], axis=1)
+
+
+def read_whole(forward: Array, segments: Array, positions: Array) -> Array:
+  """Returns states whose first one in each text is that of its last token.
+
+  Args:
+    forward: [B, S, H].
+    segments: i32[B, S].
+    positions: i32[B, S], from 0 in every text.
+  """
+  S = segments.shape[1]
+  ends = (
+    segments != jnp.pad(segments, ((0, 0), (0, 1)), constant_values=-1)[:, 1:]
+  )
+  # The nearest end from each token on is its own text's.
+  end = jax.lax.cummin(jnp.where(ends, jnp.arange(S), S), axis=1, reverse=True)
+  there = jnp.take_along_axis(forward, end[..., None], axis=1)
+  return jnp.where(positions[..., None] == 0, there, forward)
+
+
+class Bilstm(nn.Module):
+  """An encoder without its pooler; hf/bilstm.py names its parameters.
+
+  Attributes:
+    config: the encoder's shape.
+    dtype: what to compute in, such as jnp.float32 or jnp.bfloat16.
+    remat: recompute each layer in the backward pass, as `bert.Bert` does.
+    place: sharding of hidden states [B, S, D]; None = as the compiler likes.
+  """
+
+  config: BilstmConfig
+  dtype: Any
+  remat: bool
+  place: jax.sharding.Sharding | None = None
+
+  def setup(self):
+    """Names the parameters."""
+    c = self.config
+    self.embeddings = _Embeddings(c, self.dtype)
+    # `train` is a Python bool, not traced: argument 5 counting self.
+    layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
+    for i in range(c.layers):
+      setattr(self, f"layer_{i}", layer(c, self.dtype, i))
+
+  def __call__(
+    self,
+    tokens: Array,
+    types: Array,
+    positions: Array,
+    segments: Array,
+    *,
+    train: bool,
+    examples: Array | None = None,
+  ) -> Array:
+    """Encodes rows of packed examples, none of which knows of another.
+
+    Args:
+      tokens: i32[B, S].
+      types: i32[B, S], not looked at.
+      positions: i32[B, S], from 0 in every example, whose tokens lie side by
+        side.
+      segments: i32[B, S], 1 and up by example, 0 for padding.
+      train: apply dropout; needs the rng "dropout" and `examples` then.
+      examples: i32[B, S, 2], task and index of the example of each token.
+
+    Returns:
+      dtype[B, S, D], of the first token of an example what both directions
+      made of all of it; finite but meaningless where segments is 0.
+    """
+    x = self.embed(tokens, types, positions, train=train, examples=examples)
+    return self.encode(x, positions, segments, train=train, examples=examples)
+
+  def embed(
+    self,
+    tokens: Array,
+    types: Array,
+    positions: Array,
+    *,
+    train: bool,
+    examples: Array | None = None,
+  ) -> Array:
+    """Returns what the first layer reads of each token, dtype[B, S, D]."""
+    del types
+    return self.embeddings(tokens, positions, examples, train=train)
+
+  def encode(
+    self,
+    x: Array,
+    positions: Array,
+    segments: Array,
+    *,
+    train: bool,
+    examples: Array | None = None,
+  ) -> Array:
+    """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
+    for i in range(self.config.layers):
+      layer = getattr(self, f"layer_{i}")
+      x = layer(hold(x, self.place), segments, positions, examples, train)
+    return hold(x, self.place)
+
+
+class Pooler(nn.Module):
+  """What becomes of the vector of [CLS] before a head reads it."""
+
+  config: BilstmConfig
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, first: Array) -> Array:
+    """Maps dtype[..., D] to dtype[..., D]."""
+    c = self.config
+    dense = Dense(c.width, dtype=self.dtype, kernel_init=c.init)
+    # The kernel is called pooler/kernel, as everywhere.
+    nn.share_scope(self, dense)
+    return nn.tanh(dense(first))
+
+
+def multiplied(config: BilstmConfig, lengths: np.ndarray) -> np.ndarray:
+  """Counts multiplications as `EncoderKind` says.
+
+  Of each token and layer: D x 4D of what is read, and D/2 x 2D of what each of
+  the two directions carries; once an example the pooler's D x D.
+  """
+  width = config.width
+  return lengths * (config.layers * 6 * width * width) + width * width
+
+
+def scratch(
+  settings: Any, vocab_size: int, pad_id: int, positions: int
+) -> BilstmConfig:
+  """Returns the configuration of one that starts from random weights."""
+  return BilstmConfig(
+    vocab_size=vocab_size,
+    width=settings.width,
+    layers=settings.layers,
+    positions=positions,
+    hidden_dropout=settings.dropout,
+    init_std=settings.init_std,
+    pad_id=pad_id,
+  )
+
+
+def configured(config: BilstmConfig, run: Any) -> BilstmConfig:
+  """Returns the encoder as a run asks for it.
+
+  Raises:
+    ValueError: the run says something of attention, of which it has none.
+  """
+  for key, none in (("attention", "einsum"), ("attention_dropout", -1)):
+    if (got := run[key]) != none:
+      raise ValueError(
+        f"{key} is {got!r}, and a bilstm has no attention; leave it out: "
+        f"--config.{key}={none}"
+      )
+  return config
