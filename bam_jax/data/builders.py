@@ -137,6 +137,7 @@ def load_features(
           worded="words" in columns,
           windowed=windowed,
           apart=KINDS[task.kind].unit == WHOLE,
+          many=KINDS[task.kind].many,
         ),
         cut=builder.info.metadata.get(CUT, {}).get(name),
       )
@@ -165,6 +166,8 @@ def _featurised(
   """Yields chunks of rows ready to be written."""
   rows, labels, words = len(examples), examples.labels, examples.words
   ends = ragged.offsets_of([1] * rows if words is None else [*map(len, words)])
+  # Where a row may have several labels, all C of them are written.
+  wide = 1 if labels is None or labels.ndim == 1 else labels.shape[1]
   for start in range(0, rows, shards.CHUNK):
     stop = min(start + shards.CHUNK, rows)
     part = features_lib.featurise(
@@ -183,7 +186,9 @@ def _featurised(
       "index": range(first, first + stop - start),
       "tokens": np.split(part.tokens, cuts),
       "types": np.split(part.types, cuts),
-      "label": nothing if labels is None else np.split(part.labels, each),
+      "label": nothing
+      if labels is None
+      else np.split(part.labels.ravel(), each * wide),
     }
     if part.words:
       columns["words"] = np.split(part.words.at, each)
@@ -202,6 +207,7 @@ def _features_of(
   worded: bool,
   windowed: bool,
   apart: bool,
+  many: bool,
 ) -> Features:
   """Reads one split into flat arrays."""
   parts = []
@@ -211,13 +217,14 @@ def _features_of(
     index = [row["index"].int64_list.value for row in rows]
     labels = [row["label"].float_list.value for row in rows]
     words = [row["words"].int64_list.value for row in rows] if worded else []
+    flat = shards.flat(labels, np.float32) if labelled else None
     parts.append(
       Features(
         tokens=shards.flat(ids, np.int32),
         types=shards.flat(types, np.int8),
         offsets=ragged.offsets_of([len(each) for each in ids]),
         index=shards.flat(index, np.int64),
-        labels=shards.flat(labels, np.float32) if labelled else None,
+        labels=flat.reshape(len(rows), -1) if many and labelled else flat,
         words=Words(
           shards.flat(words, np.int32),
           ragged.offsets_of([*map(len, words)]),

@@ -14,6 +14,7 @@ import numpy as np
 
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.sources import candidates
+from bam_jax.data.sources.examples import has_gold
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Windows
 from bam_jax.data.words import Words, first_tokens
@@ -35,8 +36,8 @@ class Features:
     index: i64[N], the example number in its split; the swapped copy of
       example `i` has number `N + i`.
     labels: f32[N], a class number or a value in [0, 1], NaN where a training
-      row has soft labels alone; f32[M] where words are labelled; None where no
-      row is labelled.
+      row has soft labels alone; f32[M] where words are labelled; f32[N, C] of 0
+      and 1 where a row may have several; None where no row is labelled.
     words: where words are labelled, or the candidates of a question, M in all;
       None = rows are.
     windows: where rows are windows of questions and contexts; None = they are
@@ -61,7 +62,7 @@ class Features:
     """Tells which rows have a label, bool[N]; where words are labelled, all."""
     if self.labels is None or self.words:
       return np.full(len(self), self.labels is not None)
-    return ~np.isnan(self.labels)
+    return has_gold(self.labels)
 
   @property
   def source(self) -> np.ndarray:

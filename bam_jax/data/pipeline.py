@@ -164,6 +164,12 @@ class TrialBatches(Sequence):
     placed = self._placed(numbers, owners, k)
     room = Room(last - first, self.width, self.examples)
     batch = empty(len(self._orders), room, self._pools[0].columns)
+    for space, each in self._pools[0].learned.items():
+      if each.label.ndim > 1:
+        wide = dataclasses.replace(SPACES[space].label, wide=True)
+        batch |= room.empty(
+          [wide], trials=len(self._orders), columns=each.label.shape[1]
+        )
     if self._pools[0].has_gold is not None:
       batch |= room.empty([HAS_GOLD], trials=len(self._orders))
     if owners is not None:

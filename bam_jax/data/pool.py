@@ -12,6 +12,7 @@ from bam_jax.data import units as units_lib
 from bam_jax.data.features import Features
 from bam_jax.data.fields import EXAMPLE, SPACES, WORDS
 from bam_jax.data.ragged import offsets_of
+from bam_jax.data.sources.examples import has_gold
 from bam_jax.data.units import Units
 from bam_jax.data.words import Words
 
@@ -41,7 +42,8 @@ class Learned:
 
   Attributes:
     words: of these examples, M in all; None = each has one output, M is N.
-    label: [M] in the type of its field, `empty` of it where there is none.
+    label: [M] in the type of its field, `empty` of it where there is none; [M,
+      C] where some task has several labels at once, and of others the first.
     teacher: f32[M, C], 0 where there is none.
     has_teacher: f32[M] 1 or 0.
   """
@@ -173,13 +175,23 @@ def _learned(tasks: Sequence[TaskData], space: str) -> Learned:
     data.classes for data, own in zip(tasks, mine, strict=True) if own
   )
   empty = SPACES[space].label.empty
-  label = np.full(starts[-1], empty, SPACES[space].label.dtype)
+  several = any(
+    own and data.features.labels is not None and data.features.labels.ndim > 1
+    for data, own in zip(tasks, mine, strict=True)
+  )
+  wide = (starts[-1], columns) if several else (starts[-1],)
+  label = np.full(wide, empty, SPACES[space].label.dtype)
   teacher = np.zeros((starts[-1], columns), np.float32)
   has_teacher = np.zeros(starts[-1], np.float32)
   for data, start, own in zip(tasks, starts, mine, strict=False):
     if own and data.features.labels is not None:
-      known = np.flatnonzero(~np.isnan(data.features.labels))
-      label[known + start] = data.features.labels[known]
+      labels = data.features.labels
+      known = np.flatnonzero(has_gold(labels))
+      if several:
+        labels = labels.reshape(len(labels), -1)
+        label[known + start, : labels.shape[1]] = labels[known]
+      else:
+        label[known + start] = labels[known]
     if own and data.teacher is not None:
       size = len(data.features.words.at) if worded else len(data.features)
       assert data.teacher.shape == (size, data.classes), data.name

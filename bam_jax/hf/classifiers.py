@@ -257,7 +257,10 @@ def _labels(raw: Mapping[str, Any], path: Path) -> tuple[str, ...]:
       f"{path} says id2label {reprlib.repr(named)}; it has to name classes 0, "
       "1, 2 ..."
     )
-  regression = raw.get("problem_type") == "regression" or len(found) == 1
+  problem = raw.get("problem_type")
+  several = KINDS["multilabel"].problem_type
+  alone = len(found) == 1 and problem != several
+  regression = problem == "regression" or alone
   return () if regression else tuple(found[i] for i in range(len(found)))
 
 

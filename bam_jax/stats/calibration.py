@@ -94,6 +94,22 @@ def nll(logits: np.ndarray, labels: np.ndarray) -> float:
   return float(-np.take_along_axis(logs, gold, axis=-1).mean())
 
 
+def each_label(
+  logits: np.ndarray, labels: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+  """Returns what several labels of a row say as so many choices of two.
+
+  Args:
+    logits: f32[R, N, C], a label each.
+    labels: f32[N, C], 1 where a label holds.
+
+  Returns:
+    logits f32[R, N * C, 2] and labels i64[N * C].
+  """
+  flat = logits.reshape(len(logits), -1)
+  return np.stack([np.zeros_like(flat), flat], -1), labels.ravel().astype(int)
+
+
 def summary(logits: np.ndarray, labels: np.ndarray) -> dict[str, list] | None:
   """Returns what results.json keeps of a method's trials on a task.
 

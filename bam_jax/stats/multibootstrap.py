@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bam_jax.stats import entities, ranking, squad
+from bam_jax.stats import entities, multilabel, ranking, squad
 from bam_jax.stats.bootstrap import LEVEL, Estimate
 from bam_jax.stats.weighted import (
   Score,
@@ -193,6 +193,7 @@ SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   "pearson": pearson,
   "spearman": spearman,
   **entities.SCORERS,
+  **multilabel.SCORERS,
   **squad.SCORERS,
   **ranking.SCORERS,
 }

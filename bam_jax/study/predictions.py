@@ -172,7 +172,12 @@ def _check(name: str, rows: Predictions) -> None:
   n, m = len(index), len(index)
   if rows.words is not None:
     m = int(np.sum(rows.words)) if len(rows.words) == n else -1
-  if logits.shape[:-1] != (m,) or index.shape != (n,) or labels.shape != (m,):
+  several = labels.shape == logits.shape
+  if (
+    logits.shape[:-1] != (m,)
+    or index.shape != (n,)
+    or (labels.shape != (m,) and not several)
+  ):
     raise ValueError(
       f"{name} has logits {logits.shape}, index {index.shape} and labels "
       f"{labels.shape}; [N, C], [N] and [N] are allowed, and of words [M, C], "

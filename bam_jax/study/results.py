@@ -136,7 +136,10 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     kept = _kept(experiment, workdir, methods, task, read)
     sure = KINDS[task.kind].kept == "outputs"
     for method, rows in kept.items() if sure else ():
-      if found := calibration.summary(rows.logits, rows.labels):
+      sides = rows.logits, rows.labels
+      if KINDS[task.kind].many:
+        sides = calibration.each_label(*sides)
+      if found := calibration.summary(*sides):
         results["calibration"].setdefault(method, {})[task.name] = found
     resampled |= _resampled(methods, task, kept)
     pseudo |= _pseudo(task, kept)

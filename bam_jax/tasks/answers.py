@@ -95,6 +95,7 @@ class Answer:
     label: the most likely label's name, or the text of the candidate that is
       chosen; None for regression.
     probabilities: label name -> probability; {} for regression.
+    labels: those that hold; None where a row has one label.
     value: within the task's own range; None for classification.
     spans: what was found in the text; None where nothing is looked for.
     part: what of the context answers; None where no question was asked.
@@ -103,6 +104,7 @@ class Answer:
 
   label: str | None = None
   probabilities: Mapping[str, float] = dataclasses.field(default_factory=dict)
+  labels: tuple[str, ...] | None = None
   value: float | None = None
   spans: tuple[Span, ...] | None = None
   part: Part | None = None
@@ -120,7 +122,10 @@ class Answer:
       found = [dataclasses.asdict(each) for each in self.candidates]
       said = {} if self.label is None else {"label": self.label}
       return {**said, "candidates": found}
-    return {"label": self.label, "probabilities": dict(self.probabilities)}
+    chances = dict(self.probabilities)
+    if self.labels is not None:
+      return {"labels": list(self.labels), "probabilities": chances}
+    return {"label": self.label, "probabilities": chances}
 
 
 def labelled(
@@ -141,6 +146,30 @@ def labelled(
       probabilities=dict(zip(meaning.labels, row, strict=True)),
     )
     for best, row in zip(logits.argmax(axis=1), shares.tolist(), strict=True)
+  ]
+
+
+def several(
+  meaning: Meaning, logits: np.ndarray, read: Sequence[Read] | None
+) -> list[Answer]:
+  """Returns the labels of each example that hold, and the chances of all.
+
+  Args:
+    meaning: whose labels are meant.
+    logits: f64[N, C], one column a label, which holds above 0.
+    read: None, as no word is answered.
+  """
+  chances = scipy.special.expit(logits)
+  return [
+    Answer(
+      labels=tuple(
+        name
+        for name, logit in zip(meaning.labels, row, strict=True)
+        if logit > 0
+      ),
+      probabilities=dict(zip(meaning.labels, mine.tolist(), strict=True)),
+    )
+    for row, mine in zip(logits, chances, strict=True)
   ]
 
 

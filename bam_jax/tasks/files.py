@@ -110,6 +110,30 @@ def division(entry: Entry) -> Division | None:
   return Division(column=said["column"], values=values)
 
 
+def marked(entry: Entry, *, several: bool) -> tuple[str, ...]:
+  """Returns the columns of 0 and 1, one for each label; () = it is one column.
+
+  Args:
+    entry: of the task.
+    several: whether a row may have several labels; else a list is no label.
+
+  Raises:
+    ValueError: they are none, or go with a key of labels in one column.
+  """
+  said = entry.given.get("label", "")
+  if not several or isinstance(said, str):
+    return ()
+  found = entry.texts(
+    "label",
+    "the column of labels, or a list of different columns of 0 and 1, one for"
+    " each label",
+  )
+  for key in ("separator", "rename"):
+    if key in entry.given:
+      entry.refuse(key, "is for labels in one column, and label names several")
+  return found
+
+
 def renamed(entry: Entry, labels: Sequence[str]) -> dict[str, str]:
   """Returns what labels of the files are called here: name -> label's name.
 

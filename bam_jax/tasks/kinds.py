@@ -57,6 +57,8 @@ class TaskKind:
     named: the text columns of files in a format of its own.
     beside: metrics that are reported whatever is asked for.
     grouped: whether rows are grouped by what they are about, for a hold-out.
+    many: a row may have several of the labels at once, and what the data say of
+      it is f32[C] in place of one number.
     kept: what is kept of dev for scores and tests: "outputs", or "outcomes", by
       `KEPT` of stages/outcomes.py.
   """
@@ -88,6 +90,7 @@ class TaskKind:
   named: tuple[str, ...] = ("text",)
   beside: tuple[str, ...] = ()
   grouped: bool = False
+  many: bool = False
   kept: str = "outputs"
 
 
@@ -107,6 +110,23 @@ def mean_probability(
     scipy.special.log_softmax(logits, axis=-1), axis=0
   ) - np.log(len(logits))
   return mean.astype(np.float32)
+
+
+def mean_chance(logits: np.ndarray, words: np.ndarray | None) -> np.ndarray:
+  """Averages the chance that each label holds: the sigmoid of it is the mean.
+
+  Args:
+    logits: f32[K, N, C].
+    words: of no account.
+
+  Returns:
+    f32[N, C].
+  """
+  holds, not_ = (
+    scipy.special.logsumexp(scipy.special.log_expit(sign * logits), axis=0)
+    for sign in (np.float64(1), np.float64(-1))
+  )
+  return (holds - not_).astype(np.float32)
 
 
 EXAMPLE, WHOLE = "example", "whole"
@@ -142,6 +162,51 @@ _ROWS = (
     written=lambda words, answer: words[answer.label],
     model="SequenceClassification",
     problem_type="single_label_classification",
+  ),
+  TaskKind(
+    name="multilabel",
+    outputs=lambda task: len(task.labels),
+    output="logits",
+    loss="bce",
+    head="linear",
+    reads="text",
+    unit=EXAMPLE,
+    texts=2,
+    defined="labels",
+    found=False,
+    takes=(
+      "soft_columns",
+      "soft_labels",
+      "symmetric",
+      "group",
+      "split",
+      "rename",
+      "separator",
+    ),
+    formats=(),
+    metrics={
+      "micro_f1": "micro_f1",
+      "macro_f1": "macro_f1",
+      "average_precision": "label_precision",
+      "subset_accuracy": "subset_accuracy",
+    },
+    predicted=lambda task, logits, words: logits,
+    gold=lambda task, labels, words: labels.astype(np.int64),
+    chance=lambda task: ("micro_f1", 0.0),
+    answer=answers.several,
+    columns=lambda task: [
+      task.name,
+      *(f"{task.name}:{x}" for x in task.labels),
+    ],
+    cells=lambda task, answer: [
+      json.dumps(list(answer.labels), ensure_ascii=False),
+      *(answer.probabilities[label] for label in task.labels),
+    ],
+    mean=mean_chance,
+    written=None,
+    model="SequenceClassification",
+    problem_type="multi_label_classification",
+    many=True,
   ),
   TaskKind(
     name="regression",

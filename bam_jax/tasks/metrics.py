@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities, ranking, squad
+from bam_jax.stats import entities, multilabel, ranking, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -27,6 +27,14 @@ def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
   return float(getattr(metrics, name)(y, x, **options))
 
 
+def several(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
+  """Returns a metric of scikit-learn of logits and marks of labels, [N, C]."""
+  # One column would be read as classes of its own.
+  if y.shape[1] == 1:
+    return counted(name, x[:, 0] > 0, y[:, 0], zero_division=0)
+  return counted(name, x > 0, y, zero_division=0, **options)
+
+
 def tagged(name: str, x: np.ndarray, y: np.ndarray) -> float:
   """Returns a metric of seqeval of predicted and true tags, i[N, W]."""
   from seqeval import metrics
@@ -41,7 +49,8 @@ def answered(weighted: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
 
 
 # Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
-# or values for regression; of words see `tags.codes`, of candidates `ranking`.
+# or values for regression; of words see `tags.codes`, of candidates `ranking`,
+# of several labels `multilabel`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
@@ -52,6 +61,10 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "span_precision": lambda p, y: tagged("precision_score", p, y),
   "span_recall": lambda p, y: tagged("recall_score", p, y),
   "word_accuracy": lambda p, y: float((p == y)[y >= 0].mean()),
+  "micro_f1": lambda p, y: several("f1_score", p, y, average="micro"),
+  "macro_f1": lambda p, y: several("f1_score", p, y, average="macro"),
+  "subset_accuracy": lambda p, y: counted("accuracy_score", p > 0, y),
+  "label_precision": multilabel.average_precision,
   **{name: answered(each) for name, each in squad.SCORERS.items()},
   **{
     name: lambda p, y, metric=metric: float(metric(p, y).mean())

@@ -54,6 +54,9 @@ class Own:
     rename: name of a label in the files -> of the task's label that it means.
     group: column of the train file whose equal values keep rows on one side
       of a hold-out; "" = none.
+    marked: columns of 0 and 1, one for each label in their order, where a row
+      may have several; () = one column has them all.
+    separator: between the labels in a text of that column; "" = it names one.
     dialect: how the files are written.
     division: which rows are of which split; None = files say it.
   """
@@ -71,6 +74,8 @@ class Own:
   ignore: tuple[str, ...]
   rename: Mapping[str, str] = dataclasses.field(hash=False)
   group: str
+  marked: tuple[str, ...]
+  separator: str
   dialect: Dialect
   division: Division | None
 

@@ -5,6 +5,7 @@ tasks wherever the file goes, and refuses others. See docs/own-task.md.
 """
 
 from collections.abc import Mapping, Sequence
+import dataclasses
 import os.path
 from pathlib import Path
 import re
@@ -30,6 +31,7 @@ KEYS = (
   "text",
   "label",
   "labels",
+  "separator",
   "ignore",
   "rename",
   "range",
@@ -51,7 +53,15 @@ KEYS = (
 RESERVED = ("average", "last")
 SOFT = ("soft_columns", "soft_labels")
 # Keys that not every kind takes.
-FOREIGN = (*SOFT, "symmetric", "ignore", "rename", "group", "split")
+FOREIGN = (
+  *SOFT,
+  "symmetric",
+  "ignore",
+  "rename",
+  "group",
+  "split",
+  "separator",
+)
 # What goes together where rows are held out: equal ones, or all of a question.
 GROUPED = {EXAMPLE: "texts", WHOLE: "first"}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -132,7 +142,10 @@ def _kind(entry: Entry) -> TaskKind:
   if name not in KINDS:
     entry.refuse("kind", f"is one of {', '.join(KINDS)}{hint(name, KINDS)}")
   kind = KINDS[name]
-  if kind.defined and not kind.found and kind.defined not in entry.given:
+  said = kind.defined in entry.given or file_keys.marked(
+    entry, several=kind.many
+  )
+  if kind.defined and not kind.found and not said:
     entry.refuse(kind.defined, f"is missing; kind {name} needs it")
   for key in ("labels", "range", *FOREIGN):
     if key in entry.given and key not in (kind.defined, *kind.takes):
@@ -157,9 +170,13 @@ def _task(entry: Entry) -> Task:
   named = "format" not in entry.given
   text = entry.texts("text", "the text column, or a list of two", needed=named)
   text = text or kind.named
-  label = _label(entry) if named or "label" in entry.given else "label"
+  marked = file_keys.marked(entry, several=kind.many)
+  label = marked[0] if marked else "label"
+  if not marked and (named or "label" in entry.given):
+    label = _label(entry)
+  read = marked or (label,)
   few = len(text) < len(kind.named)
-  if few or len(text) > kind.texts or len({*text, label}) <= len(text):
+  if few or len(text) > kind.texts or {*text} & {*read}:
     some = "one or two text columns" if kind.texts > 1 else "one text column"
     some = f"the columns of {' and '.join(kind.named)}" if few else some
     entry.refuse("text", f"takes {some}, none of them label")
@@ -182,6 +199,7 @@ def _task(entry: Entry) -> Task:
     files["test"] = entry.files("test")
   metrics = _metrics(entry, labels, kind)
   grouped = kind.grouped or "group" in entry.given
+  origin = _own(entry, labels, files, division, (*text, *read) if named else ())
   return Task(
     name=entry.name,
     kind=kind.name,
@@ -199,9 +217,7 @@ def _task(entry: Entry) -> Task:
     head=entry.name,
     group="groups" if grouped else GROUPED[kind.unit],
     learn=learn.of_entry(entry),
-    origin=_own(
-      entry, labels, files, division, (*text, label) if named else ()
-    ),
+    origin=dataclasses.replace(origin, marked=marked),
   )
 
 
@@ -227,16 +243,23 @@ def _check_names(entry: Entry) -> None:
 
 def _labels(entry: Entry, kind: TaskKind) -> tuple[str, ...]:
   """Returns the label names; () = none are given."""
+  marked = file_keys.marked(entry, several=kind.many)
   if "labels" not in entry.given:
-    return ()
+    return marked
   found = entry.given["labels"]
   called = entry.called("labels")
-  least = 1 if kind.found else 2
+  least = 1 if kind.found or kind.many else 2
   if isinstance(found, str) or len(called) < least or "" in called:
     many = "two or more" if least == 2 else "one or more"
     entry.refuse("labels", f"is a list of {many} different names")
   if twice := next((n for n in called if called.count(n) > 1), ""):
     entry.refuse("labels", f"has {twice!r} more than once; its names differ")
+  if marked and len(marked) != len(called):
+    entry.refuse(
+      "labels",
+      f"has {len(called)} names for the {len(marked)} columns of label; give"
+      " one for each column, in their order, or leave labels out",
+    )
   # A text is shown as it is written, whatever it stands for.
   return tuple(
     value if isinstance(value, str) else name
@@ -356,6 +379,8 @@ def _own(
     ignore=_ignored(entry, labels),
     rename=file_keys.renamed(entry, labels),
     group=group,
+    marked=(),
+    separator=entry.string("separator", needed=False),
     dialect=file_keys.dialect(entry, [*read, *soft, *filter(None, [group])]),
     division=division,
   )

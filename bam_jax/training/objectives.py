@@ -18,11 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models.heads import HeadSpec
-from bam_jax.training import divergences
+from bam_jax.training import bernoulli, divergences
 from bam_jax.training.divergences import logits_of
 
-# exp() of it is 0 in every float type, and sums of it stay finite in float32.
-_MASKED = -1e30
+_MASKED = bernoulli.MASKED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,8 +29,9 @@ class Objective:
   """How a head's columns are held against a target.
 
   Attributes:
-    gold: (label f32[...], C) -> the target f32[..., C] that a label is; None =
-      it compares outputs with outputs alone and is no loss.
+    gold: (label f32[...], or f32[..., C] if `many`, C) -> the target f32[...,
+      C] that it is; None = it compares outputs with outputs alone and is no
+      loss.
     taught: a teacher's outputs f32[..., C] -> the target that they are; in
       columns that are not owned they are -1e30. None as `gold` is.
     loss: (outputs, targets), f32[..., C] -> f32[...]; in columns that are not
@@ -41,6 +41,7 @@ class Objective:
       meant to move it is the first.
     wants: what outputs are: "logits" of classes, or "values"; tasks choose
       among those that want what their kind's own does. "" = none but that one.
+    many: a label is f32[..., C] of what holds, and not one number.
     chooses: each column is a choice among an example's places, or a question's
       candidates, and not a place among the columns: outputs come as
       log-probabilities over these, a teacher's too, and the loss of an example
@@ -52,6 +53,7 @@ class Objective:
   loss: Callable[[jax.Array, jax.Array], jax.Array] | None
   distance: Callable[[jax.Array, jax.Array], jax.Array] | None
   wants: str = ""
+  many: bool = False
   chooses: bool = False
 
 
@@ -121,6 +123,15 @@ OBJECTIVES: Mapping[str, Objective] = {
     loss=lambda outputs, targets: jnp.square(outputs[..., 0] - targets[..., 0]),
     distance=lambda one, two: jnp.square(one[..., 0] - two[..., 0]),
     wants="values",
+  ),
+  # Each label by itself; a mean, so that a task of many counts as one of few.
+  "bce": Objective(
+    gold=lambda label, C: label,
+    taught=jax.nn.sigmoid,
+    loss=bernoulli.cross_entropy,
+    distance=bernoulli.symmetric_kl,
+    wants="labels",
+    many=True,
   ),
   # Half of the two cross-entropies, of where an answer starts and where it ends
   # (Devlin et al. 2019, section 4.2).
@@ -224,14 +235,19 @@ def gold_targets(label: jax.Array, owned: Owners, C: int) -> jax.Array:
   """Writes gold labels as targets over the columns.
 
   Args:
-    label: `f32[...]`, the class number, or the value in [0, 1].
+    label: `f32[...]`, the class number, or the value in [0, 1]; `f32[..., C]`
+      where some task has several labels at once, of others in column 0.
     owned: whose the columns are.
     C: the number of columns.
 
   Returns:
     `f32[..., C]`, zeros where there is no example.
   """
-  targets = owned.pick(lambda objective: objective.gold(label, C))
+  wide = label.ndim > owned.columns.ndim
+  first = label[..., 0] if wide else label
+  targets = owned.pick(
+    lambda objective: objective.gold(label if objective.many else first, C)
+  )
   return jnp.where(owned.own(C), targets, 0.0)
 
 
@@ -369,7 +385,7 @@ def taught_loss(
   own = owned.own(outputs.shape[-1])
 
   def loss(each: Objective) -> jax.Array:
-    heat = temperature if each.wants == "logits" else 1.0
+    heat = temperature if each.wants in ("logits", "labels") else 1.0
     said, taught = (
       jnp.where(own, x.astype(jnp.float32) / heat, _MASKED)
       for x in (outputs, teacher)

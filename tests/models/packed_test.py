@@ -57,6 +57,8 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
     total = int(lengths.sum())
   size = 1 if KINDS[kind].output == "value" or KINDS[kind].unit == WHOLE else C
   labels = rng.random(units) if size == 1 else rng.integers(0, C, units)
+  if KINDS[kind].many:
+    labels = rng.integers(0, 2, (units, C))
   if KINDS[kind].reads == "question context":
     words, labels = places(rng, lengths)
     units, size = len(labels), 2

@@ -25,8 +25,8 @@ class Examples:
     split: the split's name, as on the hub.
     texts: one list of N strings per text column.
     labels: f32[N], the class number or the value scaled to [0, 1]; NaN where a
-      row has soft labels alone; f32[M] where words are labelled; None where
-      the split is not labelled.
+      row has soft labels alone; f32[M] where words are labelled; f32[N, C] of 0
+      and 1 where a row may have several; None where the split is not labelled.
     origin: the file or address that the rows came from.
     soft: f32[N, C], another model's answers as logits (regression: values in
       [0, 1]) that came with the rows; None where none did.
@@ -91,6 +91,11 @@ class Examples:
     for row in self.answers or ():
       digest.update(json.dumps(row).encode() + b"\n")
     return digest.hexdigest()
+
+
+def has_gold(labels: np.ndarray) -> np.ndarray:
+  """Returns which rows of f32[N] or f32[N, C] are labelled, bool[N]."""
+  return ~np.isnan(labels.reshape(len(labels), -1)).any(1)
 
 
 def encode(

@@ -124,7 +124,7 @@ def _cure(value: Any) -> str:
   if isinstance(value, Mapping) and value:
     return ": write the name of the one that is right in a column of its own"
   if isinstance(value, list) and len(value) > 1:
-    return ": for several at once, write a task for each, with a column of 0, 1"
+    return ': for several at once write kind = "multilabel" into the tasks file'
   return ""
 
 

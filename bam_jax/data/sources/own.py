@@ -13,11 +13,13 @@ from bam_jax.data.sources import (
   division,
   gold,
   grouped,
+  many,
   rows,
   splits,
   squad,
   tagged,
 )
+from bam_jax.data.sources import examples as examples_lib
 from bam_jax.data.sources import groups as groups_lib
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.dev_share import dev_rows
@@ -58,7 +60,8 @@ def read(task: Task, split: str) -> Examples:
   taught = bool(own.soft_columns or own.soft_labels)
   taught = taught and divided
   grouped = [own.group] if own.group and divided else []
-  wanted, label = [*task.text, *judged, *grouped], [task.label]
+  wanted = [*task.text, *judged, *grouped]
+  label = [*(own.marked or [task.label])]
   if not taught:
     wanted, label = wanted + label, []
   if own.division:
@@ -78,8 +81,8 @@ def read(task: Task, split: str) -> Examples:
   groups = (
     [groups_lib.name_of(own.group, *row) for row in found] if grouped else []
   )
-  labels, kept = gold.read(task, split, found, taught=taught)
-  known = ~np.isnan(labels)
+  labels, kept = GOLD[KINDS[task.kind].many](task, split, found, taught=taught)
+  known = examples_lib.has_gold(labels)
   gold.tell(task, origin, found, known=known, kept=kept)
   soft = None
   if trains and own.soft_columns:
@@ -116,8 +119,7 @@ def read(task: Task, split: str) -> Examples:
     examples = examples.take(kept)
   check(examples)
   if trains and task.labels:
-    labels = examples.labels
-    there = set(labels[~np.isnan(labels)].astype(int).tolist())
+    there = _seen(examples.labels)
     never = [n for i, n in enumerate(task.labels) if i not in there]
     # Where no row has gold, its teacher knows all labels.
     if never and there:
@@ -132,16 +134,24 @@ def read(task: Task, split: str) -> Examples:
   return examples
 
 
+def _seen(labels: np.ndarray) -> set[int]:
+  """Returns the classes that some label f32[N] is, or that f32[N, C] marks."""
+  known = labels[examples_lib.has_gold(labels)]
+  if known.ndim > 1:
+    return set(np.flatnonzero((known > 0).any(0)).tolist())
+  return set(known.astype(int).tolist())
+
+
 def _tell_torn(task: Task, examples: Examples) -> None:
   """Counts the rows whose equals have another label, as annotators disagree."""
   equals: dict[tuple[str, ...], list[int]] = {}
-  for at in np.flatnonzero(~np.isnan(examples.labels)):
+  for at in np.flatnonzero(examples_lib.has_gold(examples.labels)):
     row = tuple(column[at] for column in examples.texts)
     equals.setdefault(row, []).append(int(at))
   torn = [
     at
     for rows in equals.values()
-    if len({*examples.labels[rows].tolist()}) > 1
+    if len(np.unique(examples.labels[rows], axis=0)) > 1
     for at in rows
   ]
   if torn:
@@ -202,6 +212,8 @@ def _parsed(value: Any, where: str) -> Any:
     ) from None
 
 
+# Whether a row may have several labels at once -> how they are read.
+GOLD: Mapping[bool, Callable] = {False: gold.read, True: many.read}
 # What a kind reads -> how a split of an own task of that kind is read.
 READERS: Mapping[str, Callable[[Task, str], Examples]] = {
   "text": read,

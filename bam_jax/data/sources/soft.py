@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data.sources import examples, parquet, rows
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 # Far below the probability of any label that a teacher has not ruled out.
@@ -122,6 +123,14 @@ def soft_label(
         f"{high:g}"
       )
     return [(values[0] - low) / (high - low)]
+  if KINDS[task.kind].many:
+    if not all(0 <= value <= 1 for value in values):
+      raise ValueError(
+        f"{where}: probs is {reprlib.repr(values)}; the chance that a label"
+        ' holds is from 0 to 1, what may be beyond is "logits"'
+      )
+    near = [min(max(value, _FLOOR), 1 - _FLOOR) for value in values]
+    return [math.log(value) - math.log1p(-value) for value in near]
   _check_sum(values, where)
   # Rounded ones are used in their proportions: whoever reads logits divides by
   # their sum.

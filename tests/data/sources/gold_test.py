@@ -107,7 +107,7 @@ def test_truth_is_no_number_and_no_word(tmp_path, labels):
     ("N/A", 'the column has ["N/A", "no", "yes"]; to leave out such rows (2)'),
     (
       ["no", "yes"],
-      "(has 2 labels); a row has one label: for several at once, write a task",
+      "(has 2 labels); a row has one label: for several at once write kind",
     ),
     ([["no"]], "(list is no label); a row has one label"),
     (
