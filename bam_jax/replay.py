@@ -85,6 +85,7 @@ def replay(path: Path, step: int) -> dict[str, Any]:
     seeds=seeds,
     settings=settings,
     mesh=here.materials.mesh,
+    matching=here.materials.matching(run),
   )
   steps = len(job.batches)
   if not 1 <= step <= steps:
@@ -102,24 +103,26 @@ def replay(path: Path, step: int) -> dict[str, Any]:
       state, _ = advance(state, job.put(k))
       progress(1)
   return {"seeds": list(seeds)} | look(
-    job.model, state, job.batches[step - 1], run, settings.config, steps
+    job, state, job.batches[step - 1], run, settings.config
   )
 
 
 def look(
-  model: Any,
+  job: loop.Job,
   state: states.TrainState,
   batch: dict[str, np.ndarray],
   run: Run,
   config: ConfigDict,
-  steps: int,
 ) -> dict[str, Any]:
   """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
-  example_losses = make_losses(model, Mix.of(config.teacher))
-  lam = schedules.lambda_of(config, steps)
+  model, matching = job.model, job.matching
+  lam = schedules.lambda_of(config, len(job.batches))
 
   @jax.jit
-  def measure(params, key, step, batch):
+  def measure(params, key, step, batch, fixed):
+    matched = matching.bound(fixed, model.dtype) if matching else None
+    example_losses = make_losses(model, Mix.of(config.teacher), matched)
+
     def total(params):
       dropout = jax.random.fold_in(key, step)
       outputs, loss = example_losses(params, batch, dropout, lam(step))
@@ -143,7 +146,7 @@ def look(
     mine = {name: array[trial] for name, array in batch.items()}
     own = jax.tree.map(lambda x, t=trial: x[t], state)
     outputs, loss, norms, finite = jax.device_get(
-      measure(own.params, own.key, own.step, mine)
+      measure(own.params, own.key, own.step, mine, matching and matching.params)
     )
     here = mine["task"] >= 0
     found["task"].append([run.tasks[t] for t in mine["task"][here]])

@@ -237,6 +237,23 @@ def base() -> ConfigDict:
   # "rte=soft.jsonl,mrpc=soft.parquet", or a run of another working directory,
   # with any encoder, whose logits are made: "rte=W/runs/single.rte".
   c.teacher.files = ""
+  # A frozen teacher that reads along in every step of a taught run, whose
+  # inside the student matches beside all else that it learns: a finished run
+  # W/runs/NAME, or an encoder's directory or hub name; of the student's
+  # tokenizer. "" = none.
+  c.teacher.online = ""
+  # What the mean square between their hidden states counts (TinyBERT), summed
+  # over layers; 0 = off. Where they are not equally wide, a projection is
+  # learned.
+  c.teacher.hidden_weight = 0.0
+  # Which layers match, STUDENT=TEACHER, 0 the embeddings: "0=0,1=4,2=8"; "" =
+  # evenly.
+  c.teacher.layer_map = ""
+  # What the divergence of the relations of their last layers' tokens counts, of
+  # queries with keys and of values with values (MiniLM); 0 = off.
+  c.teacher.relations_weight = 0.0
+  # Into how many heads both are cut for it; 0 = as many as the teacher has.
+  c.teacher.relation_heads = 0
 
   # --- the optimiser: BERT's Adam
   c.optim = ConfigDict()

@@ -17,6 +17,7 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
+from bam_jax.models import hidden
 from bam_jax.models.attention import KERNELS
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
@@ -238,6 +239,7 @@ class _Layer(nn.Module):
       query, key, value = heads("query"), heads("key"), heads("value")
       if theta:
         query, key = (rotary(x, positions, theta) for x in (query, key))
+      hidden.show(self, query, key, value)
       drawn = None
       if train and c.attention_dropout:
         drawn = draws(self.make_rng("dropout"), examples, c.attention_dropout)
@@ -254,10 +256,10 @@ class _Layer(nn.Module):
 
     def feed_forward(x):
       # The erf form: BERT's weights were trained with it, tanh is 3e-3 away.
-      hidden = nn.gelu(dense("up", c.mlp, x, c.mlp_bias), approximate=False)
+      wide = nn.gelu(dense("up", c.mlp, x, c.mlp_bias), approximate=False)
       if c.gated:
-        hidden = hidden * dense("gate", c.mlp, x, c.mlp_bias)
-      return dense("down", c.width, hidden, c.mlp_bias)
+        wide = wide * dense("gate", c.mlp, x, c.mlp_bias)
+      return dense("down", c.width, wide, c.mlp_bias)
 
     def add(name, x, block, normed=False):
       before = c.pre_norm and not normed

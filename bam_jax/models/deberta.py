@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.models import attention, distances
+from bam_jax.models import attention, distances, hidden
 from bam_jax.models.bert import ACTIVATIONS, check, hold
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
@@ -156,16 +156,20 @@ class _Layer(nn.Module):
         between, jnp.zeros((len(rows), 2), jnp.int32), rows, train=train
       )
       # Distances are asked and known by the same weights as tokens are.
-      query, key = dense("query", c.width), dense("key", c.width)
+      ask, know = dense("query", c.width), dense("key", c.width)
+      query, key = heads(ask(x)), heads(know(x))
+      value = heads(dense("value", c.width)(x))
+      # What tokens have to do with each other wherever they stand.
+      hidden.show(self, query, key, value)
       logits = distances.logits(
-        heads(query(x)), heads(key(x)), heads(query(apart)), heads(key(apart))
+        query, key, heads(ask(apart)), heads(know(apart))
       )
       drawn = None
       if train and c.attention_dropout:
         drawn = draws(self.make_rng("dropout"), examples, c.attention_dropout)
       context = attention.average(
         logits,
-        heads(dense("value", c.width)(x)),
+        value,
         segments,
         positions,
         reach=0,
@@ -175,8 +179,8 @@ class _Layer(nn.Module):
 
     def feed_forward(x):
       # The erf form, as in BERT.
-      hidden = ACTIVATIONS["gelu"](dense("up", c.mlp)(x))
-      return dense("down", c.width)(hidden)
+      wide = ACTIVATIONS["gelu"](dense("up", c.mlp)(x))
+      return dense("down", c.width)(wide)
 
     def add(name, x, block):
       change = Dropout(c.hidden_dropout)(

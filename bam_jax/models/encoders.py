@@ -58,6 +58,7 @@ class EncoderKind:
     scratch: (config.scratch, V, pad_id, positions) -> the configuration of the
       encoder that starts from random weights; None = it cannot.
     configured: (config, the run's whole config) -> what the run trains.
+    attends: whether its layers show what they attend by; see hidden.py.
   """
 
   module: Callable[..., nn.Module]
@@ -68,6 +69,7 @@ class EncoderKind:
   config: type | None = None
   scratch: Callable[[Any, int, int, int], EncoderConfig] | None = None
   configured: Callable[[Any, Any], EncoderConfig] = lambda config, run: config
+  attends: bool = False
 
 
 def bert_depth(names: Sequence[str], layers: int) -> int | None:
@@ -152,6 +154,7 @@ ENCODERS: dict[str, EncoderKind] = {
     config=BertConfig,
     scratch=bert_scratch,
     configured=bert_configured,
+    attends=True,
   ),
   "deberta": EncoderKind(
     module=deberta.Deberta,
@@ -171,6 +174,7 @@ ENCODERS: dict[str, EncoderKind] = {
     config=deberta.DebertaConfig,
     scratch=deberta.scratch,
     configured=deberta.configured,
+    attends=True,
   ),
   "bilstm": EncoderKind(
     module=bilstm.Bilstm,

@@ -215,6 +215,7 @@ def encoder(found: Materials) -> None:
   for run in found.experiment.runs:
     asked = found.experiment.settings(run).config
     encoders.of(shape).configured(shape, asked)
+  matched(found, made)
   kernel(found)
   redrawn(found.experiment, shape)
   if found.initial and not made:
@@ -223,6 +224,32 @@ def encoder(found: Materials) -> None:
       initial.check_fit(
         params, run, model, named=config.init_from, encoder=config.encoder
       )
+
+
+def matched(found: Materials, made: bool) -> None:
+  """Checks that what of a teacher is to be matched can be.
+
+  Args:
+    found: the materials.
+    made: whether the tokenizer is made by the run.
+  """
+  c, runs = found.experiment.config, found.experiment.runs
+  if not c.teacher.online:
+    return
+  if not any(run.teachers for run in runs):
+    raise ValueError(
+      f"teacher.online is {c.teacher.online}, but methods {c.methods} have no "
+      "stage that is taught; take one, as single->multi"
+    )
+  if made:
+    raise ValueError(
+      f"teacher.online {c.teacher.online} reads what its student reads, and "
+      "encoder=scratch makes a tokenizer of its own; set "
+      "--config.scratch.tokenizer to the teacher's directory, W/runs/NAME/model"
+      " of a run"
+    )
+  for run in runs:
+    found.matching(run)
 
 
 def parts(found: Materials) -> None:

@@ -29,12 +29,13 @@ from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime import distributed, sealed
 from bam_jax.runtime.console import Bars
 from bam_jax.runtime.files import flatten
-from bam_jax.stages import initial
+from bam_jax.stages import initial, online
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
 from bam_jax.training import heads, sharding
+from bam_jax.training.matching import Matching
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -117,6 +118,26 @@ class Materials:
     """The parameters that init_from means; {} = none."""
     return initial.read(self.experiment)
 
+  @functools.cached_property
+  def online(self) -> tuple[EncoderConfig, Mapping[str, Any], Tokenizer]:
+    """The teacher that reads along, where teacher.online names one."""
+    return online.read(self.experiment.config.teacher.online)
+
+  def matching(self, run: Run) -> Matching | None:
+    """Returns what a run matches inside its teacher; None = nothing.
+
+    Raises:
+      ValueError: its layers, its heads or its tokenizer do not fit.
+    """
+    asked = self.experiment.settings(run).config.teacher
+    if not (run.teachers and asked.online):
+      return None
+    if not (asked.hidden_weight or asked.relations_weight):
+      return None
+    shape, params, words = self.online
+    online.check_fit(self.experiment, shape, words, self.encoder.tokenizer)
+    return Matching.of(asked, self.encoder.shape, shape, params)
+
   def model(self, run: Run) -> MultiTask:
     """Returns the model of a run: its tasks are its heads."""
     c, shape = self.experiment.settings(run).config, self.encoder.shape
@@ -145,6 +166,9 @@ class Materials:
       tokenizer=lambda: self.encoder.tokenizer.digest,
       text=lambda task, split: self.texts.fingerprint(task, split),
       initial=functools.cache(lambda: digest(self.initial)),
+      online=functools.cache(
+        lambda: digest(self.online[1]) + str(self.online[0])
+      ),
     )
 
 

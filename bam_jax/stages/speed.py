@@ -64,6 +64,7 @@ def measured(
     trials=trials,
     settings=settings,
     mesh=mesh,
+    matching=session.materials.matching(run),
   )
   state = init(np.arange(trials, dtype=np.uint32), {})
   shape = session.materials.encoder.shape

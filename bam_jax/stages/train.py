@@ -88,6 +88,7 @@ def lowered(session: Session, run: Run, trials: int) -> jax.stages.Lowered:
     trials=trials,
     settings=session.experiment.settings(run),
     mesh=session.materials.mesh,
+    matching=session.materials.matching(run),
   )
 
 
@@ -109,6 +110,7 @@ def train_trials(session: Session, run: Run, seeds: Sequence[int]) -> None:
     seeds=seeds,
     settings=session.experiment.settings(run),
     mesh=materials.mesh,
+    matching=materials.matching(run),
   )
   checkpoints = Checkpoints(workdir.training(run.name, seeds))
   writer = writer_of(session, run, job)

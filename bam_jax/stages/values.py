@@ -54,6 +54,8 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "optim.clip",
       "optim.weight_decay",
       "adversary.proximal",
+      *("teacher.hidden_weight", "teacher.relations_weight"),
+      "teacher.relation_heads",
     ),
   ),
   "above 0": (
@@ -209,6 +211,7 @@ def adversary(c: ConfigDict) -> None:
 
 def distilling(c: ConfigDict) -> None:
   """Checks that what is said of a teacher's term is looked at."""
+  matching(c.teacher)
   if c.teacher.mix != "targets":
     return
   for key, off in (("teacher.temperature", 1.0), ("learn.kd_loss", "")):
@@ -216,6 +219,32 @@ def distilling(c: ConfigDict) -> None:
       raise ValueError(
         f"{key} is {got!r}, but teacher.mix is targets, where the teacher's"
         " term has no loss of its own; set --config.teacher.mix=losses"
+      )
+
+
+def matching(teacher: ConfigDict) -> None:
+  """Checks that a teacher reads along where it is matched, and only there.
+
+  Args:
+    teacher: the config's.
+  """
+  weights = ("hidden_weight", "relations_weight")
+  if teacher.online and not any(teacher[key] for key in weights):
+    raise ValueError(
+      f"teacher.online is {teacher.online}, but nothing of it is matched; set "
+      "--config.teacher.hidden_weight=1.0 or "
+      "--config.teacher.relations_weight=1.0"
+    )
+  for key, needs, cure in (
+    *((weight, "online", "W/runs/NAME") for weight in weights),
+    ("layer_map", "hidden_weight", 1.0),
+    ("relation_heads", "relations_weight", 1.0),
+  ):
+    if teacher[key] and not teacher[needs]:
+      raise ValueError(
+        f"teacher.{key} is {teacher[key]!r}, but teacher.{needs} is "
+        f"{teacher[needs]!r}, so nothing reads it; set "
+        f"--config.teacher.{needs}={cure}"
       )
 
 

@@ -44,6 +44,7 @@ NAMING = (
   "learn",
   "teacher.trials",
   "teacher.files",
+  "teacher.online",
 )
 
 
@@ -57,6 +58,7 @@ class Facts:
     tokenizer: the digest of the tokenizer's files.
     text: (task, split) -> the fingerprint of its text and labels.
     initial: the digest of the parameters that init_from means.
+    online: that of the teacher that teacher.online means.
   """
 
   shape: Callable[[], dict[str, Any]]
@@ -64,6 +66,7 @@ class Facts:
   tokenizer: Callable[[], str]
   text: Callable[[Task, str], str]
   initial: Callable[[], str]
+  online: Callable[[], str] = lambda: ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,6 +131,8 @@ class Lineage:
         task: self._taught(task, name, seed) for task, name in run.teachers
       },
     }
+    if run.teachers and config.teacher.online:
+      made["online"] = self.facts.online()
     return flatten(json.loads(json.dumps(made))) | shaped(experiment, run)
 
   def _taught(self, task: str, name: str, seed: int) -> list[str]:

@@ -67,12 +67,17 @@ NEUTRAL: dict[str, Any] = {
   "span.threshold": 0.0,
   "teacher.mix": "targets",
   "teacher.temperature": 1.0,
+  "teacher.online": "",
+  "teacher.hidden_weight": 0.0,
+  "teacher.layer_map": "",
+  "teacher.relations_weight": 0.0,
+  "teacher.relation_heads": 0,
   **{f"learn.{key}": "" for key in learn.KEYS},
 }
 # Keys that name directories and files, which have more than one spelling.
 PLACES = (
   *("encoder", "scratch.tokenizer", "data.glue_dir", "init_from"),
-  "teacher.files",
+  *("teacher.files", "teacher.online"),
 )
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 

@@ -19,6 +19,7 @@ from bam_jax.runtime.console import say
 from bam_jax.training import sharding
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.matching import PROJECTION, Matching
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState
 from bam_jax.training.step import guard, make_run
@@ -51,6 +52,7 @@ class Job:
     seeds: one per trial.
     settings: of the run.
     mesh: from `sharding.make_mesh`.
+    matching: what of a frozen teacher is matched; None = there is none.
   """
 
   model: MultiTask
@@ -58,6 +60,7 @@ class Job:
   seeds: Sequence[int]
   settings: Settings
   mesh: jax.sharding.Mesh
+  matching: Matching | None = None
 
   @property
   def tasks(self) -> list[str]:
@@ -107,6 +110,7 @@ def begin(
     trials=len(job.seeds),
     settings=job.settings,
     mesh=job.mesh,
+    matching=job.matching,
   )
   state, meta = checkpoints.restore(shapes, place, say, before=before)
   if state is None:
@@ -121,6 +125,7 @@ def make_step(
   trials: int,
   settings: Settings,
   mesh: jax.sharding.Mesh,
+  matching: Matching | None = None,
 ) -> tuple[Callable, Callable, Any, Any]:
   """Returns the jitted init and step of R trials; nothing is compiled yet.
 
@@ -130,26 +135,64 @@ def make_step(
     trials: R.
     settings: of the run.
     mesh: from `sharding.make_mesh`.
+    matching: what of a frozen teacher is matched.
 
   Returns:
     init(seeds u32[R], given) -> state; step(state, batch) -> (state, sums);
     and the shape and the sharding of every leaf of the state.
   """
-  init, step = (
-    states.over_trials(fn, trials)
-    for fn in make_run(model, steps=steps, settings=settings)
-  )
+  init, one = make_run(model, steps=steps, settings=settings, matching=matching)
+  init = states.over_trials(init, trials)
   skip = settings.config.nonfinite.policy == "skip"
-  step = guard(step, skip=skip)
+
+  def step(state, batch, *fixed):
+    # A teacher is one for all trials.
+    each = states.over_trials(lambda *own: one(*own, *fixed), trials)
+    return guard(each, skip=skip)(state, batch)
+
   shapes = jax.eval_shape(init, np.zeros(trials, np.uint32), {})
   place = sharding.state_sharding(mesh, shapes)
   whole = sharding.replicated(mesh)
-  return (
-    jax.jit(init, out_shardings=place),
-    jax.jit(step, donate_argnums=0, out_shardings=(place, whole)),
-    shapes,
-    place,
-  )
+  step = jax.jit(step, donate_argnums=0, out_shardings=(place, whole))
+  if matching:
+    step = Beside(step, matching.params, whole)
+  return jax.jit(init, out_shardings=place), step, shapes, place
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Beside:
+  """A jitted step that gets the same parameters with every batch.
+
+  Attributes:
+    step: jitted step(state, batch, fixed).
+    params: on the host.
+    place: where they lie, whole on every device, once they are asked for.
+  """
+
+  step: Callable
+  params: Any
+  place: jax.sharding.Sharding
+
+  @functools.cached_property
+  def fixed(self) -> Any:
+    """The parameters on the devices."""
+    where = jax.tree.map(lambda _: self.place, self.params)
+    return sharding.spread(self.params, where)
+
+  def __call__(self, state: TrainState, batch: Mapping) -> Any:
+    """Runs the step."""
+    return self.step(state, batch, self.fixed)
+
+  def lower(self, state: Any, batch: Any) -> jax.stages.Lowered:
+    """Lowers the step; nothing is on the devices."""
+    fixed = jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=self.place),
+      self.params,
+    )
+    return self.step.lower(state, batch, fixed)
+
+  def _cache_size(self) -> int:
+    return self.step._cache_size()
 
 
 def train(
@@ -181,7 +224,9 @@ def train(
   ):
     state = loop(watched, state, job, watch, start=start)
   kept = state.best or state
-  return kept.params, jax.device_get(kept.step).tolist()
+  # What only served to match a teacher is no part of the model.
+  params = {k: v for k, v in kept.params.items() if k != PROJECTION}
+  return params, jax.device_get(kept.step).tolist()
 
 
 def put(

@@ -9,6 +9,7 @@ import jax
 from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime.console import say
 from bam_jax.training import loop, sharding
+from bam_jax.training.matching import Matching
 from bam_jax.training.settings import Settings
 
 # Of a device's free memory; the rest is for the next batch, for scoring and for
@@ -102,6 +103,7 @@ def lower(
   trials: int,
   settings: Settings,
   mesh: jax.sharding.Mesh,
+  matching: Matching | None = None,
 ) -> jax.stages.Lowered:
   """Returns the step of R trials for a mesh, ready to be compiled.
 
@@ -114,9 +116,15 @@ def lower(
     trials: R.
     settings: of the run.
     mesh: from `sharding.make_mesh`.
+    matching: what of a frozen teacher is matched.
   """
   _, step, shapes, place = loop.make_step(
-    model, steps, trials=trials, settings=settings, mesh=mesh
+    model,
+    steps,
+    trials=trials,
+    settings=settings,
+    mesh=mesh,
+    matching=matching,
   )
 
   def abstract(x, where):

@@ -85,7 +85,7 @@ def depth_of(path: str, layers: int) -> int:
   match path.split("/"):
     case ["pooler", _, *_]:
       depth = layers + 1
-    case ["heads", _, *_]:
+    case ["heads", _, *_] | ["projection", _]:
       depth = layers + 2
     case [kind, *names] if kind in ENCODERS:
       depth = ENCODERS[kind].depth(names, layers)

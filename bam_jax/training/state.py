@@ -103,17 +103,24 @@ def take_in(
 
 
 def make_init(
-  model: MultiTask, tx, *, selecting: bool, averaging: bool = False
+  model: MultiTask,
+  tx,
+  *,
+  selecting: bool,
+  averaging: bool = False,
+  more: Callable[[jax.Array], dict] = lambda key: {},
 ) -> Callable[[jax.Array, Any], TrainState]:
   """Returns init(seed, given) -> TrainState of one trial.
 
   `given` is a part of the parameter tree (an encoder, an encoder with some
-  heads, {}); what it lacks is drawn from the seed.
+  heads, {}); what it lacks is drawn from the seed, and so is what `more`
+  draws besides the model's own.
   """
 
   def init(seed: jax.Array, given: Any) -> TrainState:
     key = jax.random.key(seed)
     params = merge(init_params(model, jax.random.fold_in(key, 0)), given)
+    params |= more(jax.random.fold_in(key, 2))
     zero = jnp.zeros((), jnp.int32)
     best = Best(jnp.float32(-jnp.inf), zero, zero, params)
     return TrainState(

@@ -6,33 +6,46 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from bam_jax.models import hidden
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import groups, optim, schedules, spaces
 from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.distillation import TARGETS, Mix
+from bam_jax.training.matching import Matching
 from bam_jax.training.passes import Gradient, Passes
 from bam_jax.training.settings import Settings
 from bam_jax.training.state import TrainState, choose, make_init
 
 
 def make_losses(
-  model: MultiTask, mix: Mix = TARGETS
+  model: MultiTask,
+  mix: Mix = TARGETS,
+  matched: Callable[..., jax.Array] | None = None,
 ) -> Callable[..., tuple[dict[str, jax.Array], jax.Array]]:
   """Returns losses(params, batch, key, share, shift=None) -> (outputs, loss).
 
   Of one trial. `outputs` are the model's, by space; `loss` is f32[B, E] before
   weights, 0 where there is no example. `key` is of dropout; `share` of the gold
   label is lambda, and `mix` says how it comes together with a teacher's answer;
-  `shift` f32[B, S, D] is added to what the first layer reads.
+  `shift` f32[B, S, D] is added to what the first layer reads. `matched` is what
+  else is lost, see `Matching.bound`.
   """
 
   def example_losses(params, batch, key, share, shift=None):
     outputs = model.apply(
-      {"params": params}, batch, train=True, shift=shift, rngs={"dropout": key}
+      {"params": params},
+      batch,
+      train=True,
+      shift=shift,
+      rngs={"dropout": key},
+      **(hidden.asked(model.config) if matched else {}),
     )
-    return outputs, spaces.example_losses(
-      model.heads, outputs, batch, share, mix
-    )
+    if matched:
+      outputs, kept = outputs
+    loss = spaces.example_losses(model.heads, outputs, batch, share, mix)
+    if matched:
+      loss += matched(params, hidden.found(kept, model.config), batch)
+    return outputs, loss
 
   return example_losses
 
@@ -145,7 +158,11 @@ def guard(step: Callable, *, skip: bool) -> Callable:
 
 
 def make_run(
-  model: MultiTask, *, steps: int, settings: Settings
+  model: MultiTask,
+  *,
+  steps: int,
+  settings: Settings,
+  matching: Matching | None = None,
 ) -> tuple[Callable, Callable]:
   """Returns (init, step) of one trial of a run, see make_init, make_train_step.
 
@@ -153,36 +170,51 @@ def make_run(
     model: the model.
     steps: of the run; the schedules end there.
     settings: of the run.
+    matching: what of a teacher is matched. Then step(state, batch, fixed) also
+      takes the teacher's parameters.
   """
   config = settings.config
   rate = schedules.rate_of(settings, steps)
+  more = matching.projection if matching else lambda key: {}
   tx = optim.make_optimizer(
-    jax.eval_shape(lambda k: init_params(model, k), jax.random.key(0)),
+    jax.eval_shape(
+      lambda k: init_params(model, k) | more(k), jax.random.key(0)
+    ),
     optim.Adam.of(config.optim),
     layers=model.config.layers,
     rate=rate,
     layer_decay=settings.layer_decay,
   )
   mean = config.loss.reduction == "mean"
-  passes = Passes(
-    make_losses(model, Mix.of(config.teacher)),
-    model.heads,
-    settings.batch_size if mean else 1.0,
-    model.config.width,
-    config.adversary,
-  )
   adversary = ADVERSARIES[config.adversary.kind]
   momentum = adversary.momentum(config.adversary, steps)
-  step = make_train_step(
-    adversary(passes),
-    tx,
-    lam=schedules.lambda_of(config, steps),
-    rate=rate,
-    micro_rows=config.micro_rows,
-    momentum=momentum,
-  )
+
+  def step_of(matched):
+    passes = Passes(
+      make_losses(model, Mix.of(config.teacher), matched),
+      model.heads,
+      settings.batch_size if mean else 1.0,
+      model.config.width,
+      config.adversary,
+    )
+    return make_train_step(
+      adversary(passes),
+      tx,
+      lam=schedules.lambda_of(config, steps),
+      rate=rate,
+      micro_rows=config.micro_rows,
+      momentum=momentum,
+    )
+
+  def beside(state, batch, fixed):
+    return step_of(matching.bound(fixed, model.dtype))(state, batch)
+
   selecting = config.select.by != "last"
   init = make_init(
-    model, tx, selecting=selecting, averaging=momentum is not None
+    model,
+    tx,
+    selecting=selecting,
+    averaging=momentum is not None,
+    more=more,
   )
-  return init, step
+  return init, beside if matching else step_of(None)
