@@ -60,6 +60,10 @@ def write_words(folder, family):
   if family == "modernbert":
     special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
     single, pair = "[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]"
+  if family == "eurobert":
+    special = ["<|begin|>", "<|pad|>", "<|end|>", "<|other|>", "<|mask|>"]
+    single = "<|begin|> $A <|end|>"
+    pair = f"{single} $B <|end|>"
   backend = tokenizers.Tokenizer(models.BPE())
   backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
   alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())

@@ -25,7 +25,14 @@ PIECES = ["a", "b", "c", "##a", "##b", "##c", "abc"]
 
 @pytest.fixture(
   scope="module",
-  params=["bert", "electra", "distilbert", "modernbert", "deberta"],
+  params=[
+    "bert",
+    "electra",
+    "distilbert",
+    "modernbert",
+    "deberta",
+    "eurobert-grouped",
+  ],
 )
 def encoder(request, tmp_path_factory):
   """The directory of a random encoder, as transformers writes it."""

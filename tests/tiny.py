@@ -16,6 +16,7 @@ from bam_jax.data.ragged import offsets_of
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.bilstm import BilstmConfig
 from bam_jax.models.deberta import DebertaConfig
+from bam_jax.models.eurobert import EuroBertConfig
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import get_tasks
 from bam_jax.training import heads
@@ -70,6 +71,24 @@ ENCODERS = {
     positions=WIDTH,
     hidden_dropout=0.1,
     init_std=0.2,
+    pad_id=0,
+  ),
+  "eurobert": EuroBertConfig(
+    vocab_size=40,
+    width=16,
+    layers=1,
+    heads=4,
+    groups=2,
+    head_width=6,
+    mlp=32,
+    positions=WIDTH,
+    theta=50.0,
+    norm_eps=1e-5,
+    attention_bias=False,
+    mlp_bias=False,
+    hidden_dropout=0.1,
+    attention_dropout=0.1,
+    init_std=0.02,
     pad_id=0,
   ),
 }

@@ -79,7 +79,7 @@ def windows(
       part = ids[a : a + room]
       rows.append(np.concatenate([head, part, after]))
       types.append(np.zeros(len(rows[-1]), np.int8))
-      types[-1][len(head) :] = tokenizer.second
+      types[-1][len(head) - tokenizer.begun :] = tokenizer.second
       at.append(np.concatenate([[0], len(head) + np.arange(len(part))]))
       chars.append(np.concatenate([[[0, 0]], spans[context][a : a + room]]))
       place = np.zeros(len(part) + 1, np.float32)

@@ -270,6 +270,9 @@ def _chunk(
     where = spans(starts[number], length)
     tokens[spans(at, length)] = ids[number][where]
     types[spans(at, length + len(after))] = number * tokenizer.second
+    if number + 1 < len(kept):
+      begun = at + length + len(after) - tokenizer.begun
+      types[spans(begun, 0 * at + tokenizer.begun)] = tokenizer.second
     at = at + length
     for word in after:
       tokens[at] = word

@@ -52,6 +52,7 @@ class Tokenizer:
     single: ids before and after one sentence: ([CLS],), ([SEP],).
     pair: ids before, between and after two: ([CLS],), ([SEP],), ([SEP],).
     second: type of the second sentence and of what follows it.
+    begun: how many of the ids between have that type too, the last ones.
     pad: id of [PAD].
     digest: sha256 hex of the tokenizer's JSON; names it in caches.
     vocab_size: one more than its largest id.
@@ -66,6 +67,7 @@ class Tokenizer:
   single: Marks
   pair: Marks
   second: int
+  begun: int
   pad: int
   digest: str
   vocab_size: int
@@ -97,7 +99,7 @@ def load_tokenizer(
   files = tokenizer_files.read(directory)
   backend = files.backend
   form = _form(directory, backend, files.words)
-  single, pair, second = _marks(directory, backend, form)
+  single, pair, second, begun = _marks(directory, backend, form)
   numbers = backend.get_vocab(with_added_tokens=True)
   # A post-processor may add numbers of its own.
   size = 1 + max(*numbers.values(), *itertools.chain(*single, *pair))
@@ -128,6 +130,7 @@ def load_tokenizer(
     single=single,
     pair=pair,
     second=second,
+    begun=begun,
     pad=numbers[form.pad],
     digest=hashlib.sha256((text + apart).encode()).hexdigest(),
     vocab_size=size,
@@ -145,6 +148,10 @@ def _form(
   named = {k: w for k, w in words.items() if k in ("cls", "sep", "pad")}
   named = {k: w for k, w in named.items() if backend.token_to_id(w) is not None}
   forms = [dataclasses.replace(form, **named) for form in (_BERT, _ROBERTA)]
+  # Llama's kin mark where a text begins and ends, and name no others.
+  ends = {"cls": words.get("bos"), "sep": words.get("eos")} | named
+  if None not in ends.values():
+    forms.append(dataclasses.replace(_BERT, **ends))
   known = [f for f in forms if None not in map(backend.token_to_id, f.words)]
   if known:
     roberta = known[0].cls == _ROBERTA.cls
@@ -162,8 +169,10 @@ def _form(
 
 def _marks(
   directory: Path, backend: tokenizers.Tokenizer, form: _Form
-) -> tuple[Marks, Marks, int]:
+) -> tuple[Marks, Marks, int, int]:
   """Returns what stands around one text and around two, and the second's type.
+
+  And of how many that stand between it is the type.
 
   Raises:
     ValueError: the post-processor puts nothing in front.
@@ -174,9 +183,12 @@ def _marks(
   single, pair = _around(one, 1), _around(two, 2)
   if not any(single) and not any(pair):
     between = (sep,) * form.between
-    return ((cls,), (sep,)), ((cls,), between, (sep,)), form.second
+    return ((cls,), (sep,)), ((cls,), between, (sep,)), form.second, 0
   second = max(two.type_ids)
-  types = [0] * (len(pair[0]) + two.sequence_ids.count(0) + len(pair[1]))
+  first = len(pair[0]) + two.sequence_ids.count(0)
+  # Llama's kin begin each of two texts by a mark of its own.
+  begun = sum(two.type_ids[first : first + len(pair[1])]) if second else 0
+  types = [0] * (first + len(pair[1]) - begun)
   types += [second] * (len(two.ids) - len(types))
   if not (single[0] and pair[0]) or types != two.type_ids or second > 1:
     raise ValueError(
@@ -186,7 +198,7 @@ def _marks(
       "the first and 1 for the second text: give a tokenizer.json whose "
       "post-processor is BERT's or RoBERTa's"
     )
-  return single, pair, second
+  return single, pair, second, begun
 
 
 def _around(found: tokenizers.Encoding, texts: int) -> Marks:

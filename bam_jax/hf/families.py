@@ -11,6 +11,7 @@ from typing import Any
 
 from bam_jax.hf.bilstm import BILSTM
 from bam_jax.hf.deberta import DEBERTA
+from bam_jax.hf.eurobert import EUROBERT
 from bam_jax.hf.family import Family, Fields, Raw, typed
 from bam_jax.models.bert import BertConfig
 
@@ -316,6 +317,7 @@ FAMILIES = {
     MODERNBERT,
     DEBERTA,
     BILSTM,
+    EUROBERT,
   )
 }
 # Those that transformers reads.

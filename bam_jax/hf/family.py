@@ -8,9 +8,10 @@ from typing import Any
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.bilstm import BilstmConfig
 from bam_jax.models.deberta import DebertaConfig
+from bam_jax.models.eurobert import EuroBertConfig
 
 # What config.json is read into.
-Config = BertConfig | DebertaConfig | BilstmConfig
+Config = BertConfig | DebertaConfig | BilstmConfig | EuroBertConfig
 Raw = Mapping[str, Any]
 Fields = tuple[tuple[str, str, Any], ...]
 

@@ -74,6 +74,13 @@ SEQUENCES = {
     "classifier",
     dropout="cls_dropout",
   ),
+  "eurobert": Layout(
+    "EuroBertForSequenceClassification",
+    {"dense": "dense"},
+    "classifier",
+    dropout="",
+    fixed={"classifier_pooling": "bos"},
+  ),
 }
 
 
@@ -90,9 +97,10 @@ TOKENS = {
     ("electra", "Electra", "classifier_dropout"),
     ("distilbert", "DistilBert", ""),
     ("deberta-v2", "DebertaV2", ""),
+    ("eurobert", "EuroBert", ""),
   )
 }
-# Of each token, how likely an answer starts and ends there.
+# Of each token, how likely an answer starts and ends there. EuroBERT has none.
 SPANS = {
   family: dataclasses.replace(
     layout,
@@ -102,8 +110,10 @@ SPANS = {
     columns=("start", "end"),
   )
   for family, layout in TOKENS.items()
+  if family != "eurobert"
 }
-# Of each candidate: its head has one column, whatever labels are named.
+# Of each candidate: its head has one column, whatever labels are named; of
+# EuroBERT there is none.
 CHOICES = {
   "bert": Layout(
     "BertForMultipleChoice",

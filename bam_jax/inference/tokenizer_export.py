@@ -60,7 +60,9 @@ def write(directory: Path, tokenizer: Tokenizer, *, types: bool) -> None:
   found = probe.difference(
     probe.read(tokenizer.backend), probe.read(again.backend)
   )
-  marks = [(t.single, t.pair, t.second, t.pad) for t in (tokenizer, again)]
+  marks = [
+    (t.single, t.pair, t.second, t.begun, t.pad) for t in (tokenizer, again)
+  ]
   if found or marks[0] != marks[1]:
     raise ValueError(
       f"the tokenizer cannot be exported: {found or 'a pair of texts'} would "

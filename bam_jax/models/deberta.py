@@ -277,22 +277,6 @@ class Deberta(nn.Module):
     return hold(x, self.place)
 
 
-class Pooler(nn.Module):
-  """What becomes of the vector of [CLS] before a head reads it."""
-
-  config: DebertaConfig
-  dtype: Any
-
-  @nn.compact
-  def __call__(self, first: Array) -> Array:
-    """Maps dtype[..., D] to dtype[..., D]."""
-    c = self.config
-    dense = Dense(c.width, dtype=self.dtype, kernel_init=c.init)
-    # The kernel is called pooler/kernel, as everywhere.
-    nn.share_scope(self, dense)
-    return ACTIVATIONS["gelu"](dense(first))
-
-
 def multiplied(config: DebertaConfig, lengths: np.ndarray) -> np.ndarray:
   """Counts multiplications as `EncoderKind` says.
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 import flax.linen as nn
 import numpy as np
 
-from bam_jax.models import bilstm, deberta
+from bam_jax.models import bilstm, deberta, eurobert, pooler
 from bam_jax.models.attention import pairs
 from bam_jax.models.bert import Bert, BertConfig, Pooler
 
@@ -123,8 +123,8 @@ def bert_scratch(
   )
 
 
-def bert_configured(config: BertConfig, run: Any) -> BertConfig:
-  """Returns a BERT with the kernel and the dropout that a run asks for."""
+def bert_configured(config: Any, run: Any) -> Any:
+  """Returns an encoder with the kernel and the dropout that a run asks for."""
   own = run.attention_dropout == -1
   return dataclasses.replace(
     config,
@@ -158,7 +158,7 @@ ENCODERS: dict[str, EncoderKind] = {
   ),
   "deberta": EncoderKind(
     module=deberta.Deberta,
-    pooler=deberta.Pooler,
+    pooler=pooler.Pooler,
     depth=bert_depth,
     axes={
       "embeddings/(word|relative)/embedding": (None, "table"),
@@ -192,6 +192,25 @@ ENCODERS: dict[str, EncoderKind] = {
     config=bilstm.BilstmConfig,
     scratch=bilstm.scratch,
     configured=bilstm.configured,
+  ),
+  "eurobert": EncoderKind(
+    module=eurobert.EuroBert,
+    pooler=pooler.Pooler,
+    depth=bert_depth,
+    axes={
+      "embeddings/word/embedding": (None, "table"),
+      "(query|key|value|up|gate)/kernel": ("width", "inner"),
+      "(query|key|value|up|gate)/bias": ("inner",),
+      "(out|down)/kernel": ("inner", "width"),
+      "(out|down)/bias": (),
+      "(norm|attention_norm|mlp_norm)/scale": (),
+      "pooler/kernel": ("width", "inner"),
+      "pooler/bias": ("inner",),
+    },
+    multiplied=eurobert.multiplied,
+    config=eurobert.EuroBertConfig,
+    scratch=eurobert.scratch,
+    configured=bert_configured,
   ),
 }
 

@@ -1,4 +1,4 @@
-"""Layer norm, computed in f32 whatever an encoder computes in."""
+"""Norms, computed in f32 whatever an encoder computes in."""
 
 from flax import linen as nn
 import jax.numpy as jnp
@@ -22,3 +22,13 @@ def layer_norm(
     use_fast_variance=False,
     name=name,
   )
+
+
+def rms_norm(epsilon: float, name: str | None = None) -> nn.RMSNorm:
+  """Returns a division by the root of the mean square, as `layer_norm` is one.
+
+  Args:
+    epsilon: added to the mean square.
+    name: of its parameters, where it is made in the middle of a module.
+  """
+  return nn.RMSNorm(epsilon=epsilon, dtype=jnp.float32, name=name)

@@ -80,11 +80,27 @@ CONFIGS = {
     max_relative_positions=8,
     max_position_embeddings=24,
   ),
+  "eurobert": transformers.EuroBertConfig(
+    **SHAPE | dict(pad_token_id=1, bos_token_id=0, eos_token_id=1),
+    rope_parameters={"rope_type": "default", "rope_theta": 70.0},
+    max_position_embeddings=25,
+  ),
+  # Several queries to a key, heads that are wider than the width over them.
+  "eurobert-grouped": transformers.EuroBertConfig(
+    **SHAPE | dict(num_attention_heads=6, num_hidden_layers=2),
+    **dict(pad_token_id=1, bos_token_id=0, eos_token_id=1),
+    num_key_value_heads=2,
+    head_dim=10,
+    attention_bias=True,
+    mlp_bias=True,
+    rms_norm_eps=1e-3,
+  ),
 }
 # Longer than twice the windows above.
 LENGTHS = (5, 3, 13, 7)
 # Those whose queries know where keys stand.
 POSITIONED = ("modernbert", "modernbert-biased", "deberta", "deberta-far")
+POSITIONED += ("eurobert", "eurobert-grouped")
 POOLED = ("bert", "roberta", "xlm-roberta", "camembert")
 every_family = pytest.mark.parametrize("name", CONFIGS)
 
@@ -268,6 +284,7 @@ def test_what_is_written_loads_in_transformers(directories, name, tmp_path):
     "modernbert",
     "modernbert-biased",
     "deberta",
+    "eurobert",
   ],
 )
 def test_the_pooler_starts_the_familys_own_head(name, tmp_path):
@@ -302,6 +319,7 @@ def test_the_pooler_starts_the_familys_own_head(name, tmp_path):
     ("modernbert-biased", dict(every=2), (0, 2)),
     ("deberta", dict(every=2), (0, 2)),
     ("deberta-far", dict(layers=1), (0,)),
+    ("eurobert", dict(every=2), (0, 2)),
   ],
 )
 def test_a_student_has_the_layers_asked_for(

@@ -15,9 +15,10 @@ from tests.hf.families_test import V3
 def test_absent_config_keys_mean_what_they_mean_to_transformers(name):
   theirs = transformers.AutoConfig.for_model(name)
   family = families.FAMILIES[name]
-  assert {key: getattr(theirs, key) for _, key, _ in family.fields} == {
-    key: default for _, key, default in family.fields
-  }
+  own = {key for _, key, _ in family.fields if not hasattr(theirs, key)}
+  assert own == ({"hidden_dropout"} if name == "eurobert" else set())
+  for _, key, default in family.fields:
+    assert getattr(theirs, key, default) == default, key
   # Left out, version 3's switches mean version 2, which is refused.
   values = hf._parse({"model_type": name} | V3 | {"position_buckets": 256})
   config = encoders.ENCODERS[family.encoder].config(**values)
@@ -32,6 +33,11 @@ def test_absent_config_keys_mean_what_they_mean_to_transformers(name):
     assert max(config.reaches) == theirs.sliding_window
   elif family.encoder == "bert":
     assert (config.thetas, config.reaches) == ((), ())
+  elif family.encoder == "eurobert":
+    assert config.groups == theirs.num_key_value_heads
+    assert config.head_width == theirs.head_dim
+    assert config.theta == theirs.rope_parameters["rope_theta"]
+    assert config.hidden_dropout == 0
   else:
     assert (config.buckets, config.distances) == (256, config.positions)
 
@@ -40,6 +46,7 @@ def test_absent_config_keys_mean_what_they_mean_to_transformers(name):
 LEAST = {
   "modernbert": dict(num_hidden_layers=3),
   "deberta-v2": V3 | {"position_buckets": 256},
+  "eurobert": {},
 }
 
 
@@ -130,3 +137,47 @@ def test_debertas_switches_say_version_2_where_they_are_left_out(tmp_path):
     path.write_text(json.dumps(raw))
     with pytest.raises(ValueError, match=f"lacks {key}; of this family only"):
       hf.read_config(path)
+
+
+@pytest.mark.parametrize(
+  ("changes", "sentence"),
+  [
+    (dict(hidden_act="gelu"), "hidden_act 'gelu'; .* with hidden_act 'silu' "),
+    (dict(is_decoder=True), "is_decoder True; .* with is_decoder False"),
+    (dict(rope_parameters=[1]), r"rope_parameters \[1\]; mend it"),
+    (dict(rope_scaling={"factor": 8.0}), "positions are scaled"),
+    (
+      dict(rope_parameters={"rope_type": "llama3"}),
+      r"positions are scaled \('llama3'\)",
+    ),
+    (dict(rope_theta=0), "rope_theta 0; it has to be above"),
+    (dict(num_key_value_heads=5), "12 heads of queries and 5 of keys; give"),
+    (dict(num_key_value_heads=0), "12 heads of queries and 0 of keys; give"),
+    (dict(head_dim=33), "head width is 33; give an even number"),
+    (dict(hidden_size=770), "width 770 is not a multiple of its 12 heads"),
+    (dict(num_attention_heads=0), "heads is 0; give at least 1"),
+    (dict(attention_bias="yes"), "attention_bias 'yes'; it has to be true or"),
+  ],
+)
+def test_of_eurobert_what_is_not_computed_is_refused(
+  tmp_path, changes, sentence
+):
+  with pytest.raises(ValueError, match=rf"config\.json:? .*{sentence}"):
+    hf.read_config(written(tmp_path, "eurobert", **changes))
+
+
+def test_euroberts_published_keys_are_read(tmp_path):
+  path = written(
+    tmp_path,
+    "eurobert",
+    rope_theta=250000,
+    rope_scaling=None,
+    num_key_value_heads=None,
+    hidden_dropout=0.0,
+    tie_word_embeddings=False,
+    pretraining_tp=1,
+  )
+  config = hf.read_config(path)
+  theirs = transformers.EuroBertConfig.from_pretrained(tmp_path)
+  assert config.theta == theirs.rope_parameters["rope_theta"] == 250000
+  assert config.groups == theirs.num_key_value_heads == 12
