@@ -165,6 +165,10 @@ def base() -> ConfigDict:
   c.learn.head = ""
   # The task whose head it shares, as in "rte=mnli"; "" = it has its own.
   c.learn.head_of = ""
+  # What of an example its head reads: cls, its first token; mean, the mean of
+  # all of them; late, all, and the mean of what is made of each, as EuroBERT's
+  # own head does; "" = cls.
+  c.learn.pool = ""
   # Share of what its head reads that is dropped in training; "" = head_dropout.
   c.learn.dropout = ""
   # Against its labels: of classes ce, kl, js or hellinger, of numbers mse.

@@ -14,9 +14,10 @@ from bam_jax.hf import directory as hf
 from bam_jax.hf import tensor_files, weights
 from bam_jax.hf.families import FAMILIES
 from bam_jax.hf.family import Config
-from bam_jax.hf.layouts import LAYOUTS, SEQUENCES, Layout
+from bam_jax.hf.layouts import LAYOUTS, POOLING, SEQUENCES, Layout
 from bam_jax.tasks.description import Description, Head, parse
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL_POOL
 
 # Our own settings in config.json, which transformers keeps and does not read.
 OURS = "bam_jax"
@@ -31,6 +32,7 @@ class Classifier:
     params: {"bert": ..., "pooler": ...}, f32.
     head: {"kernel": f32[D, C], "bias": f32[C]}.
     labels: C label names; () where it gives one number.
+    pool: of which tokens it reads, a row of `pooling.POOLS`.
     description: of its one head, if bam_jax has written it.
     raw: all that config.json says.
     directory: where the tokenizer is.
@@ -40,6 +42,7 @@ class Classifier:
   params: Mapping[str, Any]
   head: Mapping[str, np.ndarray]
   labels: tuple[str, ...]
+  pool: str
   description: Description | None
   raw: Mapping[str, Any]
   directory: Path
@@ -64,7 +67,14 @@ def layout_of(config: Config, head: Head) -> Layout:
       f"{config.family} has no {model} in transformers that computes what our "
       f"head of {head.name} does; export all heads with --task=all"
     )
-  return LAYOUTS[model][config.family]
+  layout, pool = LAYOUTS[model][config.family], head.learn.pool or USUAL_POOL
+  if pool not in layout.pools:
+    raise ValueError(
+      f"the head of {head.name} reads by the pool {pool}, and transformers' "
+      f"{layout.model} reads by {' or '.join(layout.pools)} alone; bam_jax.load "
+      "answers it, from the run or from an export with --task=all"
+    )
+  return layout
 
 
 def rename(config: Config, layout: Layout) -> dict[str, str]:
@@ -104,6 +114,7 @@ def describe(
   return {
     **hf.write_config(config),
     **layout.fixed,
+    **layout.pooled(head.learn.pool or USUAL_POOL),
     "architectures": [layout.model],
     **({layout.dropout: about["head_dropout"]} if layout.dropout else {}),
     **({"problem_type": problem} if problem else {}),
@@ -177,6 +188,7 @@ def read(directory: Path) -> Classifier:
         f"{path} says {key} {reprlib.repr(raw[key])}; only {value!r} can be "
         "read, or the encoder alone: --config.init_part=encoder"
       )
+  pool = _pool(raw, layout, path)
   labels = layout.columns
   if labels is None:
     labels = _labels(raw, path)
@@ -209,10 +221,26 @@ def read(directory: Path) -> Classifier:
     params=params,
     head={"kernel": np.ascontiguousarray(weight.T), "bias": bias},
     labels=labels,
+    pool=pool,
     description=parse(raw[OURS], path) if OURS in raw else None,
     raw=raw,
     directory=directory,
   )
+
+
+def _pool(raw: Mapping[str, Any], layout: Layout, path: Path) -> str:
+  """Returns of which tokens a head reads, a row of `pooling.POOLS`."""
+  words = {word: pool for pool, word in layout.pools.items()}
+  if "" in words:
+    return words[""]
+  got = raw.get(POOLING, next(iter(words)))
+  if got not in tuple(words):
+    raise ValueError(
+      f"{path} says {POOLING} {reprlib.repr(got)}; only "
+      f"{' or '.join(map(repr, words))} can be read, or the encoder alone: "
+      "--config.init_part=encoder"
+    )
+  return words[got]
 
 
 def read_encoder(directory: Path) -> dict[str, Any]:

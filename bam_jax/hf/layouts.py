@@ -9,6 +9,10 @@ import dataclasses
 from typing import Any
 
 
+# config.json's key for which tokens are read.
+POOLING = "classifier_pooling"
+
+
 @dataclasses.dataclass(frozen=True)
 class Layout:
   """The head of one family.
@@ -20,6 +24,9 @@ class Layout:
     output: the last dense layer.
     dropout: config.json's key for the rate before it; "" = the encoder's own.
     fixed: what else config.json has to say.
+    pools: of which tokens it can read, a row of `pooling.POOLS` -> what
+      config.json calls that; the first is what an absent key means, "" = there
+      is no key for it.
     columns: names of its columns, whatever config.json calls them; () = it
       gives one number; None = those that config.json names.
   """
@@ -29,7 +36,14 @@ class Layout:
   output: str
   dropout: str = "classifier_dropout"
   fixed: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  pools: Mapping[str, str] = dataclasses.field(
+    default_factory=lambda: {"cls": ""}
+  )
   columns: tuple[str, ...] | None = None
+
+  def pooled(self, pool: str) -> dict[str, str]:
+    """Returns what config.json has to say of which tokens are read."""
+    return {POOLING: self.pools[pool]} if self.pools[pool] else {}
 
 
 _ROBERTA = Layout(
@@ -37,6 +51,7 @@ _ROBERTA = Layout(
   {"pooler.dense": "classifier.dense"},
   "classifier.out_proj",
 )
+_MODERNBERT = {"cls": "cls", "mean": "mean"}
 # Of transformers' classes for a task, by the family of the encoder.
 SEQUENCES = {
   "bert": Layout(
@@ -66,7 +81,7 @@ SEQUENCES = {
     "ModernBertForSequenceClassification",
     {"head.dense": "head.dense", "head.norm": "head.norm"},
     "classifier",
-    fixed={"classifier_pooling": "cls"},
+    pools=_MODERNBERT,
   ),
   "deberta-v2": Layout(
     "DebertaV2ForSequenceClassification",
@@ -79,7 +94,7 @@ SEQUENCES = {
     {"dense": "dense"},
     "classifier",
     dropout="",
-    fixed={"classifier_pooling": "bos"},
+    pools={"late": "late", "cls": "bos", "mean": "mean"},
   ),
 }
 
@@ -154,7 +169,7 @@ CHOICES = {
     "ModernBertForMultipleChoice",
     {"head.dense": "head.dense", "head.norm": "head.norm"},
     "classifier",
-    fixed={"classifier_pooling": "cls"},
+    pools=_MODERNBERT,
     columns=(),
   ),
   "deberta-v2": Layout(

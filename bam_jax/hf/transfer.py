@@ -19,7 +19,7 @@ from bam_jax.hf.family import Config
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
-from bam_jax.tasks.learn import USUAL, Learn
+from bam_jax.tasks.learn import USUAL_POOL, Learn
 from bam_jax.tasks.table import Task
 
 
@@ -148,7 +148,7 @@ def read(
   head = _ordered(
     model.head,
     model.labels,
-    USUAL,  # the one layer that transformers has
+    Learn(pool=model.pool),  # of the one layer that transformers has
     task,
     model.description,
     path,
@@ -207,6 +207,13 @@ def _ordered(
       f"init_from {path} gives a head that is {theirs[0]}, and that of"
       f" {task.name} is {mine[0]}; make both alike by learn.head, or set"
       " --config.init_part=encoder"
+    )
+  pools = [each.pool or USUAL_POOL for each in (learned, task.learn)]
+  if pools[0] != pools[1]:
+    raise ValueError(
+      f"init_from {path} gives a head that reads by the pool {pools[0]}, and"
+      f" that of {task.name} by {pools[1]}; set --config.learn.pool={pools[0]},"
+      " or --config.init_part=encoder"
     )
   if task.labels:
     places = classifiers.order(labels, Head.of(task))

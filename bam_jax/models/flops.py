@@ -15,7 +15,7 @@ import numpy as np
 
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
-from bam_jax.models.heads import HEADS, HeadSpec
+from bam_jax.models.heads import HeadSpec
 
 # The backward pass has two products for each of the forward pass: one for the
 # gradient of the inputs, one for that of the weights.
@@ -34,7 +34,7 @@ def forward(
   """
   lengths = np.asarray(lengths, np.int64)
   encoder = encoders.of(config).multiplied(config, lengths)
-  own = HEADS[head.head].multiplied(head, config.width, lengths)
+  own = head.multiplied(config.width, lengths)
   return 2 * (encoder + own)
 
 

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models.parts import Parts
+from bam_jax.models.pooling import POOLS
 from bam_jax.models.san import San
 
 # What a head's columns go through.
@@ -42,6 +43,8 @@ class HeadSpec:
       model says.
     options: of how it is built, those that differ from the row's.
     shared: the task whose parameters it has; "" = its own.
+    pool: what of an example it reads, one of `pooling.POOLS`, where it reads
+      pooled vectors.
   """
 
   name: str
@@ -54,6 +57,7 @@ class HeadSpec:
   dropout: float | None = None
   options: tuple[tuple[str, float], ...] = ()
   shared: str = ""
+  pool: str = "cls"
 
   def objective(self, role: str) -> str:
     """Returns the name of an objective: "loss", "kd_loss" or "adv_loss"."""
@@ -75,8 +79,14 @@ class HeadSpec:
 
   @property
   def reads(self) -> str:
-    """Which vectors it reads."""
-    return HEADS[self.head].reads
+    """Which vectors it reads, an entry of what `Heads` is given."""
+    reads = HEADS[self.head].reads
+    return POOLS[self.pool].reads if reads == "pooled" else reads
+
+  def multiplied(self, width: int, lengths: np.ndarray) -> np.ndarray:
+    """Returns its multiplications for each example, i64[N]; see `HeadKind`."""
+    one = HEADS[self.head].multiplied(self, width, lengths)
+    return POOLS[self.pool].multiplied(one, width, lengths)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,7 +95,8 @@ class HeadKind:
 
   Attributes:
     space: where it writes: "example", [B, E, C], or "token", [B, S, C].
-    reads: which vectors, an entry of what `Heads` is given.
+    reads: which vectors, an entry of what `Heads` is given; "pooled" = what
+      the spec's pool makes of an example.
     build: (spec, those vectors) -> f32[B, ..., C]; parameters are called
       `spec.parameters`.
     multiplied: (spec, D, lengths i64[N]) -> multiplications for each example.
@@ -227,7 +238,8 @@ class Heads(nn.Module):
 
     Args:
       vectors: what heads read: "pooled" [B, E, D] of examples, "tokens" [B, S,
-        D], "parts" the tokens as `Parts`.
+        D], "parts" the tokens as `Parts`; of other pools than [CLS] what they
+        read, and "own" `bool[B, E, S]`, which tokens are of each example.
       task: space -> i32[B, ...], the position in `heads` of the task of each
         example or token; -1 where there is none (its output is zero).
     """
@@ -240,7 +252,8 @@ class Heads(nn.Module):
       kind = HEADS[spec.head]
       owner, room = task[kind.space], columns[kind.space] - spec.outputs
       if spec.parameters not in built:
-        built[spec.parameters] = kind.build(spec, vectors[kind.reads])
+        one = kind.build(spec, vectors[spec.reads])
+        built[spec.parameters] = POOLS[spec.pool].after(one, vectors.get("own"))
       made = OUTPUTS[spec.output](built[spec.parameters])
       made = jnp.pad(made, [(0, 0)] * owner.ndim + [(0, room)])
       # Not gathered: a TPU would scatter the gradients one by one.
@@ -267,9 +280,10 @@ def shapes(heads: Sequence[HeadSpec], width: int) -> dict[str, tuple[int, ...]]:
   """
   tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
   vectors = {
-    "pooled": tokens,
     "tokens": tokens,
     "parts": Parts(tokens, one, one, None),
+    **{row.reads: tokens for row in POOLS.values()},
+    "own": one,
   }
   task = dict.fromkeys(columns_of(heads), jnp.zeros((1, 1), jnp.int32))
   made = jax.eval_shape(

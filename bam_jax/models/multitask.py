@@ -1,7 +1,7 @@
 """One encoder, one pooler and one head per task.
 
-The pooler reads every packed example's [CLS], other heads read its tokens; the
-heads are the only parameters that tasks do not share (Clark et al. 2019,
+The pooler reads every packed example's [CLS], or its mean token, or all of
+them; other heads read its tokens. The heads are the only parameters that tasks do not share (Clark et al. 2019,
 section 3.1).
 """
 
@@ -16,6 +16,7 @@ from bam_jax.models import encoders, parts
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import Heads, HeadSpec
+from bam_jax.models.pooling import POOLS
 
 
 class MultiTask(nn.Module):
@@ -73,10 +74,18 @@ class MultiTask(nn.Module):
     )
     vectors, task = {}, {"example": batch["task"]}
     # There is a pooler in every tree, so that a later head finds it.
-    if "pooled" in reads or self.is_initializing():
-      first = jnp.take_along_axis(hidden, batch["cls"][..., None], axis=1)
-      pooled = kind.pooler(self.config, self.dtype, name="pooler")(first)
-      vectors["pooled"] = Dropout(rates)(pooled, examples, train=train)
+    pools = [row for row in POOLS.values() if row.reads in reads]
+    if self.is_initializing():
+      pools = pools or [POOLS["cls"]]
+    if pools:
+      pooler = kind.pooler(self.config, self.dtype, name="pooler")
+      vectors["own"] = parts.own_tokens(batch)
+    for row in pools:
+      whose = (examples,)
+      if row.tokens:
+        whose = (tokens_of, batch["positions"])
+      pooled = pooler(row.before(hidden, batch))
+      vectors[row.reads] = Dropout(rates)(pooled, *whose, train=train)
     if {"tokens", "parts"} & reads:
       tokens = Dropout(rates)(
         hidden, tokens_of, batch["positions"], train=train

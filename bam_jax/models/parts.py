@@ -51,9 +51,18 @@ def told_apart(
     batch: `types`, `segments` i32[B, S] and `cls` i32[B, E].
     examples: i32[B, E, 2], see `Parts`.
   """
+  here = own_tokens(batch)
+  second = batch["types"][:, None] > 0
+  return Parts(tokens, here & ~second, here & second, examples)
+
+
+def own_tokens(batch: Mapping) -> jax.Array:
+  """Returns which tokens are of each slot's example, `bool[B, E, S]`.
+
+  Args:
+    batch: `segments` i32[B, S] and `cls` i32[B, E].
+  """
   # Not the slot's number: several slots may read one segment.
   segment = jnp.take_along_axis(batch["segments"], batch["cls"], axis=1)
   here = batch["segments"][:, None] == segment[..., None]
-  here &= segment[..., None] > 0
-  second = batch["types"][:, None] > 0
-  return Parts(tokens, here & ~second, here & second, examples)
+  return here & (segment[..., None] > 0)

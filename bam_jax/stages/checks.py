@@ -135,13 +135,22 @@ def idle(experiment: Experiment) -> None:
   c = experiment.config
   for task in experiment.trained_tasks:
     taught = any(task.name in dict(run.teachers) for run in experiment.runs)
+    kinds = {
+      experiment.settings(run).config.adversary.kind
+      for run in experiment.runs
+      if task.name in run.tasks
+    }
     for key, unused, cure in (
       (
         "kd_loss",
         taught and c.teacher.mix == "targets",
         "teacher.mix is targets",
       ),
-      ("adv_loss", c.adversary.kind == "none", "adversary.kind is none"),
+      (
+        "adv_loss",
+        not any(ADVERSARIES[kind].compares for kind in kinds),
+        f"adversary.kind is {' or '.join(sorted(kinds))}",
+      ),
     ):
       if unused and getattr(task.learn, key):
         say(f"{key} of {task.name} is not looked at: {cure}")
@@ -157,14 +166,15 @@ def continued(experiment: Experiment, run: Run) -> None:
   )
   for name in before.keys() & after.keys():
     was, now = (
-      (each.head, each.options, each.parameters)
+      (each.head, each.pool, each.options, each.parameters)
       for each in (before[name], after[name])
     )
     if was != now:
       raise ValueError(
         f"{run.name} goes on from {run.start}, where the head of {name} is"
-        f" {was[0]}, and has {now[0]}; a head stays what it is from stage to"
-        " stage: set learn.head for all of them"
+        f" {was[0]} of {was[1]}, and has {now[0]} of {now[1]}; a head stays"
+        " what it is from stage to stage: set learn.head and learn.pool for all"
+        " of them"
       )
 
 

@@ -91,7 +91,9 @@ class Experiment:
       if mine.head_of == task.name:
         return dataclasses.replace(mine, head_of="")
       owner = every.get(mine.head_of, mine)
-      return dataclasses.replace(mine, head=mine.head or owner.head)
+      return dataclasses.replace(
+        mine, head=mine.head or owner.head, pool=mine.pool or owner.pool
+      )
 
     return tuple(dataclasses.replace(t, learn=shared(t)) for t in tasks)
 

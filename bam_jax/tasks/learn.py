@@ -22,6 +22,7 @@ class Learn:
     head: how its head is built: a row of `heads.HEADS`, and options behind it,
       NAME:OPTION=NUMBER; see `built`.
     head_of: the task whose head it shares.
+    pool: of which tokens its head reads, a row of `pooling.POOLS`.
     dropout: share of what its head reads that is dropped in training.
     loss: against its labels, a row of `objectives.OBJECTIVES`.
     kd_loss: against a teacher's answers, where they have a loss of their own.
@@ -31,6 +32,7 @@ class Learn:
 
   head: str = ""
   head_of: str = ""
+  pool: str = ""
   dropout: float | None = None
   loss: str = ""
   kd_loss: str = ""
@@ -40,6 +42,7 @@ class Learn:
   def chosen(self, kind: TaskKind) -> dict[str, Any]:
     """Returns what it chooses that its kind does not have already."""
     usual = {"head": kind.head, "loss": kind.loss, "weight": 1.0}
+    usual["pool"] = USUAL_POOL
     return {
       key: value
       for key, value in dataclasses.asdict(self).items()
@@ -70,6 +73,7 @@ class Learn:
     return self.built(kind)[0] == kind.head
 
 
+USUAL_POOL = "cls"
 USUAL = Learn()
 KEYS = tuple(field.name for field in dataclasses.fields(Learn))
 # What numbers may be: what is said of others, and whether one is such.

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from bam_jax.models.heads import HEADS, HeadSpec
+from bam_jax.models.pooling import POOLS
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL_POOL
 from bam_jax.tasks.table import Task
 from bam_jax.training.objectives import OBJECTIVES, Objective
 
@@ -26,6 +28,7 @@ def fault(task: Task, tasks: Mapping[str, Task]) -> tuple[str, str] | None:
   """
   for key, why in (
     ("head", _head(task)),
+    ("pool", _pool(task)),
     ("head_of", _owner(task, tasks)),
     *((role, _objective(task, role)) for role in FITS),
   ):
@@ -81,6 +84,22 @@ def _head(task: Task) -> str:
   return ""
 
 
+def _pool(task: Task) -> str:
+  """Says why what a task's head reads cannot be; "" = it can."""
+  pool, (name, _) = task.learn.pool, task.learn.built(KINDS[task.kind])
+  if not pool:
+    return ""
+  if pool not in POOLS:
+    return f"it is one of {', '.join(POOLS)}{hint(pool, POOLS)}"
+  if HEADS[name].reads != "pooled":
+    return (
+      f"chooses what a head of whole examples reads, and the head {name} of"
+      f" {task.name} reads all tokens; name the tasks that it is for, as in"
+      f" TASK={pool}"
+    )
+  return ""
+
+
 def _owner(task: Task, tasks: Mapping[str, Task]) -> str:
   """Says why a task cannot share the head that it names; "" = it can."""
   name = task.learn.head_of
@@ -103,6 +122,12 @@ def _owner(task: Task, tasks: Mapping[str, Task]) -> str:
     return (
       f"has a head that is built as {theirs or KINDS[owner.kind].head}, and"
       f" {task.name} asks for {mine}; leave its head out"
+    )
+  pools = [each.learn.pool or USUAL_POOL for each in (owner, task)]
+  if pools[0] != pools[1]:
+    return (
+      f"has a head that reads by the pool {pools[0]}, and {task.name} asks for"
+      f" {pools[1]}; leave its pool out"
     )
   if task.labels != owner.labels and {*task.labels} == {*owner.labels}:
     return (
@@ -133,6 +158,7 @@ def spec(task: Task | Head, *, regression_output: str = "linear") -> HeadSpec:
       (option, type(known[option])(value)) for option, value in options.items()
     ),
     shared=learn.head_of,
+    pool=learn.pool or USUAL_POOL,
   )
 
 

@@ -266,7 +266,8 @@ def test_what_is_written_loads_in_transformers(directories, name, tmp_path):
     assert torch.equal(tensor, model.state_dict()[key]), key
   for key in before.config.to_dict().keys() - {
     "_name_or_path", "dtype", "architectures", "transformers_version",
-    "cls_token_id", "sep_token_id", "local_attention",
+    "cls_token_id", "sep_token_id", "local_attention", "eos_token_id",
+    "bos_token_id",
   }:  # fmt: skip
     assert getattr(model.config, key) == getattr(before.config, key), key
   again, params_again, _ = hf.load_encoder(tmp_path / "out")

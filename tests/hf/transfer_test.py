@@ -140,13 +140,16 @@ def test_an_encoder_alone_is_read_whatever_its_own_head_reads(tmp_path):
   out = tmp_path / "a"
   layouts.write_classifier(out, found, "mnli", overwrite=False)
   raw = json.loads((out / "config.json").read_text())
-  raw |= {"classifier_pooling": "mean", "id2label": {"0": "a", "7": "b"}}
+  raw |= {"classifier_pooling": "max", "id2label": {"0": "a", "7": "b"}}
   (out / "config.json").write_text(json.dumps(raw))
   got = transfer.read_encoder(out)
   assert set(got) == {"bert", "pooler"}
   want = found.params["bert"]["layer_0"]["query"]["kernel"]
   np.testing.assert_array_equal(got["bert"]["layer_0"]["query"]["kernel"], want)
-  with pytest.raises(ValueError, match=r"'mean'.*or the encoder alone: --con"):
+  with pytest.raises(
+    ValueError,
+    match=r"'max'; only 'cls' or 'mean' can.*or the encoder alone: --con",
+  ):
     read(out)
 
 

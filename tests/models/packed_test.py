@@ -124,11 +124,16 @@ HEADED = [
       if norm != ADVERSARIES[name].constants["norm"]
     ),
     *((*case, head) for case in HEADED for head in CHOSEN),
+    # What of an example a head reads; both tasks share it, or one alone has it.
+    (*HEADED[0], "linear mean"),
+    (*HEADED[1], "mlp late"),
+    ("ranking", "classification", "none", "paper", "linear late"),
     ("classification", "tagging", "smart", "paper", "san"),
   ],
 )
 def test_packing_changes_nothing(kind, other, adversary, norm, head):
   """Of a task of a kind, beside one of another kind in the same rows."""
+  head, _, pool = head.partition(" ")
   names = (kind, f"{other}-too")
   specs, data = [], []
   for number, (name, each) in enumerate(zip(names, (kind, other), strict=True)):
@@ -142,6 +147,7 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
         head=head if head and each == kind else KINDS[each].head,
         shared=kind if head and number and other == kind else "",
         dropout=0.3 if head and each == kind else None,
+        pool=pool if pool and each == kind else "cls",
       )
     )
     data.append(TaskData(name, features, teacher.shape[1], teacher))

@@ -112,6 +112,11 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"head": "rte=san:answer_dropout=1"}, "answer_dropout=1; it is a share"),
     ({"head": "rte=mlp:wide"}, "has 'wide' behind mlp; it is OPTION=NUMBER"),
     ({"head": "rte=linear:x=1"}, "no option 'x'; linear has none"),
+    ({"pool": "rte=men"}, "one of cls, mean, late; did you mean 'mean'?"),
+    (
+      {"head": "rte=tower", "pool": "late"},
+      "and the head tower of rte reads all tokens; name the tasks",
+    ),
     ({"head_of": "rte=mlni"}, "one of rte, stsb, mnli; did you mean 'mnli'?"),
     (
       {"head_of": "rte=mnli"},
@@ -159,6 +164,8 @@ def test_a_shared_head_is_built_as_its_owners():
     *["rte"] * 3,
     "mrpc",
   ]
+  late = sharing(pool="rte=late", head_of="qnli=rte")
+  assert [each.pool for each in late] == ["late", "late", "cls", "cls"]
   # Said of all, it is the owner's own.
   assert {each.parameters for each in sharing(head_of="rte")} == {"rte"}
 
@@ -170,6 +177,10 @@ def test_a_shared_head_is_built_as_its_owners():
     (
       {"head_of": "rte=qqp", "head": "rte=mlp"},
       "is built as linear, and rte as",
+    ),
+    (
+      {"head_of": "rte=qqp", "pool": "rte=mean"},
+      "reads by the pool cls, and rte asks for mean; leave its pool out",
     ),
   ],
 )
@@ -191,7 +202,11 @@ def test_a_head_stays_what_it_is_from_stage_to_stage():
   c = common.base()
   c.tasks, c.methods = "rte,mrpc", "multi+finetune@wide"
   c.variants = ConfigDict({"wide": {"learn": {"head": "rte=mlp"}}})
-  with pytest.raises(ValueError, match="where the head of rte is linear, and"):
+  said = "where the head of rte is linear of cls, and has mlp of cls"
+  with pytest.raises(ValueError, match=said):
+    checks.settings(experiment.read(c))
+  c.variants = ConfigDict({"wide": {"learn": {"pool": "rte=late"}}})
+  with pytest.raises(ValueError, match="is linear of cls, and has linear of l"):
     checks.settings(experiment.read(c))
 
 
@@ -230,6 +245,11 @@ def test_what_nothing_looks_at_is_said(tmp_path, capsys):
   c.methods, c.adversary.kind = "single", "rdrop"
   checks.idle(experiment.read(c))
   assert not capsys.readouterr().out
+  # It has an adversary that compares nothing.
+  c.adversary.kind = "freelb"
+  checks.idle(experiment.read(c))
+  said = capsys.readouterr().out
+  assert "adv_loss of pets is not looked at: adversary.kind is freelb" in said
 
 
 def test_a_head_is_what_its_task_has_chosen():
