@@ -71,8 +71,8 @@ def layout_of(config: Config, head: Head) -> Layout:
   if pool not in layout.pools:
     raise ValueError(
       f"the head of {head.name} reads by the pool {pool}, and transformers' "
-      f"{layout.model} reads by {' or '.join(layout.pools)} alone; bam_jax.load "
-      "answers it, from the run or from an export with --task=all"
+      f"{layout.model} reads by {' or '.join(layout.pools)} alone; "
+      "bam_jax.load answers it, from the run or from an export with --task=all"
     )
   return layout
 

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import dataclasses
 from typing import Any
 
-
 # config.json's key for which tokens are read.
 POOLING = "classifier_pooling"
 

@@ -1,8 +1,8 @@
 """One encoder, one pooler and one head per task.
 
 The pooler reads every packed example's [CLS], or its mean token, or all of
-them; other heads read its tokens. The heads are the only parameters that tasks do not share (Clark et al. 2019,
-section 3.1).
+them; other heads read its tokens. The heads are the only parameters that tasks
+do not share (Clark et al. 2019, section 3.1).
 """
 
 from collections.abc import Mapping

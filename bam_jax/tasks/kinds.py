@@ -357,6 +357,8 @@ _CANDIDATES = (
       "ndcg": "ndcg",
       "accuracy": "best_accuracy",
     },
+    takes=("group", "split", "relevant"),
+    formats=("mtdnn",),
     answer=choices.ranked,
     cells=lambda task, answer: [
       json.dumps(answer.record()["candidates"], ensure_ascii=False)

@@ -42,6 +42,7 @@ _KINDS = {
   "Regression": "regression",
   "SeqenceLabeling": "tagging",
   "SequenceLabeling": "tagging",
+  "Ranking": "ranking",
   "Span": "span",
   "SpanClassification": "span",
   "SpanClassificationYN": "span",
@@ -63,6 +64,7 @@ _LOSSES = {
   "SpanCeCriterion": "",
   "SpanYNCeCriterion": "",
   "SeqCeCriterion": "",
+  "RankCeCriterion": "",
   "KlCriterion": "kl",
   "SymKlCriterion": "symkl",
   "NsKlCriterion": "nskl",
@@ -70,6 +72,8 @@ _LOSSES = {
   "JSCriterion": "js",
   "HLCriterion": "hellinger",
 }
+# Their losses, against a teacher and between passes too, are their own.
+_CHOOSING = ("ranking", "span")
 # The definition has no word for what the numbers of a regression may be.
 _RANGES = {"stsb": (0.0, 5.0)}
 
@@ -101,12 +105,11 @@ _FORMS = {
   "Seqence": _Form(
     ".tsv", {"columns": ["uid", "label", "tokens"], "text": ["tokens"]}
   ),
+  "PremiseAndMultiHypothesis": _Form(".tsv", {"format": "mtdnn"}),
   "MRC": _Form(".json", {"format": "squad"}),
 }
 _FORMS["Sequence"] = _FORMS["Seqence"]
 _INSTEAD = {
-  "PremiseAndMultiHypothesis": "write a line of JSON a question and a task of"
-  ' kind "ranking", see docs/ranking.md',
   "MLM": "masked language models are trained by configs/pretrain.py",
 }
 
@@ -169,7 +172,11 @@ def _entry(name: str, given: Mapping[str, Any], path: Path) -> dict[str, Any]:
   if form not in _FORMS:
     instead = _INSTEAD.get(form, f"{', '.join(_FORMS)} can")
     refuse("data_format", f"cannot be read here; {instead}")
-  made = {"kind": kind, "label": "label", **_FORMS[form].said}
+  said = _FORMS[form].said
+  own = said.get("format", "")
+  if own not in ("", *KINDS[kind].formats) or (kind == "ranking" and not own):
+    refuse("data_format", f"does not go with task_type {given['task_type']}")
+  made = {"kind": kind, "label": "label", **said}
   if "format" in made:
     del made["label"]
   made |= _splits(name, given, _FORMS[form].suffix, path)
@@ -180,7 +187,7 @@ def _entry(name: str, given: Mapping[str, Any], path: Path) -> dict[str, Any]:
   if "dropout_p" in given:
     made["dropout"] = given["dropout_p"]
   for key in ("loss", "kd_loss", "adv_loss"):
-    made |= _loss(key, given, kind, refuse)
+    made |= _loss(name, key, given, kind, refuse)
   return made
 
 
@@ -218,9 +225,11 @@ def _meaning(
         " docs/own-task.md",
       )
     return {"range": list(_RANGES[name])}
-  if kind == "span":
-    return {}
   labels = given.get("labels") or []
+  if kind in _CHOOSING:
+    if labels:
+      _say(f"labels of {name} are not looked at: its files say places")
+    return {}
   count = given.get("n_class", len(labels))
   if labels and count != len(labels):
     refuse("n_class", f"is not the number of labels, which is {len(labels)}")
@@ -247,13 +256,17 @@ def _metrics(
 
 
 def _loss(
-  key: str, given: Mapping[str, Any], kind: str, refuse: Callable
+  name: str, key: str, given: Mapping[str, Any], kind: str, refuse: Callable
 ) -> dict[str, str]:
   if key not in given:
     return {}
   if (named := str(given[key])) not in _LOSSES:
     refuse(key, f"cannot be had here; {', '.join(_LOSSES)} can")
   found = _LOSSES[named]
+  if kind in _CHOOSING:
+    if found:
+      _say(f"{key} {named} of {name} is not followed: a {kind} has its own")
+    return {}
   values = KINDS[kind].output == "value"
   # Between logits and a teacher's, or those of another pass, it is this one.
   if found == "mse" and key != "loss" and not values:

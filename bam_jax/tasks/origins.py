@@ -52,6 +52,8 @@ class Own:
     soft_labels: file with another model's answers; "" = none.
     ignore: labels whose rows are left out, by their names (labels.name).
     rename: name of a label in the files -> of the task's label that it means.
+    relevant: names of the labels of right pairs, where a row is a question and
+      one candidate; () = a row is a question with all of its candidates.
     group: column of the train file whose equal values keep rows on one side
       of a hold-out; "" = none.
     marked: columns of 0 and 1, one for each label in their order, where a row
@@ -73,6 +75,7 @@ class Own:
   soft_labels: str
   ignore: tuple[str, ...]
   rename: Mapping[str, str] = dataclasses.field(hash=False)
+  relevant: tuple[str, ...]
   group: str
   marked: tuple[str, ...]
   separator: str

@@ -285,7 +285,6 @@ def test_what_is_written_loads_in_transformers(directories, name, tmp_path):
     "modernbert",
     "modernbert-biased",
     "deberta",
-    "eurobert",
   ],
 )
 def test_the_pooler_starts_the_familys_own_head(name, tmp_path):

@@ -75,7 +75,7 @@ def test_transformers_reads_the_same_tokens(name, pool, tmp_path):
     (
       "deberta",
       "late",
-      "DebertaV2ForSequenceClassification reads by cls alone",
+      "DebertaV2ForSequenceClassification reads by cls al",
     ),
     ("modernbert", "late", "reads by cls or mean alone; bam_jax.load answers"),
   ],

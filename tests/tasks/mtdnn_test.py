@@ -1,5 +1,6 @@
 """Definitions of the MT-DNN toolkit load as they are, or say what does not."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -7,8 +8,12 @@ import pytest
 import yaml
 
 from bam_jax.data.sources import readers
+from bam_jax.stages import checks
+from bam_jax.study import experiment
 from bam_jax.tasks import mtdnn
 from bam_jax.tasks import own as own_tasks
+from bam_jax.tasks.learn import Learn
+from configs import common
 
 # Written after the toolkit's own files for GLUE, SNLI and NER.
 DEFINITION = {
@@ -50,6 +55,21 @@ DEFINITION = {
     "split_names": ["train", "dev"],
     "task_type": "SeqenceLabeling",
   },
+}
+RANKING = {
+  "qnnli": {
+    "data_format": "PremiseAndMultiHypothesis",
+    "dropout_p": 0.1,
+    "enable_san": False,
+    "labels": ["not_entailment", "entailment"],
+    "metric_meta": ["ACC"],
+    "loss": "RankCeCriterion",
+    "kd_loss": "MseCriterion",
+    "adv_loss": "SymKlCriterion",
+    "n_class": 1,
+    "split_names": ["train", "dev", "test"],
+    "task_type": "Ranking",
+  }
 }
 
 
@@ -147,7 +167,11 @@ def test_its_files_are_read_as_the_toolkit_writes_them(written, tmp_path):
     ),
     (
       changed("snli", data_format="PremiseAndMultiHypothesis"),
-      'write a line of JSON a question and a task of kind "ranking"',
+      "Hypothesis' does not go with task_type Classification",
+    ),
+    (
+      changed("snli", task_type="Ranking"),
+      "'PremiseAndOneHypothesis' does not go with task_type Ranking",
     ),
     (changed("snli", data_format="MLM"), "configs/pretrain.py"),
     (changed("snli", data_format="CLUE_GEN"), "PremiseOnly, "),
@@ -171,6 +195,37 @@ def test_its_files_are_read_as_the_toolkit_writes_them(written, tmp_path):
 def test_what_cannot_be_had_is_one_sentence(written, definition, said):
   with pytest.raises(ValueError, match=r"task_def\.yml: .*" + re.escape(said)):
     own_tasks.read(written(definition))
+
+
+def test_qnli_as_ranking_loads_as_it_is(written, tmp_path, caplog):
+  mtdnn._say.cache_clear()
+  path = written(RANKING)
+  (tmp_path / "qnnli_train.tsv").write_text(
+    "0\t3,4\t1\tWho?\tIt rains.\tA dog.\n1\t5,6\t0\tWhy?\tSo.\tNo.\n",
+    "utf-8",
+  )
+  (task,) = own_tasks.table(own_tasks.read(path), path).values()
+  assert (task.kind, task.metrics) == ("ranking", ("accuracy",))
+  assert dataclasses.asdict(task.learn) == dataclasses.asdict(
+    Learn(dropout=0.1)
+  )
+  found = readers.load(task, "train", glue_dir="", seed=0)
+  assert found.texts[0] == ["Who?", "Why?"]
+  np.testing.assert_array_equal(found.labels, [0, 1, 1, 0])
+  for said in (
+    "labels of qnnli are not looked at",
+    "kd_loss MseCriterion of qnnli is not followed: a ranking has its own",
+    "adv_loss SymKlCriterion of qnnli is not followed",
+    "test of qnnli is not read",
+  ):
+    assert said in caplog.text
+  checks.choices(*_asked(path))
+
+
+def _asked(path):
+  c = common.base()
+  c.tasks_file = str(path)
+  return experiment.read(c), c
 
 
 def test_metrics_that_are_not_here_are_said(written, caplog):

@@ -2,7 +2,7 @@
 
 Of a ranking task a row says how relevant each candidate is, of a choice which
 one is right, by its place from 0 or by its text. Inside both are numbers that
-are 0 or more, one a candidate.
+are 0 or more, one a candidate. How else files write questions, pairs.py reads.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data.sources import candidates, division, formats, rows, splits
+from bam_jax.data.sources import (
+  candidates,
+  division,
+  formats,
+  pairs,
+  rows,
+  splits,
+)
 from bam_jax.data.sources.dev_share import side
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.data.sources.groups import name_of
@@ -44,10 +51,15 @@ def read(task: Task, split: str) -> Examples:
   grouped = [own.group] if own.group and divided else []
   wanted = [*task.text, task.label, *grouped]
   wanted += [own.division.column] if own.division else []
-  found = [row for path in paths for row in _rows(task, path, wanted)]
+  if task.own.format == pairs.FORMAT:
+    found = [row for path in paths for row in pairs.lines_of(task, path)]
+  else:
+    found = [row for path in paths for row in _rows(task, path, wanted)]
   if not found:
     raise ValueError(f"{origin} holds no rows")
   found = [found[i] for i in division.of_split(task, split, origin, found)]
+  if own.relevant:
+    found = pairs.together(task, found, origin)
   question, column = task.text
   questions, texts, spans, labels = [], [], [], []
   for where, record in found:
