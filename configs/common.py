@@ -61,7 +61,7 @@ def base() -> ConfigDict:
 
   # --- the encoder
   # A Hugging Face directory, a hub name, or "scratch" (see c.scratch): a BERT,
-  # RoBERTa, ELECTRA, DistilBERT, ModernBERT or DeBERTa-v3.
+  # RoBERTa, ELECTRA, DistilBERT, ModernBERT, DeBERTa-v3 or EuroBERT.
   c.encoder = "google-bert/bert-base-uncased"
   # Keep only the first n layers of it; 0 = all.
   c.encoder_layers = 0

@@ -224,7 +224,7 @@ def test_qnli_as_ranking_loads_as_it_is(written, tmp_path, caplog):
 
 def _asked(path):
   c = common.base()
-  c.tasks_file = str(path)
+  c.tasks_file, c.tasks = str(path), "qnnli"
   return experiment.read(c), c
 
 
