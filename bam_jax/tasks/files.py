@@ -163,6 +163,24 @@ def renamed(entry: Entry, labels: Sequence[str]) -> dict[str, str]:
   return found
 
 
+def relevant(entry: Entry) -> tuple[str, ...]:
+  """Returns the labels of pairs whose candidate is right; () = no pairs.
+
+  Raises:
+    ValueError: it is no list of labels, or files have a format of their own.
+  """
+  called = entry.called("relevant")
+  if "relevant" in entry.given and (not called or "" in called):
+    entry.refuse(
+      "relevant",
+      "is the label, or a list of them, of the pairs of a question and a"
+      ' candidate that are right, such as "entailment"',
+    )
+  if called and "format" in entry.given:
+    entry.refuse("relevant", "is no matter of files with a format of their own")
+  return tuple(called)
+
+
 def _is_text(encoding: str) -> bool:
   try:
     "".encode(encoding)

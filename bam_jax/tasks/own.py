@@ -290,20 +290,6 @@ def _label(entry: Entry) -> str:
   return entry.string("label")
 
 
-def _relevant(entry: Entry) -> tuple[str, ...]:
-  """Returns the labels of pairs whose candidate is right; () = no pairs."""
-  called = entry.called("relevant")
-  if "relevant" in entry.given and (not called or "" in called):
-    entry.refuse(
-      "relevant",
-      "is the label, or a list of them, of the pairs of a question and a"
-      ' candidate that are right, such as "entailment"',
-    )
-  if called and "format" in entry.given:
-    entry.refuse("relevant", "is no matter of files with a format of their own")
-  return tuple(called)
-
-
 def _range(entry: Entry) -> tuple[float, float] | None:
   """Returns the lowest and the highest value; None = none are given."""
   if "range" not in entry.given:
@@ -394,7 +380,7 @@ def _own(
     soft_labels=entry.string("soft_labels", needed=False),
     ignore=_ignored(entry, labels),
     rename=file_keys.renamed(entry, labels),
-    relevant=_relevant(entry),
+    relevant=file_keys.relevant(entry),
     group=group,
     marked=(),
     separator=entry.string("separator", needed=False),
