@@ -143,7 +143,7 @@ class Model:
     if len(sizes := {len(column) for column in texts}) > 1:
       raise ValueError(f"columns of text have lengths {sorted(sizes)}")
     asked = [h for h in heads if KINDS[h.kind].reads == "question context"]
-    found = windowed.answers(self, asked, texts) if asked else {}
+    found = windowed.answers(self, asked, texts, BATCH) if asked else {}
     rest = [head for head in heads if head not in asked]
     names = [head.name for head in rest]
     texts, read = self._read(names, texts)

@@ -12,12 +12,9 @@ from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.spans import Asked
 
-# Windows in one forward pass.
-BATCH = 64
-
 
 def answers(
-  model: Any, heads: Sequence[Head], texts: Sequence[Sequence[str]]
+  model: Any, heads: Sequence[Head], texts: Sequence[Sequence[str]], size: int
 ) -> dict[str, list[Answer]]:
   """Returns what heads answer to N questions.
 
@@ -25,6 +22,7 @@ def answers(
     model: an `inference.model.Model`.
     heads: one or more of its.
     texts: N questions and N contexts.
+    size: windows in one forward pass.
 
   Raises:
     ValueError: one is no text, or a question leaves no room for its context.
@@ -34,8 +32,8 @@ def answers(
     if not isinstance(text, str):
       raise ValueError(f"{text!r} is not a text; give questions and contexts")
   found: dict[str, list[Answer]] = {head.name: [] for head in heads}
-  for start in range(0, len(texts[0]), BATCH):
-    asked, read = (list(column[start : start + BATCH]) for column in texts)
+  for start in range(0, len(texts[0]), size):
+    asked, read = (list(column[start : start + size]) for column in texts)
     rows = windows(
       model.tokenizer,
       asked,
@@ -46,9 +44,9 @@ def answers(
     parts = [
       model.said(
         [head.name for head in heads],
-        rows.take(np.arange(i, min(i + BATCH, len(rows)))),
+        rows.take(np.arange(i, min(i + size, len(rows)))),
       )
-      for i in range(0, len(rows), BATCH)
+      for i in range(0, len(rows), size)
     ]
     meant = Asked(
       read, rows.source, rows.words.counts, rows.windows.chars, said.span
