@@ -298,7 +298,8 @@ def base() -> ConfigDict:
   # (W/runs/NAME) instead of the pre-trained encoder: intermediate training; or
   # from a directory of bam_jax.export, or from any classification model of
   # transformers (rte=DIR where its labels fit several tasks). Its directory is
-  # `encoder` too then: the tokenizer is read from there.
+  # `encoder` too then: the tokenizer is read from there. Of more layers than
+  # the encoder has, encoder_every and encoder_layers choose.
   c.init_from = ""
   # What to take from it: encoder (heads are new) or all. A model's head is
   # matched by the names of its labels.

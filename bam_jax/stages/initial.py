@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.hf import classifiers, transfer
+from bam_jax.models.encoders import ENCODERS
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.runtime.files import flatten
 from bam_jax.study.experiment import Experiment
@@ -92,6 +94,28 @@ def read(experiment: Experiment) -> Any:
   return load_params(Path(c.init_from) / "checkpoints" / f"seed-{min(seeds)}")[
     0
   ]
+
+
+def thinned(params: Any, config: ConfigDict, layers: int) -> Any:
+  """Returns the parameters with the layers that a student keeps of them.
+
+  Args:
+    params: from `read`.
+    config: the whole config; its encoder_every and encoder_layers choose as
+      they do among the encoder's own.
+    layers: L of the student. What has as many was chosen from before.
+  """
+  if not params or (config.encoder_layers, config.encoder_every) == (0, 1):
+    return params
+  (kind,) = params.keys() & ENCODERS.keys()
+  parts = params[kind]
+  deep = sum(name.startswith("layer_") for name in parts)
+  if deep <= layers:
+    return params
+  kept = range(0, deep, config.encoder_every)[: config.encoder_layers or None]
+  others = {k: v for k, v in parts.items() if not k.startswith("layer_")}
+  own = {f"layer_{i}": parts[f"layer_{old}"] for i, old in enumerate(kept)}
+  return {**params, kind: others | own}
 
 
 def taken(params: Any, part: str) -> Any:

@@ -116,7 +116,12 @@ class Materials:
   @functools.cached_property
   def initial(self) -> Any:
     """The parameters that init_from means; {} = none."""
-    return initial.read(self.experiment)
+    found = initial.read(self.experiment)
+    if not found:
+      return found
+    return initial.thinned(
+      found, self.experiment.config, self.encoder.shape.layers
+    )
 
   @functools.cached_property
   def online(self) -> tuple[EncoderConfig, Mapping[str, Any], Tokenizer]:
