@@ -89,13 +89,16 @@ def base() -> ConfigDict:
   # both directions together; it has no heads and no mlp.
   c.scratch.kind = "bert"
   # The directory or hub name of an encoder whose tokenizer it has, such as its
-  # teacher's; "" = a WordPiece vocabulary trained on the synthetic suite.
+  # teacher's; "" = a WordPiece vocabulary of the plain text that is trained on,
+  # if there is any, or else of the synthetic suite.
   c.scratch.tokenizer = ""
   c.scratch.layers = 2
   c.scratch.width = 128
   c.scratch.heads = 4
   c.scratch.mlp = 512
   c.scratch.vocab_size = 1000
+  # Whether the vocabulary of plain text is of small letters without accents.
+  c.scratch.lowercase = True
   c.scratch.dropout = 0.1
   # Standard deviation of its random weights; 0.02 is for a width of 768.
   c.scratch.init_std = 0.08
@@ -116,8 +119,20 @@ def base() -> ConfigDict:
   # dev.
   c.data.holdout = 0.0
 
+  # Files of plain text (.txt, .txt.gz), with commas between them, whose masked
+  # words the task mlm says; an empty line ends a document, and where a file has
+  # none each line is one. "" = there is no such task but in a tasks file.
+  c.data.text = ""
   # Of the synthetic suite (tasks acceptability, sentiment, ...).
   c.data.synthetic_seed = 0
+
+  # --- masked words of plain text (kind mlm; docs/pretraining.md)
+  c.masking = ConfigDict()
+  # Share of an example's tokens that are masked; of these 80 % become [MASK],
+  # 10 % another token and 10 % stay. Each step draws anew, dev is drawn once.
+  c.masking.share = 0.15
+  # Whether all tokens of a word are masked together.
+  c.masking.whole_words = True
 
   # --- questions with a context (kind span)
   c.span = ConfigDict()

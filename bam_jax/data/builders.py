@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
 
-from bam_jax.data import contexts, ragged, shards
+from bam_jax.data import contexts, documents, ragged, shards
 from bam_jax.data import features as features_lib
 from bam_jax.data.features import Features
 from bam_jax.data.sources.examples import Examples
@@ -20,7 +21,7 @@ from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError
-from bam_jax.tasks.kinds import KINDS, WHOLE
+from bam_jax.tasks.kinds import KINDS, WHOLE, TaskKind
 from bam_jax.tasks.table import Task
 
 # What the metadata of features says of the rows that max_length has cut.
@@ -37,6 +38,32 @@ _FEATURES = {
 }
 # Of rows whose words or candidates are labelled: where in the row each is read.
 _WORDS = {"words": shards.vector(np.int32)}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Parted:
+  """How rows are read that are longer than an example.
+
+  Attributes:
+    featurised: see `contexts.featurised`.
+    columns: of the dataset, beside those of every row.
+    stride: whether neighbouring parts share tokens.
+  """
+
+  featurised: Callable[..., Iterator[list[dict]]]
+  columns: dict[str, Any]
+  stride: bool
+
+
+# What a kind reads -> how its rows are divided into examples; others are not.
+_PARTED = {
+  "question context": _Parted(
+    contexts.featurised, _WORDS | shards.WINDOWS, stride=True
+  ),
+  "document": _Parted(
+    documents.featurised, _WORDS | shards.PARTS, stride=False
+  ),
+}
 
 
 def load_features(
@@ -76,8 +103,8 @@ def load_features(
     examples = load(split)
     folder = parent / split
     columns = _FEATURES | (_WORDS if examples.words is not None else {})
-    windowed = examples.answers is not None
-    columns |= _WORDS | shards.WINDOWS if windowed else {}
+    parted = _PARTED.get(KINDS[task.kind].reads)
+    columns |= parted.columns if parted else {}
     names = {split: False}
     if task.symmetric and split == task.train:
       names[f"{split}_swapped"] = True
@@ -90,19 +117,19 @@ def load_features(
       "splits": list(names),
       "tokenizer": tokenizer.digest,
       "max_length": lengths.most,
-      **({"stride": lengths.stride} if windowed else {}),
+      **({"stride": lengths.stride} if parted and parted.stride else {}),
     }
     if not folder.exists():
       cut = dict.fromkeys(names, 0)
       rows = {
-        name: contexts.featurised(
+        name: parted.featurised(
           examples,
           tokenizer=tokenizer,
           lengths=lengths,
           chunk=shards.CHUNK,
           report=_reporter(progress, f"{task.name} {name}", len(examples)),
         )
-        if windowed
+        if parted
         else _featurised(
           examples,
           tokenizer=tokenizer,
@@ -133,11 +160,10 @@ def load_features(
         _features_of(
           builder,
           name,
-          facts["labelled"],
+          KINDS[task.kind],
+          labelled=facts["labelled"],
           worded="words" in columns,
-          windowed=windowed,
-          apart=KINDS[task.kind].unit == WHOLE,
-          many=KINDS[task.kind].many,
+          windowed=parted is not None,
         ),
         cut=builder.info.metadata.get(CUT, {}).get(name),
       )
@@ -202,12 +228,11 @@ def _featurised(
 def _features_of(
   builder: tfds.core.DatasetBuilder,
   split: str,
-  labelled: bool,
+  kind: TaskKind,
   *,
+  labelled: bool,
   worded: bool,
   windowed: bool,
-  apart: bool,
-  many: bool,
 ) -> Features:
   """Reads one split into flat arrays."""
   parts = []
@@ -224,11 +249,12 @@ def _features_of(
         types=shards.flat(types, np.int8),
         offsets=ragged.offsets_of([len(each) for each in ids]),
         index=shards.flat(index, np.int64),
-        labels=flat.reshape(len(rows), -1) if many and labelled else flat,
+        labels=flat.reshape(len(rows), -1) if kind.many and labelled else flat,
         words=Words(
           shards.flat(words, np.int32),
           ragged.offsets_of([*map(len, words)]),
-          apart,
+          apart=kind.unit == WHOLE,
+          drawn=kind.reads == "document",
         )
         if worded
         else None,

@@ -224,6 +224,8 @@ def _read(
 
 def _lost(rows: Features) -> dict[str, Any]:
   """Returns how many labelled words, or answers, are cut away, and of which."""
+  if rows.words is not None and rows.words.drawn:
+    return {}
   if rows.windows:
     asked = len(np.unique(rows.windows.source))
     lost = len(contexts.unread(rows))

@@ -1,7 +1,8 @@
 """The fields of a batch: what stands in each array, and where.
 
 A head writes into one of the spaces, and what it learns stands where it writes:
-of an example in the example's slot, of a word at the word's first token.
+of an example in the example's slot, of a word at the word's first token, of a
+masked token at one of the row's places.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-# What an array has a number for: each token [B, S], or each example [B, E].
-TOKEN, SLOT = "token", "slot"
+# What an array has a number for: each token [B, S], each example [B, E], or
+# each place of a row where words of the vocabulary are said [B, P].
+TOKEN, SLOT, PLACE = "token", "slot", "place"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Field:
 
   Attributes:
     name: of the array.
-    per: what it has a number for, TOKEN or SLOT.
+    per: what it has a number for: TOKEN, SLOT or PLACE.
     dtype: of its numbers.
     empty: what stands where nothing lies.
     wide: whether it has a last axis of C columns.
@@ -39,18 +41,21 @@ class Space:
 
   Attributes:
     label: class numbers, or values in [0, 1].
-    teacher: a teacher's outputs.
+    teacher: a teacher's outputs; None = nobody teaches here.
     has_teacher: 1 where there are any.
+    where: what else says where heads write.
   """
 
   label: Field
-  teacher: Field
-  has_teacher: Field
+  teacher: Field | None = None
+  has_teacher: Field | None = None
+  where: tuple[Field, ...] = ()
 
   @property
   def fields(self) -> tuple[Field, ...]:
     """All of them."""
-    return self.label, self.teacher, self.has_teacher
+    found = (self.label, self.teacher, self.has_teacher, *self.where)
+    return tuple(each for each in found if each is not None)
 
 
 # What a forward pass reads.
@@ -74,7 +79,7 @@ HAS_GOLD = Field("has_gold", SLOT, np.float32)
 # slots of its step [B * E] the first of them lies, for each of them.
 GROUP = Field("group", SLOT, empty=-1)
 
-EXAMPLE, WORDS = "example", "token"
+EXAMPLE, WORDS, VOCABULARY = "example", "token", "vocabulary"
 SPACES: Mapping[str, Space] = {
   # f32[B, E, C]
   EXAMPLE: Space(
@@ -88,6 +93,10 @@ SPACES: Mapping[str, Space] = {
     teacher=Field("tag_teacher", TOKEN, np.float32, wide=True),
     has_teacher=Field("has_tag_teacher", TOKEN, np.float32),
   ),
+  # f32[B, P, V]; the token that stood at each place before it was masked.
+  VOCABULARY: Space(
+    label=Field("masked", PLACE, empty=-1), where=(Field("place", PLACE),)
+  ),
 }
 
 
@@ -99,11 +108,13 @@ class Room:
     rows: B.
     width: tokens in a row, S.
     examples: slots in a row, E.
+    places: where words of the vocabulary are said, P.
   """
 
   rows: int
   width: int
   examples: int
+  places: int = 0
 
   def empty(
     self, fields: Sequence[Field], *, trials: int = 0, columns: int = 0
@@ -115,7 +126,7 @@ class Room:
       trials: R of a first axis; 0 = without one.
       columns: C of the wide ones.
     """
-    sides = {TOKEN: self.width, SLOT: self.examples}
+    sides = {TOKEN: self.width, SLOT: self.examples, PLACE: self.places}
     lead = (trials, self.rows) if trials else (self.rows,)
     return {
       each.name: np.full(

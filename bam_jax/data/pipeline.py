@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from bam_jax.data import masking
 from bam_jax.data import packing as packing_lib
 from bam_jax.data import units as units_lib
 from bam_jax.data.features import Features
@@ -22,9 +23,9 @@ from bam_jax.data.fields import (
   SPACES,
   Room,
 )
+from bam_jax.data.masking import Masker
 from bam_jax.data.places import Places
 from bam_jax.data.pool import Pool, TaskData, join
-from bam_jax.data.ragged import offsets_of
 
 # Steps planned at a time.
 _CHUNK = 4096
@@ -38,12 +39,14 @@ class TrialBatches(Sequence):
   lies; `cls`: i32[B, E] where in its row an example begins; `task, index`:
   i32[B, E], -1 where there is no example; `weight`: f32[B, E]; what is learned
   in each space that the run has; and where a row of the run lacks gold, so
-  that the step of all other runs stays as it is, `has_gold`: f32[B, E]; and
-  where some examples of it stay together, `group`: i32[B, E].
+  that the step of all other runs stays as it is, `has_gold`: f32[B, E]; where
+  some examples of it stay together, `group`: i32[B, E]; and where tokens are
+  masked, `masked, place`: i32[B, P], what stood there and where that is.
 
   Attributes:
     width: tokens in a row, S.
     examples: examples a row has room for, E, in all steps.
+    places: masked tokens that a row has room for, P, in all steps.
     rows: i32[steps] rows that each step needs, in the trial that needs most.
     shapes: the numbers of rows that steps come in.
     sizes: i32[steps] rows that each step has, one of `shapes`.
@@ -101,7 +104,7 @@ class TrialBatches(Sequence):
       self._dealer = units_lib.Dealer(self._place, width, micro_rows)
       self._parts = np.zeros(orders.shape[:2], np.int32)
     self.rows = np.zeros(orders.shape[1], np.int32)
-    tokens, most = 0, 1
+    tokens, most, masked = 0, 1, 0
     for trial, order in enumerate(orders):
       for i in range(0, len(order), _CHUNK):
         chunk = slice(i, i + _CHUNK)
@@ -110,13 +113,17 @@ class TrialBatches(Sequence):
         if self._dealer:
           parts, slots = self._dealer.planned(lengths, owners)
           self._parts[trial, chunk], taken = parts, parts * micro_rows
+          row = None
         else:
           placed = self._place(lengths, width)
           taken, slots = placed.rows, 1 + int(placed.slot.max(initial=0))
+          row = placed.row
+        masked = max(masked, self._masked(numbers, row))
         np.maximum(self.rows[chunk], taken, out=self.rows[chunk])
         tokens += int(lengths.sum())
         most = max(most, slots)
     self.examples = -(-most // 4) * 4 if packing else 1
+    self.places = min(-(-masked // 8) * 8, width)
     if packing or units is not None:
       self.shapes = packing_lib.row_shapes(
         self.rows, at_most=row_shapes, multiple=multiple
@@ -144,6 +151,20 @@ class TrialBatches(Sequence):
   def _lengths(self, numbers: np.ndarray) -> np.ndarray:
     return np.where(numbers >= 0, self._pools[0].lengths[numbers], 0)
 
+  def _masked(self, numbers: np.ndarray, row: np.ndarray | None) -> int:
+    """Returns how many tokens of a row are masked at most.
+
+    Args:
+      numbers: i32[N, W] of examples, -1 = none.
+      row: i32[N, W] where each lies; None = anywhere.
+    """
+    drawn = self._pools[0].masking
+    if drawn is None:
+      return 0
+    if row is None:
+      return self.width
+    return masking.in_a_row(np.where(numbers >= 0, drawn.most[numbers], 0), row)
+
   def __len__(self) -> int:
     return len(self.rows)
 
@@ -162,7 +183,7 @@ class TrialBatches(Sequence):
     assert stride == 1, rows
     numbers, owners = self._drawn(self._orders[:, k])
     placed = self._placed(numbers, owners, k)
-    room = Room(last - first, self.width, self.examples)
+    room = Room(last - first, self.width, self.examples, self.places)
     batch = empty(len(self._orders), room, self._pools[0].columns)
     for space, each in self._pools[0].learned.items():
       if each.label.ndim > 1:
@@ -180,12 +201,10 @@ class TrialBatches(Sequence):
       places = Places(
         row[mine] - first, placed.start[trial, mine], placed.slot[trial, mine]
       )
-      _write(
-        {name: array[trial] for name, array in batch.items()},
-        self._pools[trial],
-        numbers[trial, mine],
-        places,
-      )
+      own = {name: array[trial] for name, array in batch.items()}
+      _write(own, self._pools[trial], numbers[trial, mine], places)
+      if drawn := self._pools[trial].masking:
+        drawn.write(own, numbers[trial, mine], places.row, places.start, step=k)
       if owners is not None:
         at = units_lib.first_slots(
           owners[trial], row * self.examples + placed.slot[trial]
@@ -268,11 +287,13 @@ class Layout:
     width: tokens in a row, S.
     batch_size: examples in a batch.
     packing: several examples in a row, or one.
+    masker: of tasks that mask tokens; None = there is none.
   """
 
   width: int
   batch_size: int
   packing: bool
+  masker: Masker | None = None
 
 
 def eval_batches(
@@ -296,25 +317,16 @@ def eval_batches(
     ValueError: see `TrialBatches`.
   """
   datasets = [(features.examples, position) for features, position in datasets]
-  starts = offsets_of([len(features) for features, _ in datasets])
-  total = int(starts[-1])
-  data = [
-    dataclasses.replace(
-      features,
-      labels=None,
-      words=None,
-      windows=None,
-      index=start + np.arange(len(features)),
-    )
-    for (features, _), start in zip(datasets, starts, strict=False)
-  ]
+  total = sum(len(features) for features, _ in datasets)
   pool = join(
-    [TaskData("", features, 1, None) for features in data],
-    weights=[1] * len(data),
+    [TaskData("", _unlabelled(features), 1, None) for features, _ in datasets],
+    weights=[1] * len(datasets),
     positions=[position for _, position in datasets],
+    masker=layout.masker,
   )
   # Nothing is learned from them.
-  pool = dataclasses.replace(pool, learned={})
+  numbered = dataclasses.replace(pool.features, index=np.arange(total))
+  pool = dataclasses.replace(pool, features=numbered, learned={})
   count = -(-total // layout.batch_size)
   order = np.full(count * layout.batch_size, -1, np.int32)
   order[:total] = np.argsort(-pool.lengths, kind="stable")
@@ -327,3 +339,10 @@ def eval_batches(
     multiple=multiple,
   )
   return Batches(plan)
+
+
+def _unlabelled(features: Features) -> Features:
+  """Returns examples without what is learned of them, but for masked tokens."""
+  if features.words is not None and features.words.drawn:
+    return features
+  return dataclasses.replace(features, labels=None, words=None, windows=None)

@@ -3,14 +3,18 @@
 A batch is drawn from it, see `pipeline`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 import dataclasses
 
 import numpy as np
 
+from bam_jax.data import masking
 from bam_jax.data import units as units_lib
 from bam_jax.data.features import Features
-from bam_jax.data.fields import EXAMPLE, SPACES, WORDS
+from bam_jax.data.fields import EXAMPLE, SPACES, VOCABULARY, WORDS
+from bam_jax.data.masking import Masker, Masking
 from bam_jax.data.ragged import offsets_of
 from bam_jax.data.sources.examples import has_gold
 from bam_jax.data.units import Units
@@ -67,6 +71,7 @@ class Pool:
     weight: f32[N] of its loss; 0 where there is neither gold nor teacher.
     learned: space -> what is learned there, of the spaces that the tasks have.
     units: which of them stay together; None = each is by itself.
+    masking: of their tokens; None = no task masks any.
   """
 
   features: Features
@@ -76,6 +81,13 @@ class Pool:
   weight: np.ndarray
   learned: Mapping[str, Learned]
   units: Units | None = None
+  masking: Masking | None = None
+
+  def of(self, seed: int) -> Pool:
+    """Returns the examples as the trial of a seed masks them."""
+    if self.masking is None:
+      return self
+    return dataclasses.replace(self, masking=self.masking.of(seed))
 
   def owners(self, order: np.ndarray) -> np.ndarray:
     """Returns the tasks of units by their numbers: i32 of the same shape."""
@@ -84,8 +96,9 @@ class Pool:
 
   @property
   def columns(self) -> dict[str, int]:
-    """Space -> C."""
-    return {name: each.teacher.shape[1] for name, each in self.learned.items()}
+    """Space -> C of what a teacher says there; 0 where nobody teaches."""
+    found = {k: each.teacher.shape[1] for k, each in self.learned.items()}
+    return found | ({VOCABULARY: 0} if self.masking else {})
 
 
 def join(
@@ -93,6 +106,7 @@ def join(
   *,
   weights: Sequence[float],
   positions: Sequence[int] | None = None,
+  masker: Masker | None = None,
 ) -> Pool:
   """Lays the examples of several tasks end to end.
 
@@ -103,6 +117,7 @@ def join(
     tasks: what is laid out, in this order.
     weights: one per task: loss scale x weight of the copies.
     positions: of each task in the run; None = in the run's order.
+    masker: of the tasks that mask tokens; None = there is none.
   """
   if positions is None:
     positions = range(len(tasks))
@@ -112,6 +127,8 @@ def join(
     dataclasses.replace(data, features=_shared(data.features)) for data in tasks
   ]
   sizes = [len(data.features) for data in tasks]
+  masked = VOCABULARY in spaces
+  assert masker or not masked, "a task that masks tokens, and no masker"
   features = Features.join(
     [
       dataclasses.replace(data.features, labels=None, words=None, windows=None)
@@ -119,7 +136,9 @@ def join(
     ]
   )
   learned = {
-    space: _learned(tasks, space) for space in SPACES if space in spaces
+    space: _learned(tasks, space)
+    for space, fields in SPACES.items()
+    if space in spaces and fields.teacher
   }
   # What is not labelled at all is not learned from.
   gold = np.concatenate(
@@ -136,13 +155,16 @@ def join(
     weight=weight,
     learned=learned,
     units=units_lib.join(together, sizes),
+    masking=_masking(tasks, masker) if masked else None,
   )
 
 
 def space_of(features: Features) -> str:
   """Returns the space that the labels of some examples are of."""
   words = features.words
-  return EXAMPLE if words is None or words.apart else WORDS
+  if words is None or words.apart:
+    return EXAMPLE
+  return VOCABULARY if words.drawn else WORDS
 
 
 def counts_of(features: Features) -> np.ndarray | None:
@@ -161,16 +183,27 @@ def _shared(features: Features) -> Features:
   return dataclasses.replace(features.examples, labels=shares)
 
 
+def _masking(tasks: Sequence[TaskData], masker: Masker) -> Masking:
+  """Returns the masking of all examples, of those of other tasks none."""
+  rows = []
+  for data in tasks:
+    words, marks = Words.none(len(data.features)), np.zeros(0, np.float32)
+    if space_of(data.features) == VOCABULARY:
+      words, marks = data.features.words, data.features.labels
+    rows.append((words, marks, data.features.index))
+  return masking.make(masker, [data.name for data in tasks], rows)
+
+
 def _learned(tasks: Sequence[TaskData], space: str) -> Learned:
   """Returns what is learned in a space, nothing of tasks of another one."""
   worded = space == WORDS
   rows = [len(data.features) for data in tasks]
+  mine = [space_of(data.features) == space for data in tasks]
   words = [
-    data.features.words or Words.none(n)
-    for data, n in zip(tasks, rows, strict=True)
+    data.features.words if own and worded else Words.none(n)
+    for data, n, own in zip(tasks, rows, mine, strict=True)
   ]
   starts = offsets_of([len(w.at) for w in words] if worded else rows)
-  mine = [space_of(data.features) == space for data in tasks]
   columns = max(
     data.classes for data, own in zip(tasks, mine, strict=True) if own
   )

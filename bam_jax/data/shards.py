@@ -29,8 +29,10 @@ def vector(dtype: Any) -> tfds.features.Tensor:
   return tfds.features.Tensor(shape=(None,), dtype=dtype)
 
 
-# Of windows: of which row each is one, and where in its text each place is.
-WINDOWS = {"source": np.int64, "chars": vector(np.int32)}
+# Of parts of a row: of which row each is one.
+PARTS = {"source": np.int64}
+# Of windows also where in its text each place is.
+WINDOWS = {**PARTS, "chars": vector(np.int32)}
 
 
 def write(
@@ -152,10 +154,12 @@ def rows(
 
 
 def windows_of(rows: Sequence[Mapping]) -> Windows:
-  """Reads whose the windows of a chunk of rows are, from `WINDOWS`."""
-  source = [row["source"].int64_list.value for row in rows]
+  """Reads whose a chunk of rows are, from `PARTS` or `WINDOWS`."""
+  source = flat([row["source"].int64_list.value for row in rows], np.int64)
+  if "chars" not in rows[0]:
+    return Windows(source)
   chars = [row["chars"].int64_list.value for row in rows]
-  return Windows(flat(source, np.int64), flat(chars, np.int32).reshape(-1, 2))
+  return Windows(source, flat(chars, np.int32).reshape(-1, 2))
 
 
 def flat(values: Iterable[Iterable], dtype: Any) -> np.ndarray:

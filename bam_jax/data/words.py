@@ -26,11 +26,14 @@ class Words:
     offsets: i64[N + 1], row `i` has the words `offsets[i] : offsets[i + 1]`.
     apart: each is an example that begins there, a candidate with its question,
       and no word among others.
+    drawn: they are all tokens of the text, labelled 1 where a word begins;
+      which of them are learned is drawn anew in every step.
   """
 
   at: np.ndarray
   offsets: np.ndarray
   apart: bool = False
+  drawn: bool = False
 
   @property
   def counts(self) -> np.ndarray:
@@ -43,8 +46,8 @@ class Words:
 
   def take(self, rows: np.ndarray) -> Words:
     """Returns the words of the given rows i64[K], in the given order."""
-    return Words(
-      self.at[self.of(rows)], offsets_of(self.counts[rows]), self.apart
+    return dataclasses.replace(
+      self, at=self.at[self.of(rows)], offsets=offsets_of(self.counts[rows])
     )
 
   @staticmethod
@@ -59,6 +62,7 @@ class Words:
       np.concatenate([part.at for part in parts]),
       offsets_of(np.concatenate([part.counts for part in parts])),
       any(part.apart for part in parts),
+      any(part.drawn for part in parts),
     )
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from bam_jax.hf import classifiers, tensor_files
 from bam_jax.hf import directory as hf
 from bam_jax.hf.family import Config
+from bam_jax.models.heads import HEADS
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
@@ -61,6 +62,7 @@ def read_exported(path: Path) -> Exported:
     wanted = {"weight": (head.classes, config.width), "bias": (head.classes,)}
     got = {name: tensor.shape for name, tensor in tensors.items()}
     usual = head.learn.usual(KINDS[head.kind])
+    usual &= HEADS[KINDS[head.kind].head].dense
     if usual and got != wanted:
       raise ValueError(f"{file} holds {got}, {heads_lib.FILE} says {wanted}")
     if not all(np.isfinite(tensor).all() for tensor in tensors.values()):

@@ -15,9 +15,10 @@ PIPELINES = {
   "TokenClassification": "token-classification",
   "QuestionAnswering": "question-answering",
   "MultipleChoice": "multiple-choice",
+  "MaskedLM": "fill-mask",
 }
 # What was set, but for what says where things lay on somebody's machine.
-_PLACES = ("glue_dir", "files", "init_from", "tasks_file")
+_PLACES = ("glue_dir", "text", "files", "init_from", "tasks_file")
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,6 +94,8 @@ def write(
 
 def _head(head: Head, output: str) -> str:
   """Returns what a head reads and says."""
+  if KINDS[head.kind].answer is None:
+    return f"`{head.name}` says which words stood where a text has [MASK]."
   reads = f"`{head.name}` reads {' and '.join(head.text)}"
   columns = KINDS[head.kind].columns_of(head)
   if columns != head.labels:

@@ -12,13 +12,13 @@ import numpy as np
 
 from bam_jax.data.fields import EXAMPLE, FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
-from bam_jax.hf import classifiers, families, transfer
+from bam_jax.hf import classifiers, families, masked, transfer
 from bam_jax.hf import directory as hf
 from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.tasks.description import Description
-from bam_jax.tasks.kinds import KINDS, WHOLE
+from bam_jax.tasks.kinds import KINDS, WHOLE, TaskKind
 
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
@@ -49,6 +49,17 @@ logits = model(**SHAPED).logits
 ```
 
 or `bam_jax.load(DIR)("TASK", [QUESTION], [CANDIDATES])` without PyTorch."""
+_MASKED = """\
+```python
+from transformers import pipeline
+
+fill = pipeline("fill-mask", DIR)
+fill(f"words around a {fill.tokenizer.mask_token}")
+```
+
+or `--config.encoder=DIR`, to train on."""
+# What of transformers' classes for a task has a layout of its own.
+_LAID_OUT = {masked.MODEL: masked}
 # transformers' class for a task -> what it is given of one question.
 _SHAPED = {
   "SequenceClassification": "inputs",
@@ -136,17 +147,18 @@ def write_classifier(
   """
   _check_published(found)
   description = found.description.alone(task)
-  named = classifiers.tensors(found.config, found.params, description)
+  kind = KINDS[description.heads[0].kind]
+  layout = _LAID_OUT.get(kind.model, classifiers)
+  named = layout.tensors(found.config, found.params, description)
   known = about(found)
   dropout = known.get("settings", {}).get("head_dropout", 0.0)
   ours = {k: v for k, v in known.items() if k != "settings"}
-  config = classifiers.describe(
+  config = layout.describe(
     found.config, description, ours | {"head_dropout": dropout}
   )
   columns = len(description.heads[0].text)
-  kind = KINDS[description.heads[0].kind]
   usage = (
-    (_CANDIDATES if kind.unit == WHOLE else _CLASSIFIER)
+    _usage(kind)
     .replace("MAX_LENGTH", str(description.max_length))
     .replace("MODEL", kind.model)
     .replace("SHAPED", _SHAPED.get(kind.model, ""))
@@ -155,6 +167,13 @@ def write_classifier(
   )
   made = Contents(config, named, description, usage)
   _write(out, found, made, known, overwrite=overwrite)
+
+
+def _usage(kind: TaskKind) -> str:
+  """Returns how a model of transformers is used."""
+  if kind.answer is None:
+    return _MASKED
+  return _CANDIDATES if kind.unit == WHOLE else _CLASSIFIER
 
 
 def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:

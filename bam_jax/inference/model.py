@@ -48,13 +48,20 @@ class Model:
     """Takes the parameters to the device."""
     self.trained = trained
     said = trained.description
-    self.heads: dict[str, Head] = {head.name: head for head in said.heads}
+    answering = [h for h in said.heads if KINDS[h.kind].answer is not None]
+    if not answering:
+      names = ", ".join(head.name for head in said.heads)
+      raise ValueError(
+        f"the model says masked words alone ({names}) and answers no text;"
+        " export it, and transformers' pipeline('fill-mask') does"
+      )
+    self.heads: dict[str, Head] = {head.name: head for head in answering}
     self.tokenizer = load_tokenizer(
       trained.tokenizer, vocab_size=trained.config.vocab_size
     )
     self.net = MultiTask(
       trained.config,
-      heads.specs(said.heads, regression_output=said.regression_output),
+      heads.specs(answering, regression_output=said.regression_output),
       head_dropout=0.0,
       dtype=jnp.dtype(said.dtype),
       remat=False,

@@ -14,6 +14,7 @@ import numpy as np
 
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
+from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import shapes as shapes_of
 from bam_jax.runtime import sealed
@@ -161,9 +162,16 @@ def _shapes(named: Mapping[str, tuple[int, ...]]) -> str:
 def _check_params(path, config, description, params) -> None:
   """Refuses parameters of another shape than the run's description says."""
   specs = heads.specs(
-    description.heads, regression_output=description.regression_output
+    description.heads,
+    regression_output=description.regression_output,
+    vocabulary=config.vocab_size,
   )
-  wanted = shapes_of(specs, config.width)
+  drawn = None
+  if encoders.of(config).masked:
+    words = weights.shapes(config)[f"{config.kind}/embeddings/word/embedding"]
+    vectors = np.zeros((1, 1, config.width))
+    drawn = encoders.drawn(config, vectors, np.zeros(words))
+  wanted = shapes_of(specs, config.width, drawn)
   found = traverse_util.flatten_dict(params["heads"], sep="/")
   got = {name: np.shape(array) for name, array in found.items()}
   shapes = weights.shapes(config)

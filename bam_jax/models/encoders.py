@@ -14,6 +14,7 @@ import numpy as np
 from bam_jax.models import bilstm, deberta, eurobert, pooler
 from bam_jax.models.attention import pairs
 from bam_jax.models.bert import Bert, BertConfig, Pooler
+from bam_jax.models.masked import Drawn
 
 # The names of a parameter's axes: "width" and "inner" of a kernel, "table" of
 # a row that is looked up; None is never split. What they are split over, and
@@ -59,6 +60,9 @@ class EncoderKind:
       encoder that starts from random weights; None = it cannot.
     configured: (config, the run's whole config) -> what the run trains.
     attends: whether its layers show what they attend by; see hidden.py.
+    masked: (config) -> of the head for masked tokens, what its norm adds to the
+      variance, and whether its dense layer and its norm have biases; None = it
+      has no such head.
   """
 
   module: Callable[..., nn.Module]
@@ -70,6 +74,7 @@ class EncoderKind:
   scratch: Callable[[Any, int, int, int], EncoderConfig] | None = None
   configured: Callable[[Any, Any], EncoderConfig] = lambda config, run: config
   attends: bool = False
+  masked: Callable[[Any], tuple[float, bool, bool]] | None = None
 
 
 def bert_depth(names: Sequence[str], layers: int) -> int | None:
@@ -155,6 +160,12 @@ ENCODERS: dict[str, EncoderKind] = {
     scratch=bert_scratch,
     configured=bert_configured,
     attends=True,
+    # ModernBERT's is its pooler too.
+    masked=lambda config: (
+      config.layer_norm_eps,
+      config.pooler_bias,
+      config.norm_bias,
+    ),
   ),
   "deberta": EncoderKind(
     module=deberta.Deberta,
@@ -175,6 +186,7 @@ ENCODERS: dict[str, EncoderKind] = {
     scratch=deberta.scratch,
     configured=deberta.configured,
     attends=True,
+    masked=lambda config: (config.layer_norm_eps, True, True),
   ),
   "bilstm": EncoderKind(
     module=bilstm.Bilstm,
@@ -218,3 +230,22 @@ ENCODERS: dict[str, EncoderKind] = {
 def of(config: EncoderConfig) -> EncoderKind:
   """Returns the row of an encoder."""
   return ENCODERS[config.kind]
+
+
+def drawn(config: Any, vectors: Any, table: Any) -> Drawn:
+  """Returns what the head for masked tokens reads of an encoder.
+
+  Args:
+    config: of the encoder.
+    vectors: [B, P, D] of the masked tokens.
+    table: f32[V, E] of words.
+  """
+  epsilon, dense_bias, norm_bias = of(config).masked(config)
+  return Drawn(
+    vectors,
+    table,
+    epsilon,
+    dense_bias=dense_bias,
+    norm_bias=norm_bias,
+    init_std=config.init_std,
+  )

@@ -1,7 +1,7 @@
 """Heads: what is made of an encoder's vectors for each task.
 
-A head writes its columns into a space: of an example, or of every token. What
-they mean, its task's kind says.
+A head writes its columns into a space: of an example, of every token, or of the
+masked ones. What they mean, its task's kind says.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.models.masked import Drawn, Masked
 from bam_jax.models.parts import Parts
 from bam_jax.models.pooling import POOLS
 from bam_jax.models.san import San
@@ -63,6 +64,12 @@ class HeadSpec:
     """Returns the name of an objective: "loss", "kd_loss" or "adv_loss"."""
     return getattr(self, role) or self.loss
 
+  def drops(self, usual: float) -> float:
+    """Returns the share that is dropped where `usual` is the model's own."""
+    if self.dropout is not None:
+      return self.dropout
+    return usual if HEADS[self.head].drops else 0.0
+
   def option(self, name: str) -> float:
     """Returns an option of how it is built."""
     return dict(self.options).get(name, HEADS[self.head].options[name])
@@ -94,7 +101,8 @@ class HeadKind:
   """A way to build a head.
 
   Attributes:
-    space: where it writes: "example", [B, E, C], or "token", [B, S, C].
+    space: where it writes: "example", [B, E, C], "token", [B, S, C], or
+      "vocabulary", [B, P, V].
     reads: which vectors, an entry of what `Heads` is given; "pooled" = what
       the spec's pool makes of an example.
     build: (spec, those vectors) -> f32[B, ..., C]; parameters are called
@@ -104,6 +112,8 @@ class HeadKind:
       or a share.
     texts: how many it has to be given at least.
     chosen: whether tasks may choose it that another head is usual for.
+    drops: whether what it reads is dropped from where no task says so.
+    dense: whether it is one dense layer.
   """
 
   space: str
@@ -115,6 +125,8 @@ class HeadKind:
   options: Mapping[str, float] = dataclasses.field(default_factory=dict)
   texts: int = 1
   chosen: bool = True
+  drops: bool = True
+  dense: bool = False
 
 
 def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
@@ -179,8 +191,19 @@ def of_tokens(spec: HeadSpec, width: int, lengths: np.ndarray) -> np.ndarray:
   return lengths * width * spec.outputs
 
 
+def mlm(spec: HeadSpec, drawn: Drawn) -> jax.Array:
+  """Returns f32[B, P, V], the head that BERT is pre-trained under."""
+  return Masked(name=spec.parameters)(drawn)
+
+
+def of_masked(spec: HeadSpec, width: int, lengths: np.ndarray) -> np.ndarray:
+  """Counts the multiplications of `mlm`, as if 15 % of the tokens were."""
+  drawn = np.rint(0.15 * lengths).astype(np.int64)
+  return drawn * width * (width + spec.outputs)
+
+
 HEADS: Mapping[str, HeadKind] = {
-  "linear": HeadKind(space="example", reads="pooled", build=linear),
+  "linear": HeadKind(space="example", reads="pooled", build=linear, dense=True),
   "mlp": HeadKind(
     space="example",
     reads="pooled",
@@ -213,6 +236,7 @@ HEADS: Mapping[str, HeadKind] = {
     build=linear,
     multiplied=of_tokens,
     chosen=False,
+    dense=True,
   ),
   # Start and end of an answer.
   "span": HeadKind(
@@ -221,6 +245,15 @@ HEADS: Mapping[str, HeadKind] = {
     build=linear,
     multiplied=of_tokens,
     chosen=False,
+    dense=True,
+  ),
+  "mlm": HeadKind(
+    space="vocabulary",
+    reads="drawn",
+    build=mlm,
+    multiplied=of_masked,
+    chosen=False,
+    drops=False,
   ),
 }
 
@@ -238,8 +271,9 @@ class Heads(nn.Module):
 
     Args:
       vectors: what heads read: "pooled" [B, E, D] of examples, "tokens" [B, S,
-        D], "parts" the tokens as `Parts`; of other pools than [CLS] what they
-        read, and "own" `bool[B, E, S]`, which tokens are of each example.
+        D], "parts" the tokens as `Parts`, "drawn" the masked ones as `Drawn`;
+        of other pools than [CLS] what they read, and "own" `bool[B, E, S]`,
+        which tokens are of each example.
       task: space -> i32[B, ...], the position in `heads` of the task of each
         example or token; -1 where there is none (its output is zero).
     """
@@ -271,12 +305,15 @@ def columns_of(heads: Sequence[HeadSpec]) -> dict[str, int]:
   return columns
 
 
-def shapes(heads: Sequence[HeadSpec], width: int) -> dict[str, tuple[int, ...]]:
+def shapes(
+  heads: Sequence[HeadSpec], width: int, drawn: Drawn | None = None
+) -> dict[str, tuple[int, ...]]:
   """Returns the shapes of the parameters, by names such as "rte/kernel".
 
   Args:
     heads: of a model.
     width: D of what they read.
+    drawn: what a head for masked tokens reads; None = there is no such head.
   """
   tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
   vectors = {
@@ -284,6 +321,7 @@ def shapes(heads: Sequence[HeadSpec], width: int) -> dict[str, tuple[int, ...]]:
     "parts": Parts(tokens, one, one, None),
     **{row.reads: tokens for row in POOLS.values()},
     "own": one,
+    "drawn": drawn,
   }
   task = dict.fromkeys(columns_of(heads), jnp.zeros((1, 1), jnp.int32))
   made = jax.eval_shape(

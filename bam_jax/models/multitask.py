@@ -37,12 +37,14 @@ class MultiTask(nn.Module):
   ) -> dict[str, jax.Array]:
     """Returns what each example's own head says, by the space it writes into.
 
-    "example": f32[B, E, C], "token": f32[B, S, C]; only those that the heads
-    have. Logits come before the softmax, a value is the first column.
+    "example": f32[B, E, C], "token": f32[B, S, C], "vocabulary": f32[B, P, V];
+    only those that the heads have. Logits come before the softmax, a value is
+    the first column.
 
     Args:
       batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
-        `task` i32[B, E]; for training also `index` i32[B, E].
+        `task` i32[B, E]; for training also `index` i32[B, E]; where a head
+        says words of the vocabulary, `place` and `masked` i32[B, P].
       train: whether dropout acts; needs the rng "dropout".
       shift: f32[B, S, D], added to what the first layer reads of each token.
     """
@@ -68,10 +70,7 @@ class MultiTask(nn.Module):
       x, batch["positions"], batch["segments"], train=train, examples=tokens_of
     )
     reads = {spec.reads for spec in self.heads}
-    rates = tuple(
-      self.head_dropout if spec.dropout is None else spec.dropout
-      for spec in self.heads
-    )
+    rates = tuple(spec.drops(self.head_dropout) for spec in self.heads)
     vectors, task = {}, {"example": batch["task"]}
     # There is a pooler in every tree, so that a later head finds it.
     pools = [row for row in POOLS.values() if row.reads in reads]
@@ -93,6 +92,18 @@ class MultiTask(nn.Module):
       vectors["tokens"] = tokens
       vectors["parts"] = parts.told_apart(tokens, batch, examples)
       task["token"] = task_of_tokens(batch)
+    if "drawn" in reads:
+      said, owners = at_places(hidden, batch), None
+      if train:
+        owners = at_places(tokens_of, batch)
+      said = Dropout(rates)(
+        said, owners, at_places(batch["positions"], batch), train=train
+      )
+      words = encoder.variables["params"]["embeddings"]["word"]["embedding"]
+      vectors["drawn"] = encoders.drawn(self.config, said, words)
+      task["vocabulary"] = jnp.where(
+        batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
+      )
     return Heads(self.heads, name="heads")(vectors, task)
 
 
@@ -115,6 +126,14 @@ def to_tokens(of_slots: jax.Array, batch: Mapping) -> jax.Array:
   return jnp.take_along_axis(of_slots, slot[..., None], axis=1)
 
 
+def at_places(of_tokens: jax.Array, batch: Mapping) -> jax.Array:
+  """Returns what tokens have at a row's places: [B, P, ...] of [B, S, ...]."""
+  place = batch["place"].reshape(
+    *batch["place"].shape, *(1,) * (of_tokens.ndim - 2)
+  )
+  return jnp.take_along_axis(of_tokens, place, axis=1)
+
+
 def task_of_tokens(batch: Mapping) -> jax.Array:
   """Returns whose each token is, i32[B, S]: -1 where nothing lies.
 
@@ -132,7 +151,10 @@ def init_params(model: MultiTask, key: jax.Array) -> dict:
   """Returns random parameters: the encoder's kind, `pooler`, `heads`."""
   one = {
     name: jnp.zeros((1, 1), jnp.int32)
-    for name in ("tokens", "types", "positions", "segments", "cls", "task")
+    for name in (
+      *("tokens", "types", "positions", "segments", "cls", "task"),
+      *("place", "masked"),
+    )
   }
   # One row cannot be split.
   return model.clone(place=None).init(key, one, train=False)["params"]

@@ -148,6 +148,7 @@ def logits(
       width_of(rows, at_most=config.max_length),
       config.eval_batch_size,
       packing=config.data.packing,
+      masker=session.materials.masker(run),
     ),
     mesh=session.materials.mesh,
     progress=progress,

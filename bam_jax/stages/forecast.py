@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax.data import contexts, features
+from bam_jax.data import contexts, documents, features
 from bam_jax.data.features import Features
 from bam_jax.models import flops
 from bam_jax.runtime import distributed
@@ -25,6 +25,7 @@ from bam_jax.stages.session import Session, opened
 from bam_jax.stages.speed import measured
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 from bam_jax.training import heads
 
@@ -66,6 +67,11 @@ def samples_of(session: Session) -> dict[str, Features]:
     some = text.take(rows)
     tokenizer = session.materials.encoder.tokenizer
     lengths = session.materials.lengths
+    if KINDS[task.kind].reads == "document":
+      found[task.name] = documents.parts(
+        tokenizer, *some.texts, most=lengths.most
+      )
+      continue
     if some.answers is not None:
       found[task.name] = contexts.windows(
         tokenizer, *some.texts, some.answers, lengths=lengths
@@ -92,6 +98,10 @@ def rows_of(session: Session, task: Task, *, held: bool) -> int:
   data, materials = session.config.data, session.materials
   text = materials.texts.look(task, task.train)
   rows = np.ones(len(text), np.int64)
+  if KINDS[task.kind].reads == "document":
+    rows = documents.counts(
+      materials.encoder.tokenizer, *text.texts, most=materials.lengths.most
+    )
   if text.answers is not None:
     tokenizer = materials.encoder.tokenizer
     rows = contexts.counts(tokenizer, text, materials.lengths)
@@ -113,7 +123,9 @@ def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:
   # Of a forward pass of a task's row, the mean.
   example = {
     name: flops.forward(
-      shape, rows.examples.lengths, head=heads.spec(known[name])
+      shape,
+      rows.examples.lengths,
+      head=heads.spec(known[name], vocabulary=shape.vocab_size),
     ).sum()
     / len(rows)
     for name, rows in samples.items()

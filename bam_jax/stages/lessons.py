@@ -1,12 +1,14 @@
 """What a run trains on: its batches, with the teachers' logits in them."""
 
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import functools
 
 import numpy as np
 
 from bam_jax.data import pipeline, sampling
 from bam_jax.data.features import Features
+from bam_jax.data.masking import Masker
 from bam_jax.data.pool import TaskData, join
 from bam_jax.models import flops
 from bam_jax.models.encoders import EncoderConfig
@@ -15,6 +17,22 @@ from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
 from bam_jax.training import heads
 from bam_jax.training.settings import Settings
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+  """What rows a run's examples come into.
+
+  Attributes:
+    width: tokens in a row.
+    multiple: of which every number of rows is one.
+    masker: of its tokens; None = no task masks any.
+  """
+
+  width: int
+  multiple: int
+  masker: Masker | None = None
+
 
 # (task, seeds of the teacher's trials) -> f32[N, C] of its training rows.
 Targets = Callable[[Task, Sequence[int]], np.ndarray | None]
@@ -95,8 +113,7 @@ def batches(
   *,
   rows: Mapping[str, Features],
   targets: Targets | None,
-  width: int,
-  multiple: int,
+  frame: Frame,
 ) -> pipeline.TrialBatches:
   """Plans the steps of some trials of a run.
 
@@ -108,8 +125,7 @@ def batches(
       gold is left out where nobody teaches it.
     targets: what the teachers say; None leaves them out, who may not be
       trained yet: the shapes are the same.
-    width: tokens in a row.
-    multiple: of which every number of rows is one.
+    frame: what rows they come into.
   """
   settings, tasks = experiment.settings(run), experiment.tasks_of(run)
   rows = {name: learned(run, name, rows[name]) for name in run.tasks}
@@ -133,18 +149,19 @@ def batches(
     pools[teachers] = join(
       data,
       weights=[weights[t.name] * (t.learn.weight or 1.0) for t in tasks],
+      masker=frame.masker,
     )
-  mine = [pools[taught_by(seed)] for seed in seeds]
+  mine = [pools[taught_by(seed)].of(seed) for seed in seeds]
   orders = np.stack([draw(seed=seed) for seed in seeds])
   seen = mine[0].owners(orders[orders >= 0])
   check_all_seen(run, seen, orders.shape[1], settings)
   return pipeline.TrialBatches(
     mine,
     orders,
-    width=width,
+    width=frame.width,
     packing=settings.config.data.packing,
     row_shapes=settings.config.data.row_shapes,
-    multiple=settings.config.micro_rows or multiple,
+    multiple=settings.config.micro_rows or frame.multiple,
     micro_rows=settings.config.micro_rows,
   )
 
@@ -188,7 +205,11 @@ def useful(
   lengths, owners = batches.trained(trial, steps)
   return float(
     sum(
-      flops.train(shape, lengths[owners == i], head=heads.spec(task)).sum()
+      flops.train(
+        shape,
+        lengths[owners == i],
+        head=heads.spec(task, vocabulary=shape.vocab_size),
+      ).sum()
       for i, task in enumerate(tasks)
     )
   )

@@ -16,13 +16,16 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import corpus, vocabulary
+from bam_jax.data import corpus, masking, vocabulary
 from bam_jax.data.features import width_of
+from bam_jax.data.fields import VOCABULARY
+from bam_jax.data.masking import Masker
 from bam_jax.data.sources import readers
 from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.hf import directory as hf
+from bam_jax.hf import masked
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.multitask import MultiTask
@@ -33,6 +36,7 @@ from bam_jax.stages import initial, online
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 from bam_jax.training import heads, sharding
 from bam_jax.training.matching import Matching
@@ -47,12 +51,14 @@ class Encoder:
     params: its parameters; {} = none, they are drawn.
     tokenizer: reads text for it; None where nothing is read.
     folder: of the tokenizer's files.
+    masked: parameters of its head for masked tokens; {} = it has none.
   """
 
   shape: EncoderConfig
   params: Mapping[str, Any]
   tokenizer: Tokenizer | None
   folder: Path | None
+  masked: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(eq=False)
@@ -82,7 +88,34 @@ class Materials:
   @functools.cached_property
   def encoder(self) -> Encoder:
     """The encoder with its tokenizer."""
-    return (self.load or load_encoder)(self.experiment.config, self.data)
+    load = self.load or functools.partial(load_encoder, written=self.written)
+    return load(self.experiment.config, self.data)
+
+  def written(self) -> list[str]:
+    """Returns what the vocabulary of an encoder from scratch is made of."""
+    reading = documents(self.experiment.trained_tasks)
+    if not reading:
+      return vocabulary.suite(self.experiment.config.data.synthetic_seed)
+    return [
+      text
+      for task in reading
+      for text in self.texts.see(task, task.train).texts[0]
+    ]
+
+  def pretrained(self, run: Run) -> dict[str, Any]:
+    """Returns the parameters of the encoder, with its head for masked tokens.
+
+    Where a task of the run has one.
+    """
+    params, mine = dict(self.encoder.params), self.encoder.masked
+    if not params or not mine:
+      return params
+    names = [
+      spec.parameters
+      for spec in self.model(run).heads
+      if spec.space == VOCABULARY
+    ]
+    return params | ({"heads": dict.fromkeys(names, mine)} if names else {})
 
   @functools.cached_property
   def texts(self) -> corpus.Texts:
@@ -149,11 +182,24 @@ class Materials:
     tasks = self.experiment.tasks_of(run)
     return MultiTask(
       encoders.of(shape).configured(shape, c),
-      heads.specs(tasks, regression_output=c.loss.regression_output),
+      heads.specs(
+        tasks,
+        regression_output=c.loss.regression_output,
+        vocabulary=shape.vocab_size,
+      ),
       head_dropout=c.head_dropout,
       dtype=jnp.dtype(c.dtype),
       remat=c.remat,
       place=sharding.by_rows(self.mesh),
+    )
+
+  def masker(self, run: Run) -> Masker | None:
+    """Returns how tokens are masked; None = no task of the run masks any."""
+    said = self.experiment.settings(run).config.masking
+    if not documents(self.experiment.tasks_of(run)):
+      return None
+    return masking.masker_of(
+      self.encoder.tokenizer, share=said.share, whole=said.whole_words
     )
 
   def width(self, run: Run) -> int:
@@ -174,22 +220,31 @@ class Materials:
       online=functools.cache(
         lambda: digest(self.online[1]) + str(self.online[0])
       ),
+      masked=functools.cache(lambda: digest(self.encoder.masked)),
     )
 
 
-def load_encoder(config: ConfigDict, data: Path) -> Encoder:
+def documents(tasks: Sequence[Task]) -> list[Task]:
+  """Returns those of some tasks that read documents."""
+  return [task for task in tasks if KINDS[task.kind].reads == "document"]
+
+
+def load_encoder(
+  config: ConfigDict, data: Path, *, written: Callable[[], Sequence[str]]
+) -> Encoder:
   """Reads the encoder that a config names, or makes the one from scratch.
 
   Args:
     config: the whole config.
     data: W/data, where the tokenizer of an encoder from scratch is kept.
+    written: gives the text that its vocabulary is made of.
 
   Raises:
     ValueError: the directory holds no such encoder, or max_length is longer
       than it reads.
   """
   if config.encoder == "scratch":
-    folder = words(config, data)
+    folder = words(config, data, written)
     tokenizer = load_tokenizer(folder, vocab_size=None)
     shape = scratch(config, tokenizer.vocab_size, tokenizer.pad)
     return Encoder(shape, {}, tokenizer, folder)
@@ -200,7 +255,8 @@ def load_encoder(config: ConfigDict, data: Path) -> Encoder:
   )
   check_length(config, shape)
   tokenizer = load_tokenizer(folder, vocab_size=shape.vocab_size)
-  return Encoder(shape, params, tokenizer, folder)
+  head = masked.read(folder, hf.read_config(folder / hf.CONFIG))
+  return Encoder(shape, params, tokenizer, folder, head)
 
 
 def trains_words(config: ConfigDict) -> bool:
@@ -208,12 +264,15 @@ def trains_words(config: ConfigDict) -> bool:
   return config.encoder == "scratch" and not config.scratch.tokenizer
 
 
-def words(config: ConfigDict, data: Path) -> Path:
+def words(
+  config: ConfigDict, data: Path, written: Callable[[], Sequence[str]]
+) -> Path:
   """Returns the folder of the tokenizer of an encoder from scratch.
 
   Args:
     config: the whole config.
     data: W/data, where one of its own is kept, and made if need be.
+    written: gives the text that it is made of.
   """
   if not trains_words(config):
     return hf.locate(
@@ -225,8 +284,9 @@ def words(config: ConfigDict, data: Path) -> Path:
       with sealed.beside(folder) as made:
         vocabulary.train_tokenizer(
           made,
-          seed=config.data.synthetic_seed,
+          written(),
           vocab_size=config.scratch.vocab_size,
+          lowercase=config.scratch.lowercase,
         )
     # One letter changed in it would quietly change every number.
     sealed.verify(folder)

@@ -55,8 +55,14 @@ def _outcomes(session, task, split, rows, said) -> Predictions:
   )
 
 
+def _sums(session, task, split, rows, said) -> Predictions:
+  """Of each part of a document what its masked tokens sum to."""
+  return Predictions(rows.index, said, np.zeros(len(rows), np.float32))
+
+
 # What a kind keeps, by its name -> how that is made.
 KEPT: Mapping[str, Callable[..., Predictions]] = {
   "outputs": _outputs,
   "outcomes": _outcomes,
+  "sums": _sums,
 }

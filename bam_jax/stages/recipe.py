@@ -12,7 +12,7 @@ from bam_jax.report import write as report
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
 from bam_jax.runtime.files import write_json
-from bam_jax.stages import checks, reuse
+from bam_jax.stages import checks, pretrained, reuse
 from bam_jax.stages.evaluate import evaluate
 from bam_jax.stages.predict import predict
 from bam_jax.stages.session import Session, opened
@@ -90,6 +90,7 @@ def run_stages(here: Session, last: Callable[[], bool]) -> None:
 def conclude(here: Session) -> None:
   """Writes results.json and the report, and prints the comparison."""
   path = here.workdir.path
+  pretrained.keep(here)
   found = results.gather(here.experiment, here.workdir)
   write_json(path / "results.json", found)
   report.write(found, path)

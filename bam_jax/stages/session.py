@@ -71,8 +71,11 @@ class Session:
       seeds,
       rows={task.name: self.materials.corpus.train(task) for task in tasks},
       targets=targets if taught else None,
-      width=self.materials.width(run),
-      multiple=sharding.row_multiple(self.materials.mesh),
+      frame=lessons.Frame(
+        self.materials.width(run),
+        sharding.row_multiple(self.materials.mesh),
+        self.materials.masker(run),
+      ),
     )
 
   def given(self, run: Run, seeds: Sequence[int]) -> Any:
@@ -83,7 +86,7 @@ class Session:
       heads={spec.parameters for spec in self.materials.model(run).heads},
       finished=self.finished,
       imported=initial.taken(self.materials.initial, self.config.init_part),
-      pretrained=self.materials.encoder.params,
+      pretrained=self.materials.pretrained(run),
     )
 
   def finished(self, name: str, seeds: Sequence[int]) -> Any:

@@ -43,6 +43,7 @@ def measured(
       for task, each in zip(tasks, rows, strict=True)
     ],
     weights=[1.0] * len(tasks),
+    masker=session.materials.masker(run),
   )
   # Where as many as fit are trained, one tells the least that is to be had.
   trials = min(c.trials_at_once or 1, at_most)
@@ -70,7 +71,11 @@ def measured(
   shape = session.materials.encoder.shape
   useful = np.concatenate(
     [
-      flops.train(shape, each.examples.lengths, head=heads.spec(task))
+      flops.train(
+        shape,
+        each.examples.lengths,
+        head=heads.spec(task, vocabulary=shape.vocab_size),
+      )
       for task, each in zip(tasks, rows, strict=True)
     ]
   )

@@ -102,6 +102,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: n == -1 or 0 <= n < 1,
     ("attention_dropout", "adversary.momentum"),
   ),
+  "a share, above 0 and below 1": (lambda n: 0 < n < 1, ("masking.share",)),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
     ("head_dropout", "data.holdout", "optim.b1", "optim.b2"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bam_jax.stats import entities, multilabel, ranking, squad
+from bam_jax.stats import entities, masked, multilabel, ranking, squad
 from bam_jax.stats.bootstrap import LEVEL, Estimate
 from bam_jax.stats.weighted import (
   Score,
@@ -196,4 +196,5 @@ SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   **multilabel.SCORERS,
   **squad.SCORERS,
   **ranking.SCORERS,
+  **masked.SCORERS,
 }

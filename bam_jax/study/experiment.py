@@ -24,6 +24,9 @@ from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training.settings import Settings
 
+# The task that data.text makes.
+TEXT = "mlm"
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Experiment:
@@ -159,6 +162,7 @@ def read(config: ConfigDict) -> Experiment:
   config = _with_own_tasks(config)
   own = config.own_tasks.to_dict()
   table = {**TASKS, **own_tasks.table(own, Path(config.tasks_file))}
+  table |= _of_text(config, table)
   tasks = get_tasks(names(config.tasks), table)
   if own and not any(task.own for task in tasks):
     raise ValueError(
@@ -172,8 +176,38 @@ def read(config: ConfigDict) -> Experiment:
     tuple(task.name for task in known),
     outside=set(outside),
     subsets={v: variants.tasks(config, v) for v in config.variants},
+    untaught={t.name for t in known if KINDS[t.kind].mean is None},
   )
   return Experiment(config, table, tasks, methods, outside)
+
+
+def _of_text(config: ConfigDict, table: Mapping[str, Task]) -> dict[str, Task]:
+  """Returns the task that data.text means; {} = there is none.
+
+  Raises:
+    ValueError: it is there and not trained, or trained and not there.
+  """
+  files, asked = names(config.data.text), TEXT in names(config.tasks)
+  if not files:
+    if asked and TEXT not in table:
+      raise ValueError(
+        f"tasks have {TEXT}, the masked words of plain text; say which:"
+        " --config.data.text=a.txt,b.txt.gz"
+      )
+    return {}
+  if TEXT in table:
+    raise ValueError(
+      f"data.text is {config.data.text!r} and makes a task {TEXT}, which"
+      f" {config.tasks_file} has too; call that one otherwise"
+    )
+  if not asked:
+    raise ValueError(
+      f"data.text is {config.data.text!r}, which the task {TEXT} reads, and"
+      f" tasks are {config.tasks}; type --config.tasks={config.tasks},{TEXT}"
+    )
+  # Where they are wrong, the key that has them is named.
+  entry = {TEXT: {"kind": "mlm", "train": list(files)}}
+  return own_tasks.table(entry, Path("data.text"))
 
 
 def trained(tasks: Sequence[Task]) -> tuple[Task, ...]:

@@ -38,6 +38,7 @@ NAMING = (
   "scratch",
   "init_from",
   "data.glue_dir",
+  "data.text",
   "data.synthetic_seed",
   "data.double_unordered",
   "own_tasks",
@@ -59,6 +60,7 @@ class Facts:
     text: (task, split) -> the fingerprint of its text and labels.
     initial: the digest of the parameters that init_from means.
     online: that of the teacher that teacher.online means.
+    masked: that of the encoder's own head for masked tokens.
   """
 
   shape: Callable[[], dict[str, Any]]
@@ -67,6 +69,7 @@ class Facts:
   text: Callable[[Task, str], str]
   initial: Callable[[], str]
   online: Callable[[], str] = lambda: ""
+  masked: Callable[[], str] = lambda: ""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -133,6 +136,8 @@ class Lineage:
     }
     if run.teachers and config.teacher.online:
       made["online"] = self.facts.online()
+    if any(KINDS[task.kind].reads == "document" for task in tasks):
+      made["masked"] = self.facts.masked()
     return flatten(json.loads(json.dumps(made))) | shaped(experiment, run)
 
   def _taught(self, task: str, name: str, seed: int) -> list[str]:

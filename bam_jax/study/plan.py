@@ -94,6 +94,7 @@ def plan(
   *,
   outside: Collection[str],
   subsets: Mapping[str, Sequence[str]],
+  untaught: Collection[str] = (),
 ) -> dict[str, tuple[Run, ...]]:
   """Returns the runs of each method, every one after what it needs.
 
@@ -106,6 +107,7 @@ def plan(
     outside: those whose soft labels come from a file: nothing is trained only
       to teach them.
     subsets: variant -> what its last stage is trained on; others on all.
+    untaught: those that nobody can teach; they learn from what is there.
 
   Raises:
     ValueError: no such method, or none, or one twice.
@@ -116,7 +118,8 @@ def plan(
       "--config.methods=single,multi,single-\\>multi"
     )
   return {
-    method: _runs(method, tuple(tasks), outside, subsets) for method in methods
+    method: _runs(method, tuple(tasks), outside, subsets, untaught)
+    for method in methods
   }
 
 
@@ -141,6 +144,7 @@ def _runs(
   tasks: tuple[str, ...],
   outside: Collection[str],
   subsets: Mapping[str, Sequence[str]],
+  untaught: Collection[str],
 ) -> tuple[Run, ...]:
   chain, finetune, variant = parse(method)
   stages = [*chain, *(["finetune"] if finetune else [])]
@@ -159,11 +163,15 @@ def _runs(
     last = []
     for group in groups:
       name, start = f"{here}.{'+'.join(group)}", ""
-      teachers = [
-        (t, OUTSIDE if t in outside else before[t]) for t in group if before
-      ]
+      taught = [t for t in group if before and t not in untaught]
+      teachers = [(t, OUTSIDE if t in outside else before[t]) for t in taught]
       if kind.continues:
         teachers, start = [], before[group[0]]
+      elif before and not teachers:
+        raise ValueError(
+          f"method {method!r} would have {', '.join(group)} taught, which"
+          " nobody can; leave the method or the task out"
+        )
       last.append(Run(name, stage, group, tuple(teachers), start, varied))
     runs += last
   # What the last stage does not build on is left out.

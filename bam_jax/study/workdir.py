@@ -60,7 +60,11 @@ NEUTRAL: dict[str, Any] = {
   "adversary.shared_dropout": True,
   "adversary.proximal": 0.0,
   "adversary.momentum": -1.0,
+  "data.text": "",
+  "masking.share": 0.15,
+  "masking.whole_words": True,
   "scratch.kind": "bert",
+  "scratch.lowercase": True,
   "scratch.tokenizer": "",
   "span.stride": 128,
   "span.longest": 30,
@@ -76,8 +80,8 @@ NEUTRAL: dict[str, Any] = {
 }
 # Keys that name directories and files, which have more than one spelling.
 PLACES = (
-  *("encoder", "scratch.tokenizer", "data.glue_dir", "init_from"),
-  *("teacher.files", "teacher.online"),
+  *("encoder", "scratch.tokenizer", "data.glue_dir", "data.text"),
+  *("init_from", "teacher.files", "teacher.online"),
 )
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities, multilabel, ranking, squad
+from bam_jax.stats import entities, masked, multilabel, ranking, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -48,9 +48,10 @@ def answered(weighted: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
   return lambda x, y: float(weighted(x[None], y)(np.ones((1, len(y))))[0, 0])
 
 
-# Metric -> function(predicted, label) in [-1, 1]; predicted are class numbers,
-# or values for regression; of words see `tags.codes`, of candidates `ranking`,
-# of several labels `multilabel`.
+# Metric -> function(predicted, label) in [-1, 1], but perplexity, which is a
+# hundredth of itself; predicted are class numbers, or values for regression; of
+# words see `tags.codes`, of candidates `ranking`, of several labels `multilabel`,
+# of masked tokens `masked`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
@@ -65,7 +66,10 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "macro_f1": lambda p, y: several("f1_score", p, y, average="macro"),
   "subset_accuracy": lambda p, y: counted("accuracy_score", p > 0, y),
   "label_precision": multilabel.average_precision,
-  **{name: answered(each) for name, each in squad.SCORERS.items()},
+  **{
+    name: answered(each)
+    for name, each in (*squad.SCORERS.items(), *masked.SCORERS.items())
+  },
   **{
     name: lambda p, y, metric=metric: float(metric(p, y).mean())
     for name, metric in ranking.QUESTIONS.items()

@@ -64,6 +64,10 @@ FOREIGN = (
   "separator",
   "relevant",
 )
+# Those of files that have columns.
+COLUMNED = ("text", "label", "columns", "delimiter")
+# Of documents that nobody has divided, the share that is dev.
+DEV_SHARE = 0.05
 # What goes together where rows are held out: equal ones, or all of a question.
 GROUPED = {EXAMPLE: "texts", WHOLE: "first"}
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
@@ -152,6 +156,11 @@ def _kind(entry: Entry) -> TaskKind:
   for key in ("labels", "range", *FOREIGN):
     if key in entry.given and key not in (kind.defined, *kind.takes):
       entry.refuse(key, f"is for tasks of other kinds than {name}")
+  for key in COLUMNED:
+    if key in entry.given and not kind.named:
+      entry.refuse(
+        key, f"is for files with columns, and kind {name} reads plain text"
+      )
   form = entry.given.get("format", "")
   if "format" in entry.given and form not in kind.formats:
     entry.refuse(
@@ -168,10 +177,10 @@ def _task(entry: Entry) -> Task:
   _check_names(entry)
   kind = _kind(entry)
   labels, limits = _labels(entry, kind), _range(entry)
-  # A format of its own names no columns.
-  named = "format" not in entry.given
+  # A format of its own names no columns, and plain text has none.
+  named = "format" not in entry.given and bool(kind.named)
   text = entry.texts("text", "the text column, or a list of two", needed=named)
-  text = text or kind.named
+  text = text or kind.named or ("text",)
   marked = file_keys.marked(entry, several=kind.many)
   label = marked[0] if marked else "label"
   if not marked and (named or "label" in entry.given):
@@ -184,6 +193,8 @@ def _task(entry: Entry) -> Task:
     entry.refuse("text", f"takes {some}, none of them label")
   files, division = {"train": entry.files("train")}, file_keys.division(entry)
   share = entry.given.get("dev_share", 0.0)
+  if not kind.named and not {"dev", "dev_share"} & entry.given.keys():
+    share = DEV_SHARE
   if type(share) not in (int, float) or not 0 <= share < 1:
     entry.refuse("dev_share", "is a share of train, such as 0.1")
   if not division and ("dev" in entry.given) == bool(share):
@@ -219,7 +230,7 @@ def _task(entry: Entry) -> Task:
     head=entry.name,
     group="groups" if grouped else GROUPED[kind.unit],
     learn=learn.of_entry(entry),
-    origin=dataclasses.replace(origin, marked=marked),
+    origin=dataclasses.replace(origin, marked=marked, dev_share=float(share)),
   )
 
 
@@ -307,8 +318,11 @@ def _metrics(
   entry: Entry, labels: Sequence[str], kind: TaskKind
 ) -> tuple[str, ...]:
   """Returns the metrics, the headline first."""
-  asked = entry.texts("metric", "a metric, or a list of them")
   known = kind.metrics
+  # Where there are no columns, a file and its kind are all that has to be said.
+  if not kind.named and "metric" not in entry.given:
+    return (next(iter(known)),)
+  asked = entry.texts("metric", "a metric, or a list of them")
   for name in asked:
     if name not in known:
       given = "a range" if kind.defined == "range" else "labels"
@@ -318,6 +332,14 @@ def _metrics(
         f"has {name!r}; with {given} it is one of {', '.join(known)}"
         f"{hint(name, known)}",
       )
+  if asked[0] in kind.lower:
+    more = next(name for name in known if name not in kind.lower)
+    entry.refuse(
+      "metric",
+      f"begins with {asked[0]}, of which less is better, and methods are"
+      f" compared by what is better if it is more; take {more}, and"
+      f" {asked[0]} is reported beside it",
+    )
   if "f1" in [known[name] for name in asked] and len(labels) != 2:
     entry.refuse(
       "metric",
@@ -375,7 +397,7 @@ def _own(
     hub=repository,
     config=entry.string("config", needed=False),
     revision=entry.string("revision", needed=False) or "main",
-    dev_share=float(entry.given.get("dev_share", 0.0)),
+    dev_share=0.0,
     soft_columns=soft,
     soft_labels=entry.string("soft_labels", needed=False),
     ignore=_ignored(entry, labels),

@@ -15,12 +15,13 @@ import numpy as np
 
 from bam_jax.data import pipeline
 from bam_jax.data.features import Features
+from bam_jax.data.fields import WORDS
 from bam_jax.data.places import Places
 from bam_jax.data.pool import space_of
 from bam_jax.data.ragged import offsets_of
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.table import Task
-from bam_jax.training import sharding
+from bam_jax.training import sharding, spaces
 
 
 # Kept, so that what a run compiled to be scored serves when it teaches.
@@ -29,11 +30,13 @@ def make_forward(model: MultiTask, mesh: jax.sharding.Mesh, trials: int):
   """Returns forward(params [R, ...], batch) -> outputs [R, ...] by space.
 
   The batch is one for all trials; what comes back, such as "example" f32[R, B,
-  E, C], is whole on every device.
+  E, C], is whole on every device. Of words of the vocabulary it is what
+  `spaces.kept` keeps.
   """
 
   def forward(params, batch):
-    return model.apply({"params": params}, batch, train=False)
+    said = model.apply({"params": params}, batch, train=False)
+    return spaces.kept(said, batch)
 
   if trials > 1:
     mapped = jax.vmap(forward, in_axes=(0, None))
@@ -58,7 +61,7 @@ def logits_of(
   """Returns the outputs of all examples of each data set, in their order.
 
   f32[R, N, C], or f32[R, M, C] of words, 0 for those that are not read, or of
-  candidates.
+  candidates; where tokens are masked, sums over those of each example.
 
   Args:
     forward: from `make_forward`.
@@ -72,9 +75,9 @@ def logits_of(
   datasets = [(rows.examples, columns) for rows, columns in datasets]
   starts = offsets_of([len(rows) for rows, _ in datasets])
   seen = np.zeros(starts[-1], np.int32)
-  logits = []
-  for rows, columns in datasets:
-    size = len(rows.words.at) if rows.words else len(rows)
+  logits, worded = [], [space_of(rows) == WORDS for rows, _ in datasets]
+  for (rows, columns), words in zip(datasets, worded, strict=True):
+    size = len(rows.words.at) if words else len(rows)
     logits.append(np.zeros((trials, size, columns), np.float32))
 
   def make(k: int) -> tuple[dict[str, np.ndarray], dict[str, jax.Array]]:
@@ -96,7 +99,7 @@ def logits_of(
       for place in np.unique(dataset):
         (rows, columns), mine = datasets[place], dataset == place
         which, there = Places(row[mine], start[mine], slot[mine]).outputs(
-          number[mine] - starts[place], rows.words
+          number[mine] - starts[place], rows.words if worded[place] else None
         )
         said = out[space_of(rows)]
         logits[place][:, which] = said[:, *there, :columns]

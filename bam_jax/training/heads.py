@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bam_jax.data.fields import VOCABULARY
 from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.pooling import POOLS
 from bam_jax.runtime.spelling import hint
@@ -137,7 +138,12 @@ def _owner(task: Task, tasks: Mapping[str, Task]) -> str:
   return ""
 
 
-def spec(task: Task | Head, *, regression_output: str = "linear") -> HeadSpec:
+def spec(
+  task: Task | Head,
+  *,
+  regression_output: str = "linear",
+  vocabulary: int = 0,
+) -> HeadSpec:
   """Returns the head of one task; see `specs`."""
   kind, learn = KINDS[task.kind], task.learn
   name, options = learn.built(kind)
@@ -145,9 +151,10 @@ def spec(task: Task | Head, *, regression_output: str = "linear") -> HeadSpec:
     raise ValueError(f"{task.name} has a head {learn.head!r}, which is none")
   known = HEADS[name].options
   outputs = {"logits": "logits", "value": regression_output}
+  words = HEADS[name].space == VOCABULARY
   return HeadSpec(
     task.name,
-    task.classes,
+    vocabulary if words else task.classes,
     output=outputs[kind.output],
     loss=learn.loss or kind.loss,
     head=name,
@@ -163,7 +170,10 @@ def spec(task: Task | Head, *, regression_output: str = "linear") -> HeadSpec:
 
 
 def specs(
-  tasks: Sequence[Task | Head], *, regression_output: str
+  tasks: Sequence[Task | Head],
+  *,
+  regression_output: str,
+  vocabulary: int = 0,
 ) -> tuple[HeadSpec, ...]:
   """Returns one head a task, in their order.
 
@@ -171,10 +181,13 @@ def specs(
     tasks: of the run, or what is known of them.
     regression_output: what a kind's value goes through, one of
       `heads.OUTPUTS`.
+    vocabulary: V of the encoder; 0 = no head says words of it, or nobody asks
+      how many there are.
 
   Raises:
     ValueError: a head is none, which `fault` says of a task's.
   """
   return tuple(
-    spec(task, regression_output=regression_output) for task in tasks
+    spec(task, regression_output=regression_output, vocabulary=vocabulary)
+    for task in tasks
   )

@@ -10,9 +10,15 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
-from bam_jax.data.fields import EXAMPLE, HAS_GOLD, SPACES, WORDS
+from bam_jax.data.fields import (
+  EXAMPLE,
+  HAS_GOLD,
+  SPACES,
+  VOCABULARY,
+  WORDS,
+)
 from bam_jax.models.heads import HeadSpec, columns_of
-from bam_jax.models.multitask import task_of_tokens
+from bam_jax.models.multitask import at_places, task_of_tokens
 from bam_jax.training import choices, distillation, groups, objectives
 from bam_jax.training.distillation import TARGETS, Mix
 
@@ -29,12 +35,16 @@ class Reading:
       batch) -> what objectives are given: of these log-probabilities.
     gather: (losses of all places f32[...], batch, which places are chosen among
       or None) -> f32[B, E] of examples.
+    kept: (outputs f32[..., C], batch) -> what leaves the device of them.
   """
 
   task: Callable[[Mapping], jax.Array]
   has_gold: Callable[[Mapping], jax.Array | None]
   within: Callable[[jax.Array, jax.Array | None, Mapping], jax.Array]
   gather: Callable[[jax.Array, Mapping, jax.Array | None], jax.Array]
+  kept: Callable[[jax.Array, Mapping], jax.Array] = lambda outputs, batch: (
+    outputs
+  )
 
 
 def word_task(batch: Mapping) -> jax.Array:
@@ -66,6 +76,66 @@ def of_words(
   return total / jnp.maximum(count, 1)
 
 
+def place_task(batch: Mapping) -> jax.Array:
+  """Returns whose the masked token at each place is, i32[B, P]; else -1."""
+  task = at_places(task_of_tokens(batch), batch)
+  return jnp.where(batch[SPACES[VOCABULARY].label.name] >= 0, task, -1)
+
+
+def summed(of_places: jax.Array, batch: Mapping) -> jax.Array:
+  """Returns the sums over each example's masked tokens, f32[B, E, ...].
+
+  Args:
+    of_places: f32[B, P, ...].
+    batch: what it was made of.
+  """
+  E = batch["task"].shape[1]
+  segment = at_places(batch["segments"], batch)
+  there = batch[SPACES[VOCABULARY].label.name] >= 0
+  here = there[..., None] & (segment[..., None] == jnp.arange(1, E + 1))
+  # Not multiplied: where nothing is masked there may be anything.
+  more = (1,) * (of_places.ndim - 2)
+  parts = jnp.where(
+    here.reshape(*here.shape, *more), of_places[:, :, None], 0.0
+  )
+  return parts.sum(1)
+
+
+def of_places(
+  loss: jax.Array, batch: Mapping, chosen: jax.Array | None
+) -> jax.Array:
+  """Returns the mean loss of each example's masked tokens f32[B, E], or 0.
+
+  Args:
+    loss: f32[B, P], 0 where there is none.
+    batch: what it was made of.
+    chosen: None, as no place is chosen.
+  """
+  del chosen
+  count = summed(jnp.ones_like(loss), batch)
+  return summed(loss, batch) / jnp.maximum(count, 1)
+
+
+def told(logits: jax.Array, batch: Mapping) -> jax.Array:
+  """Returns what is kept of each example's masked tokens f32[B, E, 3].
+
+  How many nats the true ones cost, how many are the likeliest, how many there
+  are: `stats.masked` reads them.
+
+  Args:
+    logits: f32[B, P, V].
+    batch: what they were made of.
+  """
+  label = batch[SPACES[VOCABULARY].label.name]
+  # Every token is in the vocabulary, so every row is owned whole.
+  own = jnp.arange(logits.shape[-1]) == label[..., None]
+  true = jnp.where(own, logits, 0.0).sum(-1)
+  nats = jax.nn.logsumexp(logits, axis=-1) - true
+  right = logits.argmax(-1) == label
+  columns = [nats, right.astype(jnp.float32), jnp.ones_like(nats)]
+  return summed(jnp.stack(columns, -1), batch)
+
+
 READINGS: Mapping[str, Reading] = {
   EXAMPLE: Reading(
     task=lambda batch: batch["task"],
@@ -81,7 +151,21 @@ READINGS: Mapping[str, Reading] = {
     within=choices.log_softmax,
     gather=of_words,
   ),
+  VOCABULARY: Reading(
+    task=place_task,
+    has_gold=lambda batch: None,
+    within=lambda logits, chosen, batch: logits,
+    gather=of_places,
+    kept=told,
+  ),
 }
+
+
+def kept(
+  outputs: Mapping[str, jax.Array], batch: Mapping
+) -> dict[str, jax.Array]:
+  """Returns what leaves the device of a model's outputs, by space."""
+  return {name: READINGS[name].kept(x, batch) for name, x in outputs.items()}
 
 
 def distances(
@@ -137,20 +221,25 @@ def example_losses(
     reading, fields = READINGS[name], SPACES[name]
     task = reading.task(batch)
     chosen = choices.choosing(heads, task, space=name, columns=C)
-    said, taught = (
-      reading.within(x, chosen, batch)
-      for x in (outputs[name], batch[fields.teacher.name])
-    )
-    told = distillation.Told(
-      said,
+    said = reading.within(outputs[name], chosen, batch)
+    label, own = (
       batch[fields.label.name],
-      taught,
-      batch[fields.has_teacher.name],
-      reading.has_gold(batch),
       objectives.owners(heads, task, space=name),
-      objectives.owners(heads, task, space=name, role="kd_loss"),
     )
-    loss = mix.loss(told, share)
+    if fields.teacher is None:
+      gold = objectives.gold_targets(label, own, C)
+      loss = objectives.example_loss(said, gold, own)
+    else:
+      lesson = distillation.Told(
+        said,
+        label,
+        reading.within(batch[fields.teacher.name], chosen, batch),
+        batch[fields.has_teacher.name],
+        reading.has_gold(batch),
+        own,
+        objectives.owners(heads, task, space=name, role="kd_loss"),
+      )
+      loss = mix.loss(lesson, share)
     mine = reading.gather(loss, batch, chosen)
     total = mine if total is None else total + mine
   return total

@@ -14,6 +14,7 @@ from bam_jax.data.sources import (
   gold,
   grouped,
   many,
+  plain,
   rows,
   splits,
   squad,
@@ -220,6 +221,7 @@ READERS: Mapping[str, Callable[[Task, str], Examples]] = {
   "words": tagged.read,
   "question context": squad.read,
   "question candidates": grouped.read,
+  "document": plain.read,
 }
 # Where only the data say what the labels are: (task) -> their names.
 LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {

@@ -160,7 +160,9 @@ def test_unknown_split_is_named_with_those_there_are():
 
 def test_vocabulary_is_the_same_twice_and_knows_every_word(tmp_path):
   for name in ("a", "b"):
-    vocabulary.train_tokenizer(tmp_path / name, seed=0, vocab_size=1000)
+    vocabulary.train_tokenizer(
+      tmp_path / name, vocabulary.suite(0), vocab_size=1000
+    )
   files = sorted(path.name for path in (tmp_path / "a").iterdir())
   assert files == ["tokenizer.json", "tokenizer_config.json", "vocab.txt"]
   for name in files:

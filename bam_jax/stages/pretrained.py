@@ -1,0 +1,39 @@
+"""Keeps the encoder that was pre-trained on plain text, for others to take."""
+
+from bam_jax.hf import directory as hf
+from bam_jax.hf import masked
+from bam_jax.runtime.console import say
+from bam_jax.stages.session import Session
+from bam_jax.study.experiment import TEXT
+from bam_jax.study.plan import scored
+from bam_jax.training.checkpoint import load_params
+
+# In the working directory.
+FOLDER = "encoder"
+
+
+def keep(session: Session) -> None:
+  """Writes W/encoder, which transformers and `--config.encoder` load.
+
+  The first trial of the last method's run on data.text, with its head for
+  masked words. What is there stays: it is of the same run.
+  """
+  folder = session.workdir.path / FOLDER
+  if not session.config.data.text or folder.exists():
+    return
+  experiment, seed = session.experiment, session.experiment.seeds[0]
+  run = scored(list(experiment.methods.values())[-1], TEXT)
+  if run is None or not session.workdir.finished(run.name, seed):
+    return
+  made = session.workdir.model(run.name)
+  config = hf.read_config(made / hf.CONFIG)
+  description = experiment.describe(run).alone(TEXT)
+  params, _ = load_params(session.workdir.params(run.name, seed))
+  with hf.beside(folder, overwrite=False) as part:
+    hf.write(
+      part,
+      masked.describe(config, description, {}),
+      masked.tensors(config, params, description),
+      hf.tokenizer_files(made),
+    )
+  say(f"wrote {folder}, to be given as --config.encoder={folder}")
