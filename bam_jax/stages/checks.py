@@ -11,18 +11,12 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax.data import (
-  contexts,
-  documents,
-  sampling,
-  soft_labels,
-  vocabulary,
-)
+from bam_jax.data import contexts, sampling, soft_labels
 from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
-from bam_jax.stages import initial, lessons, materials, values
+from bam_jax.stages import initial, lessons, masks, values
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
 from bam_jax.study import claims, variants
@@ -228,7 +222,7 @@ def encoder(found: Materials) -> None:
     for text in found.encoder.tokenizer.remarks:
       say(f"warning: {config.encoder}: {text}")
     parts(found)
-  masks(found, shape)
+  masks.check(found, shape)
   for run in found.experiment.runs:
     asked = found.experiment.settings(run).config
     encoders.of(shape).configured(shape, asked)
@@ -281,39 +275,6 @@ def parts(found: Materials) -> None:
           f" types, and {found.experiment.config.encoder} has none; take linear"
           " or mlp, or an encoder that has, as BERT does"
         )
-
-
-def masks(found: Materials, shape: EncoderConfig) -> None:
-  """Checks that words can be masked as it is asked for.
-
-  Args:
-    found: the materials.
-    shape: of the encoder.
-  """
-  reading = materials.documents(found.experiment.trained_tasks)
-  config = found.experiment.config
-  if reading and not encoders.of(shape).masked:
-    able = [name for name, kind in encoders.ENCODERS.items() if kind.masked]
-    raise ValueError(
-      f"the encoder is a {shape.kind}, which has no head for masked words, and"
-      f" {reading[0].name} has them said; take a {' or '.join(able)}, or leave"
-      " the task out"
-    )
-  if not reading or trains_words(config):
-    return
-  tokenizer = found.encoder.tokenizer
-  if tokenizer.mask is None:
-    raise ValueError(
-      f"the tokenizer of {config.encoder} has no [MASK], which stands for the"
-      f" words that {reading[0].name} masks; give an encoder that was"
-      " pre-trained on masked words, or leave the task out"
-    )
-  if config.masking.whole_words and not documents.knows_words(tokenizer):
-    raise ValueError(
-      f"the tokenizer of {config.encoder} does not divide text into words"
-      " before it cuts pieces, so none can be masked whole; set"
-      " --config.masking.whole_words=False"
-    )
 
 
 def kernel(found: Materials) -> None:
@@ -387,12 +348,7 @@ def text(session: Session) -> None:
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
         room(session.materials, texts.look(task, split))
-  reading = materials.documents(experiment.trained_tasks)
-  if reading and trains_words(c):
-    letters = vocabulary.letters_of(
-      session.materials.written(), lowercase=c.scratch.lowercase
-    )
-    vocabulary.check_size(letters, c.scratch.vocab_size)
+  masks.check_letters(session.materials)
   for run in experiment.runs:
     drawable(experiment.settings(run), run, sizes)
   if c.stage == "predict":

@@ -93,7 +93,7 @@ class Materials:
 
   def written(self) -> list[str]:
     """Returns what the vocabulary of an encoder from scratch is made of."""
-    reading = documents(self.experiment.trained_tasks)
+    reading = reading_documents(self.experiment.trained_tasks)
     if not reading:
       return vocabulary.suite(self.experiment.config.data.synthetic_seed)
     return [
@@ -196,7 +196,7 @@ class Materials:
   def masker(self, run: Run) -> Masker | None:
     """Returns how tokens are masked; None = no task of the run masks any."""
     said = self.experiment.settings(run).config.masking
-    if not documents(self.experiment.tasks_of(run)):
+    if not reading_documents(self.experiment.tasks_of(run)):
       return None
     return masking.masker_of(
       self.encoder.tokenizer, share=said.share, whole=said.whole_words
@@ -224,7 +224,7 @@ class Materials:
     )
 
 
-def documents(tasks: Sequence[Task]) -> list[Task]:
+def reading_documents(tasks: Sequence[Task]) -> list[Task]:
   """Returns those of some tasks that read documents."""
   return [task for task in tasks if KINDS[task.kind].reads == "document"]
 
