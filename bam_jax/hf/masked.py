@@ -18,7 +18,6 @@ from bam_jax.hf.families import FAMILIES
 from bam_jax.hf.family import Config
 from bam_jax.models import encoders
 from bam_jax.runtime.console import say
-from bam_jax.tasks.description import Description
 
 # transformers' name for the task, of which each family has a class.
 MODEL = "MaskedLM"
@@ -115,11 +114,8 @@ def layout_of(config: Config) -> Layout:
   return LAYOUTS[config.family]
 
 
-def describe(
-  config: Config, description: Description, about: Mapping[str, Any]
-) -> dict[str, Any]:
+def describe(config: Config) -> dict[str, Any]:
   """Returns config.json of an encoder with its head for masked tokens."""
-  del description, about
   layout = layout_of(config)
   return {
     **hf.write_config(config),
@@ -129,7 +125,7 @@ def describe(
 
 
 def tensors(
-  config: Config, params: Mapping[str, Any], description: Description
+  config: Config, params: Mapping[str, Any], name: str
 ) -> dict[str, np.ndarray]:
   """Returns transformers' name -> tensor of the encoder with the head.
 
@@ -138,9 +134,8 @@ def tensors(
   Args:
     config: of the encoder.
     params: {"bert": ..., "heads": ...}.
-    description: of the one head.
+    name: of the head.
   """
-  (meant,) = description.heads
   layout = layout_of(config)
   prefix = FAMILIES[config.family].prefix
   flat = traverse_util.flatten_dict({config.kind: params[config.kind]}, sep="/")
@@ -150,7 +145,7 @@ def tensors(
     for name, ours in weights.names(config).items()
     if ours[0] in flat
   }
-  head = traverse_util.flatten_dict(params["heads"][meant.parameters], sep="/")
+  head = traverse_util.flatten_dict(params["heads"][name], sep="/")
   for name, path in _names(config, layout).items():
     named[name] = weights.join([np.asarray(head[path], np.float32)], path)
   return named

@@ -18,7 +18,7 @@ from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.tasks.description import Description
-from bam_jax.tasks.kinds import KINDS, WHOLE, TaskKind
+from bam_jax.tasks.kinds import KINDS, WHOLE
 
 CARD = "README.md"
 # The serialized program of `write_program`, and what it takes beside tokens.
@@ -58,8 +58,6 @@ fill(f"words around a {fill.tokenizer.mask_token}")
 ```
 
 or `--config.encoder=DIR`, to train on."""
-# What of transformers' classes for a task has a layout of its own.
-_LAID_OUT = {masked.MODEL: masked}
 # transformers' class for a task -> what it is given of one question.
 _SHAPED = {
   "SequenceClassification": "inputs",
@@ -133,8 +131,6 @@ def write_classifier(
 ) -> None:
   """Writes what the kind's AutoModelFor... of transformers loads.
 
-  Its logits are those before any sigmoid.
-
   Args:
     out: where to.
     found: the model.
@@ -147,33 +143,47 @@ def write_classifier(
   """
   _check_published(found)
   description = found.description.alone(task)
-  kind = KINDS[description.heads[0].kind]
-  layout = _LAID_OUT.get(kind.model, classifiers)
-  named = layout.tensors(found.config, found.params, description)
   known = about(found)
-  dropout = known.get("settings", {}).get("head_dropout", 0.0)
-  ours = {k: v for k, v in known.items() if k != "settings"}
-  config = layout.describe(
-    found.config, description, ours | {"head_dropout": dropout}
-  )
-  columns = len(description.heads[0].text)
-  usage = (
-    _usage(kind)
-    .replace("MAX_LENGTH", str(description.max_length))
-    .replace("MODEL", kind.model)
-    .replace("SHAPED", _SHAPED.get(kind.model, ""))
-    .replace("TEXTS", ", ".join(("first", "second")[:columns]))
-    .replace("TASK", task)
-  )
-  made = Contents(config, named, description, usage)
+  contents = _CONTENTS.get(KINDS[description.heads[0].kind].model, _classifier)
+  made = contents(found, description, known)
   _write(out, found, made, known, overwrite=overwrite)
 
 
-def _usage(kind: TaskKind) -> str:
-  """Returns how a model of transformers is used."""
-  if kind.answer is None:
-    return _MASKED
-  return _CANDIDATES if kind.unit == WHOLE else _CLASSIFIER
+def _masked(
+  found: Trained, description: Description, known: Mapping[str, Any]
+) -> Contents:
+  """Returns the encoder with its head for masked words."""
+  del known
+  (head,) = description.heads
+  named = masked.tensors(found.config, found.params, head.parameters)
+  return Contents(masked.describe(found.config), named, description, _MASKED)
+
+
+def _classifier(
+  found: Trained, description: Description, known: Mapping[str, Any]
+) -> Contents:
+  """Returns a model for a task; its logits are those before any sigmoid."""
+  (head,) = description.heads
+  kind = KINDS[head.kind]
+  named = classifiers.tensors(found.config, found.params, description)
+  dropout = known.get("settings", {}).get("head_dropout", 0.0)
+  ours = {k: v for k, v in known.items() if k != "settings"}
+  config = classifiers.describe(
+    found.config, description, ours | {"head_dropout": dropout}
+  )
+  usage = (
+    (_CANDIDATES if kind.unit == WHOLE else _CLASSIFIER)
+    .replace("MAX_LENGTH", str(description.max_length))
+    .replace("MODEL", kind.model)
+    .replace("SHAPED", _SHAPED.get(kind.model, ""))
+    .replace("TEXTS", ", ".join(("first", "second")[: len(head.text)]))
+    .replace("TASK", head.name)
+  )
+  return Contents(config, named, description, usage)
+
+
+# transformers' class for a task -> what is written for it; others as classes.
+_CONTENTS = {masked.MODEL: _masked}
 
 
 def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
@@ -216,7 +226,14 @@ def write_program(
   description = found.description
   if task != inference.ALL:
     description = description.alone(task)
-  program = serialize(found, [head.name for head in description.heads])
+  answering = [h for h in description.heads if KINDS[h.kind].answer]
+  if not answering:
+    raise ValueError(
+      f"{task} says masked words and answers no text; write it for"
+      " transformers: --format=hf"
+    )
+  description = dataclasses.replace(description, heads=tuple(answering))
+  program = serialize(found, [head.name for head in answering])
   config = hf.write_config(found.config)
   made = Contents(config, {}, description, _PROGRAM, {}, program)
   _write(out, found, made, about(found), overwrite=overwrite)

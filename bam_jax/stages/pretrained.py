@@ -27,13 +27,12 @@ def keep(session: Session) -> None:
     return
   made = session.workdir.model(run.name)
   config = hf.read_config(made / hf.CONFIG)
-  description = experiment.describe(run).alone(TEXT)
   params, _ = load_params(session.workdir.params(run.name, seed))
   with hf.beside(folder, overwrite=False) as part:
     hf.write(
       part,
-      masked.describe(config, description, {}),
-      masked.tensors(config, params, description),
+      masked.describe(config),
+      masked.tensors(config, params, TEXT),
       hf.tokenizer_files(made),
     )
   say(f"wrote {folder}, to be given as --config.encoder={folder}")

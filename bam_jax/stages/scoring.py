@@ -14,6 +14,7 @@ from bam_jax.study.plan import Run
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import metrics
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 # (task, split) -> what a trial said of it.
@@ -42,6 +43,13 @@ def score(name: str, kept: Kept, table: Mapping[str, Task]) -> dict[str, Any]:
         " has learnt nothing; try another rate or more steps"
       )
   return entry
+
+
+def _shown(task: Task, scores: Mapping[str, float]) -> str:
+  """Returns the headline of a task, and what is better if it is less."""
+  lower = [name for name in task.metrics if name in KINDS[task.kind].lower]
+  more = ", ".join(f"{name} {scores[name]:.1f}" for name in lower)
+  return f"{task.name} {scores[task.headline]:.1f}" + f" ({more})" * bool(more)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -97,7 +105,6 @@ class Scorebook:
         with self.leases.writing():
           self.workdir.record(run.name, seed, entry)
     shown = ", ".join(
-      f"{name} {entry['scores'][name][table[name].headline]:.1f}"
-      for name in run.tasks
+      _shown(table[name], entry["scores"][name]) for name in run.tasks
     )
     say(f"{run.name} seed {seed}: {shown}")

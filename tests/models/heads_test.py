@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from bam_jax.models import heads
+from bam_jax.models import encoders, heads
 from bam_jax.models.heads import HEADS, Heads, HeadSpec
 from bam_jax.training import optim, sharding
+from tests import tiny
 from tests.models.san_test import HERE, SEGMENTS, TOKENS, TYPES, B, D, E, given
 
 C = 4
@@ -66,7 +67,9 @@ def test_a_task_alone_calls_its_parameters_as_the_tasks_that_share_do():
 @pytest.mark.parametrize("head", HEADS)
 def test_shapes_are_those_that_are_made(head):
   one = spec("a", head)
-  found = heads.shapes([one], D)
+  words = np.zeros((23, D + 1))
+  drawn = encoders.drawn(tiny.ENCODER, np.zeros((1, 1, D)), words)
+  found = heads.shapes([one], D, drawn)
   assert all(name.startswith("a/") for name in found)
   for name in found:
     # What is decayed and how fast it learns is known by its name alone.
