@@ -21,7 +21,8 @@ from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError
-from bam_jax.tasks.kinds import KINDS, WHOLE, TaskKind
+from bam_jax.tasks.kind import WHOLE, TaskKind
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 # What the metadata of features says of the rows that max_length has cut.

@@ -11,7 +11,7 @@ from typing import Any
 
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.entry import Entry
-from bam_jax.tasks.kinds import TaskKind
+from bam_jax.tasks.kind import TaskKind
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

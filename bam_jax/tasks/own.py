@@ -14,10 +14,11 @@ from typing import Any
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import learn, mtdnn, toml_yaml
+from bam_jax.tasks import learn, mtdnn, scored, toml_yaml
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.files import Division
-from bam_jax.tasks.kinds import EXAMPLE, KINDS, WHOLE, TaskKind
+from bam_jax.tasks.kind import EXAMPLE, WHOLE, TaskKind
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.origins import Own
 from bam_jax.tasks.table import TASKS, Task
 
@@ -210,7 +211,7 @@ def _task(entry: Entry) -> Task:
   # Scored beside dev, never chosen by: it has labels as dev has.
   if "test" in entry.given:
     files["test"] = entry.files("test")
-  metrics = _metrics(entry, labels, kind)
+  metrics = scored.metrics(entry, labels, kind)
   grouped = kind.grouped or "group" in entry.given
   origin = _own(entry, labels, files, division, (*text, *read) if named else ())
   return Task(
@@ -312,41 +313,6 @@ def _range(entry: Entry) -> tuple[float, float] | None:
   if not good or not -1e30 < found[0] < found[1] < 1e30:
     entry.refuse("range", "is [lowest, highest], two numbers")
   return float(found[0]), float(found[1])
-
-
-def _metrics(
-  entry: Entry, labels: Sequence[str], kind: TaskKind
-) -> tuple[str, ...]:
-  """Returns the metrics, the headline first."""
-  known = kind.metrics
-  # Where there are no columns, a file and its kind are all that has to be said.
-  if not kind.named and "metric" not in entry.given:
-    return (next(iter(known)),)
-  asked = entry.texts("metric", "a metric, or a list of them")
-  for name in asked:
-    if name not in known:
-      given = "a range" if kind.defined == "range" else "labels"
-      given = f"kind {kind.name}" if "kind" in entry.given else given
-      entry.refuse(
-        "metric",
-        f"has {name!r}; with {given} it is one of {', '.join(known)}"
-        f"{hint(name, known)}",
-      )
-  if asked[0] in kind.lower:
-    more = next(name for name in known if name not in kind.lower)
-    entry.refuse(
-      "metric",
-      f"begins with {asked[0]}, of which less is better, and methods are"
-      f" compared by what is better if it is more; take {more}, and"
-      f" {asked[0]} is reported beside it",
-    )
-  if "f1" in [known[name] for name in asked] and len(labels) != 2:
-    entry.refuse(
-      "metric",
-      "has f1, which needs two labels, the second the positive one; take"
-      " accuracy or matthews",
-    )
-  return asked
 
 
 def _own(
