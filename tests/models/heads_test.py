@@ -67,7 +67,7 @@ def test_a_task_alone_calls_its_parameters_as_the_tasks_that_share_do():
 @pytest.mark.parametrize("head", HEADS)
 def test_shapes_are_those_that_are_made(head):
   one = spec("a", head)
-  words = np.zeros((23, D + 1))
+  words = np.zeros((C, D + 1))
   drawn = encoders.drawn(tiny.ENCODER, np.zeros((1, 1, D)), words)
   found = heads.shapes([one], D, drawn)
   assert all(name.startswith("a/") for name in found)
