@@ -109,7 +109,8 @@ def layout_of(config: Config) -> Layout:
   if config.family not in LAYOUTS:
     raise ValueError(
       f"{config.family} has no {MODEL} in transformers that computes what our "
-      "head for masked words does; export all heads with --task=all"
+      "head for masked words does; take an encoder of"
+      f" {', '.join(LAYOUTS)}, or export all heads with --task=all"
     )
   return LAYOUTS[config.family]
 

@@ -1,6 +1,7 @@
 """Refuses plain text whose words cannot be masked, before anything is made."""
 
 from bam_jax.data import documents, vocabulary
+from bam_jax.hf import masked
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.stages.materials import (
@@ -26,6 +27,9 @@ def check(found: Materials, shape: EncoderConfig) -> None:
       f" {reading[0].name} has them said; take a {' or '.join(able)}, or leave"
       " the task out"
     )
+  if config.data.text:
+    # What is kept at the end has to be written.
+    masked.layout_of(shape)
   if not reading or trains_words(config):
     return
   tokenizer = found.encoder.tokenizer
