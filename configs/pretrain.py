@@ -12,10 +12,9 @@ from configs import common
 
 
 def get_config(arg: str = ""):
-  """Returns the config; `arg` is "task,task,..." of others beside mlm."""
-  c = common.base()
-  c.tasks = ",".join(filter(None, ["mlm", arg]))
-  c.methods = "multi" if arg else "single"
+  """Returns the config; `arg` is "task,task,...", mlm among them."""
+  c = common.with_tasks(common.base(), arg or "mlm")
+  c.methods = "multi" if "," in c.tasks else "single"
   c.encoder = "scratch"
   c.scratch.layers, c.scratch.width, c.scratch.heads = 4, 256, 4
   c.scratch.mlp, c.scratch.vocab_size = 1024, 8000
