@@ -116,6 +116,7 @@ SETTINGS = (
   ("soft-absent", "teacher.files=cola=x.jsonl", "x.jsonl, which is not there"),
   ("mix", "teacher.mix=loses", "did you mean 'losses'?"),
   ("head", "learn.head=cola=mpl", "did you mean 'mlp'?"),
+  ("pool", "learn.pool=men", "learn.pool of cola is 'men'; it is one of cls,"),
   ("sampling", "sampling.kind=pwoer", "did you mean 'power'?"),
   ("exponent", "sampling.exponent=nan", "exponent is nan; it is a finite"),
   ("exponent-large", "sampling.exponent=1e9", "leaves a task no chance"),

@@ -15,6 +15,7 @@ from bam_jax.tasks import table as tasks
 from tests import unigram
 
 ROBERTA = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+LLAMA = ["<|begin|>", "<|end|>", "<|pad|>", "<|mask|>"]
 MODERN = ["[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]"]
 TEXTS = (
   ["a dog  barked", "", " Café <s> it", "x" * 9],
@@ -60,6 +61,26 @@ def as_modernbert(backend, folder):
     mask_token="[MASK]",
   )
   theirs.save_pretrained(folder)
+  return theirs
+
+
+def as_llama(backend, folder, single, pair, **more):
+  """EuroBERT's files: tokenizer.json, and words for both ends of a text."""
+  backend.post_processor = processors.TemplateProcessing(
+    single=single,
+    pair=pair,
+    special_tokens=[(w, backend.token_to_id(w)) for w in LLAMA[:2]],
+  )
+  theirs = transformers.PreTrainedTokenizerFast(
+    tokenizer_object=backend,
+    bos_token=LLAMA[0],
+    eos_token=LLAMA[1],
+    pad_token=more.get("pad", LLAMA[2]),
+    mask_token=LLAMA[3],
+    model_input_names=["input_ids", "attention_mask"],
+  )
+  theirs.save_pretrained(folder)
+  (folder / "config.json").write_text('{"model_type": "eurobert"}')
   return theirs
 
 
@@ -125,6 +146,41 @@ def test_debertas_unigrams_on_real_pairs(pairs, tmp_path):
   assert (ours.single, ours.pair) == (((1,), (2,)), ((1,), (2,), (2,)))
   assert (ours.second, ours.pad, ours.unknown) == (1, 0, 3)
   assert ours.mask == size - 1
+
+
+BOTH = "<|begin|> $A <|end|>"
+
+
+@pytest.mark.parametrize(
+  ("single", "pair", "marks"),
+  [
+    (BOTH, f"{BOTH} $B <|end|>", ((0,), (1,), (1,))),
+    # Each text begins anew, as Llama's do; what begins the second is of it.
+    (
+      "<|begin|> $A",
+      "<|begin|>:0 $A:0 <|begin|>:1 $B:1",
+      ((0,), (0,), ()),
+    ),
+    (BOTH, f"{BOTH} <|begin|>:1 $B:1 <|end|>:1", ((0,), (1, 0), (1,))),
+  ],
+)
+def test_euroberts_byte_pairs_have_the_ends_that_the_files_say(
+  tmp_path, single, pair, marks
+):
+  backend = byte_pairs(itertools.chain(*TEXTS), LLAMA)
+  theirs = as_llama(backend, tmp_path, single, pair)
+  assert_same(tmp_path, theirs, TEXTS)
+  ours = tokenizer.load_tokenizer(tmp_path, vocab_size=None)
+  assert (ours.pair, ours.pad, ours.mask) == (marks, 2, 3)
+  assert [ours.words[role] for role in ("cls", "sep")] == LLAMA[:2]
+  assert ours.second == ours.begun == (":1" in pair)
+
+
+def test_padding_may_be_what_ends_a_text(tmp_path):
+  backend = byte_pairs(itertools.chain(*TEXTS), LLAMA)
+  theirs = as_llama(backend, tmp_path, BOTH, f"{BOTH} $B <|end|>", pad=LLAMA[1])
+  assert_same(tmp_path, theirs, TEXTS)
+  assert tokenizer.load_tokenizer(tmp_path, vocab_size=None).pad == 1
 
 
 def test_a_sentencepiece_model_alone_is_refused(tmp_path):
