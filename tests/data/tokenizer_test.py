@@ -148,6 +148,35 @@ def test_debertas_unigrams_on_real_pairs(pairs, tmp_path):
   assert ours.mask == size - 1
 
 
+def test_xlm_rs_unigrams_on_real_pairs(pairs, tmp_path):
+  size = unigram.write(tmp_path, [*itertools.chain(*pairs)], pieces=900)
+  text = (tmp_path / "tokenizer.json").read_text("utf-8")
+  # XLM-R's own words, in their order.
+  words = dict(
+    zip(unigram.SPECIAL, ["<s>", "<pad>", "</s>", "<unk>"], strict=True)
+  )
+  for old, new in (words | {"[MASK]": "<mask>"}).items():
+    text = text.replace(f'"{old}"', f'"{new}"')
+  backend = tokenizers.Tokenizer.from_str(text)
+  backend.post_processor = processors.TemplateProcessing(
+    single="<s> $A </s>",
+    pair="<s> $A </s> </s> $B </s>",
+    special_tokens=[("<s>", 0), ("</s>", 2)],
+  )
+  backend.save(str(tmp_path / "tokenizer.json"))
+  settings = {"tokenizer_class": "XLMRobertaTokenizer", "mask_token": "<mask>"}
+  (tmp_path / "tokenizer_config.json").write_text(json.dumps(settings))
+  (tmp_path / "config.json").write_text('{"model_type": "xlm-roberta"}')
+  theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
+  assert type(theirs).__name__ == "XLMRobertaTokenizer"
+  assert_same(tmp_path, theirs, pairs)
+  assert_same(tmp_path, theirs, TEXTS)
+  ours = tokenizer.load_tokenizer(tmp_path, vocab_size=size)
+  assert (ours.single, ours.pair) == (((0,), (2,)), ((0,), (2, 2), (2,)))
+  assert (ours.second, ours.pad, ours.unknown) == (0, 1, 3)
+  assert ours.mask == size - 1
+
+
 BOTH = "<|begin|> $A <|end|>"
 
 
