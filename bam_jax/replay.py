@@ -207,9 +207,11 @@ def row_of(here: Session, task: Task, index: int) -> int:
     here: the session.
     task: of the example.
     index: of it, in the batch; candidates are counted through all that are
-      trained on.
+      trained on, windows and parts of documents through all of their split.
   """
   rows = here.materials.corpus.train(task)
+  if rows.windows:
+    return int(rows.source[rows.index == index][0])
   if rows.words is None or not rows.words.apart:
     return index
   return int(np.repeat(rows.index, rows.words.counts)[index])

@@ -10,7 +10,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from bam_jax.data import pipeline
-from bam_jax.data.fields import Room
+from bam_jax.data.fields import VOCABULARY, Room
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.heads import columns_of
@@ -122,10 +122,13 @@ def cost(
       f"{rows} rows do not divide over {parts} devices (data x fsdp); type "
       f"--rows={max(-(-rows // parts), 1) * parts}"
     )
+  columns = columns_of(model.heads)
+  # As of a row that is full; without masked tokens there are no places.
+  places = round(c.masking.share * c.max_length) if VOCABULARY in columns else 0
   batch = pipeline.empty(
     c.trials_at_once or 1,
-    Room(rows, c.max_length, examples),
-    columns_of(model.heads),
+    Room(rows, c.max_length, examples, places),
+    columns,
   )
   return tpu.cost(
     model, batch, settings, it.mesh, topology=topology, whole=whole
