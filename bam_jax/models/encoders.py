@@ -223,6 +223,7 @@ ENCODERS: dict[str, EncoderKind] = {
     config=eurobert.EuroBertConfig,
     scratch=eurobert.scratch,
     configured=bert_configured,
+    attends=True,
   ),
 }
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.models import hidden
 from bam_jax.models.attention import KERNELS, pairs
 from bam_jax.models.bert import check, hold
 from bam_jax.models.dense import Dense
@@ -153,13 +154,15 @@ class _Layer(nn.Module):
 
       query, key = heads("query", c.heads), heads("key", c.groups)
       query, key = (rotary(x, positions, c.theta) for x in (query, key))
+      key, value = shared(key), shared(heads("value", c.groups))
+      hidden.show(self, query, key, value)
       drawn = None
       if train and c.attention_dropout:
         drawn = draws(self.make_rng("dropout"), examples, c.attention_dropout)
       context = KERNELS[c.attention](
         query,
-        shared(key),
-        shared(heads("value", c.groups)),
+        key,
+        value,
         segments,
         positions,
         reach=0,
@@ -169,9 +172,9 @@ class _Layer(nn.Module):
       return dense("out", c.width, flat, c.attention_bias)
 
     def feed_forward(x):
-      hidden = nn.silu(dense("up", c.mlp, x, c.mlp_bias))
-      hidden = hidden * dense("gate", c.mlp, x, c.mlp_bias)
-      return dense("down", c.width, hidden, c.mlp_bias)
+      wide = nn.silu(dense("up", c.mlp, x, c.mlp_bias))
+      wide = wide * dense("gate", c.mlp, x, c.mlp_bias)
+      return dense("down", c.width, wide, c.mlp_bias)
 
     def add(name, x, block):
       norm = rms_norm(c.norm_eps, name)

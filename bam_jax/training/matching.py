@@ -294,10 +294,16 @@ def heads_of(asked: int, student: EncoderConfig, teacher: EncoderConfig) -> int:
       )
   heads = asked or teacher.heads
   for whose, config in (("student", student), ("teacher", teacher)):
-    if config.width % heads:
+    if columns_of(config) % heads:
       raise ValueError(
         f"teacher.relation_heads is {heads}, which does not divide the width "
-        f"{config.width} of the {whose}; give one that divides "
-        f"{student.width} and {teacher.width}"
+        f"{columns_of(config)} of the {whose}'s attention; give one that "
+        f"divides {columns_of(student)} and {columns_of(teacher)}"
       )
   return heads
+
+
+def columns_of(config: EncoderConfig) -> int:
+  """Returns how wide the queries of all heads together are."""
+  head = getattr(config, "head_width", 0)
+  return config.heads * head if head else config.width

@@ -293,4 +293,4 @@ def test_an_encoder_says_whether_it_shows_what_it_attends_by(kind):
   assert {x.shape for x in found.layers} == {(1, 3, config.width)}
   assert len(found.attended) == (3 if row.attends else 0)
   for x in found.attended:
-    assert x.shape[2] * x.shape[3] == config.width
+    assert x.shape[2] * x.shape[3] == matching.columns_of(config)
