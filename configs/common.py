@@ -186,7 +186,8 @@ def base() -> ConfigDict:
   c.learn.pool = ""
   # Share of what its head reads that is dropped in training; "" = head_dropout.
   c.learn.dropout = ""
-  # Against its labels: of classes ce, kl, js or hellinger, of numbers mse.
+  # Against its labels: of classes ce (ce:smoothing=0.1), focal
+  # (focal:gamma=2), kl, js or hellinger, of numbers mse.
   c.learn.loss = ""
   # Against a teacher's outputs, with teacher.mix=losses: of classes the same,
   # symkl, mse_logits, or MT-DNN's nskl and nssymkl; "" = its loss.
@@ -194,6 +195,9 @@ def base() -> ConfigDict:
   # By which an adversary compares two passes: the same; ce is symkl then, as
   # "" is of classes; of numbers it is the squared error. Not of freelb.
   c.learn.adv_loss = ""
+  # What rows count by their class: balanced, or a number for each class in
+  # their order, 1/3; "" = all alike.
+  c.learn.class_weight = ""
   # What its loss counts among those of other tasks; "" = 1.
   c.learn.weight = ""
 

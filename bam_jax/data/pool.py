@@ -32,12 +32,14 @@ class TaskData:
     teacher: f32[N, classes], or f32[M, classes] of words or candidates, the
       teacher's answers, passed on as they are; a row of NaN is an example, or a
       word, without a teacher. None: no teacher.
+    emphasis: f32[N] of the loss of each example; None = 1 of all.
   """
 
   name: str
   features: Features
   classes: int
   teacher: np.ndarray | None
+  emphasis: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +147,14 @@ def join(
     [data.features.has_gold | (data.features.labels is None) for data in tasks]
   )
   weight = np.repeat(np.asarray(weights, np.float32), sizes)
+  if any(data.emphasis is not None for data in tasks):
+    ones = [np.ones(size, np.float32) for size in sizes]
+    weight = weight * np.concatenate(
+      [
+        one if data.emphasis is None else data.emphasis
+        for data, one in zip(tasks, ones, strict=True)
+      ]
+    )
   if EXAMPLE in learned:
     weight[~gold & (learned[EXAMPLE].has_teacher == 0)] = 0
   return Pool(

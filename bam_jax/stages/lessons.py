@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from bam_jax.data import pipeline, sampling
+from bam_jax.data import balance, pipeline, sampling
 from bam_jax.data.features import Features
 from bam_jax.data.masking import Masker
 from bam_jax.data.pool import TaskData, join
@@ -143,6 +143,7 @@ def batches(
         rows[task.name],
         task.classes,
         targets(task, teachers) if targets else None,
+        _emphasis(task, rows[task.name]),
       )
       for task in tasks
     ]
@@ -164,6 +165,12 @@ def batches(
     multiple=settings.config.micro_rows or frame.multiple,
     micro_rows=settings.config.micro_rows,
   )
+
+
+def _emphasis(task: Task, rows: Features) -> np.ndarray | None:
+  """Returns what rows count by their class, f32[N]; None = all alike."""
+  said = task.learn.class_weight
+  return balance.emphasis(said, rows.labels) if said else None
 
 
 def learned(run: Run, task: str, rows: Features) -> Features:

@@ -57,6 +57,59 @@ def matthews(predicted: np.ndarray, labels: np.ndarray) -> Score:
   return score
 
 
+def class_f1(predicted: np.ndarray, labels: np.ndarray) -> Score:
+  """Returns the mean of the F1 of each class that is said or there."""
+
+  def score(weights):
+    hits, said, gold = _by_class(predicted, labels, weights)
+    each = ratio(2 * hits, said + gold)
+    return ratio(each.sum(0), (said + gold > 0).sum(0).astype(np.float64))
+
+  return score
+
+
+def balanced_accuracy(predicted: np.ndarray, labels: np.ndarray) -> Score:
+  """Returns the mean over classes that are there of the share found."""
+
+  def score(weights):
+    hits, _, gold = _by_class(predicted, labels, weights)
+    there = np.broadcast_to(gold > 0, hits.shape).sum(0).astype(np.float64)
+    return ratio(ratio(hits, np.broadcast_to(gold, hits.shape)).sum(0), there)
+
+  return score
+
+
+def kappa(predicted: np.ndarray, labels: np.ndarray) -> Score:
+  """Returns Cohen's kappa with quadratic weights of class numbers.
+
+  One less the mean squared difference over what independent classes have.
+  """
+  x, y = np.float64(predicted).T, np.float64(labels)[:, None]
+
+  def score(weights):
+    n = weights.sum(1, keepdims=True)
+    apart = (weights @ (x - y) ** 2) / n
+    mean_x, mean_y = (weights @ x) / n, (weights @ y) / n
+    chance = (weights @ (x**2 + y**2)) / n - 2 * mean_x * mean_y
+    return ratio(chance - apart, chance)
+
+  return score
+
+
+def _by_class(
+  predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Returns how often each class is right and said f[C, D, R], and is there."""
+  classes = np.union1d(predicted, labels)
+  said = [(predicted == c).T.astype(np.float64) for c in classes]
+  gold = [(labels == c)[:, None].astype(np.float64) for c in classes]
+  hits = [weights @ (p * t) for p, t in zip(said, gold, strict=True)]
+  return tuple(
+    np.stack(each)
+    for each in (hits, [weights @ p for p in said], [weights @ t for t in gold])
+  )
+
+
 def pearson(predicted: np.ndarray, labels: np.ndarray) -> Score:
   """Returns the correlation of values [R, N] with labels [N]."""
   # Centred first: sums of squares of large numbers would lose their digits.

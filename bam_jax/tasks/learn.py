@@ -27,6 +27,8 @@ class Learn:
     loss: against its labels, a row of `objectives.OBJECTIVES`.
     kd_loss: against a teacher's answers, where they have a loss of their own.
     adv_loss: by which two passes are compared.
+    class_weight: what rows count by their class; "balanced", or a number for
+      each class, 1/3.
     weight: of its loss among those of other tasks.
   """
 
@@ -37,6 +39,7 @@ class Learn:
   loss: str = ""
   kd_loss: str = ""
   adv_loss: str = ""
+  class_weight: str = ""
   weight: float | None = None
 
   def chosen(self, kind: TaskKind) -> dict[str, Any]:
@@ -92,7 +95,11 @@ def of_entry(entry: Entry) -> Learn:
   found = {}
   for key in KEYS:
     if key not in NUMBERS:
-      found[key] = entry.string(key, needed=False)
+      value = entry.given.get(key)
+      listed = key == "class_weight" and isinstance(value, list)
+      found[key] = (
+        "/".join(map(str, value)) if listed else entry.string(key, needed=False)
+      )
     elif key in entry.given:
       value, (said, good) = entry.given[key], NUMBERS[key]
       if type(value) not in (int, float) or not good(value):

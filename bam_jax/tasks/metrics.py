@@ -27,6 +27,22 @@ def counted(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
   return float(getattr(metrics, name)(y, x, **options))
 
 
+def recalled(x: np.ndarray, y: np.ndarray) -> float:
+  """Returns the mean over true classes of the share that is found."""
+  return counted(
+    "recall_score", x, y, labels=np.unique(y), average="macro", zero_division=0
+  )
+
+
+def agreed(x: np.ndarray, y: np.ndarray) -> float:
+  """Returns kappa with quadratic weights; 0 where all is of one class."""
+  if np.ptp(x) == 0 and np.ptp(y) == 0 and x[0] == y[0]:
+    return 0.0
+  # By class numbers: one that is nowhere is a step between others all the same.
+  every = np.arange(int(max(x.max(), y.max())) + 1)
+  return counted("cohen_kappa_score", x, y, labels=every, weights="quadratic")
+
+
 def several(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
   """Returns a metric of scikit-learn of logits and marks of labels, [N, C]."""
   # One column would be read as classes of its own.
@@ -56,6 +72,11 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
   "matthews": lambda p, y: counted("matthews_corrcoef", p, y),
+  "class_f1": lambda p, y: counted(
+    "f1_score", p, y, average="macro", zero_division=0
+  ),
+  "balanced_accuracy": recalled,
+  "kappa": agreed,
   "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
   "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
   "span_f1": lambda p, y: tagged("f1_score", p, y),

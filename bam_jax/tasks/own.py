@@ -64,6 +64,7 @@ FOREIGN = (
   "split",
   "separator",
   "relevant",
+  "class_weight",
 )
 # Those of files that have columns.
 COLUMNED = ("text", "label", "columns", "delimiter")

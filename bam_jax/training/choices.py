@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from bam_jax.models.heads import HeadSpec
-from bam_jax.training.objectives import OBJECTIVES
+from bam_jax.training.objectives import named
 
 
 def choosing(
@@ -24,7 +24,7 @@ def choosing(
     space: of the places.
     columns: C of the widest head there.
   """
-  able = [s.space == space and OBJECTIVES[s.loss].chooses for s in heads]
+  able = [s.space == space and named(s.loss).chooses for s in heads]
   if not any(able):
     return None
   own = [

@@ -9,6 +9,8 @@ nothing, neither to the value nor to the gradient.
 import jax
 import jax.numpy as jnp
 
+from bam_jax.training.bernoulli import MASKED
+
 # Of MT-DNN's forms.
 EPSILON = 1e-6
 
@@ -71,3 +73,10 @@ def _root(logits: jax.Array) -> jax.Array:
 def hellinger(one: jax.Array, two: jax.Array) -> jax.Array:
   """Returns half the squared distance of the roots of p and of q."""
   return jnp.sum(jnp.square(_root(one) - _root(two)), axis=-1) / 2
+
+
+def squared_logits(one: jax.Array, two: jax.Array) -> jax.Array:
+  """Returns the mean squared difference of own logits, f32[...]."""
+  # Not "above": NaN in an own column would be none of them.
+  own = one != MASKED
+  return jnp.square(one - two).sum(-1) / jnp.maximum(own.sum(-1), 1)

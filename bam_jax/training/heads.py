@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from bam_jax.data import balance
 from bam_jax.data.fields import VOCABULARY
 from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.pooling import POOLS
@@ -10,7 +11,7 @@ from bam_jax.tasks.description import Head
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.learn import USUAL_POOL
 from bam_jax.tasks.table import Task
-from bam_jax.training.objectives import OBJECTIVES, Objective
+from bam_jax.training.objectives import OBJECTIVES, Objective, named
 
 # Which objectives can be what.
 FITS: Mapping[str, Callable[[Objective], bool]] = {
@@ -31,6 +32,7 @@ def fault(task: Task, tasks: Mapping[str, Task]) -> tuple[str, str] | None:
     ("head", _head(task)),
     ("pool", _pool(task)),
     ("head_of", _owner(task, tasks)),
+    ("class_weight", _class_weight(task)),
     *((role, _objective(task, role)) for role in FITS),
   ):
     if why:
@@ -47,12 +49,41 @@ def _objective(task: Task, role: str) -> str:
     if each.wants and each.wants == usual.wants and FITS[role](each)
   ]
   got = getattr(task.learn, role)
-  if not got or got in fitting:
-    return ""
+  if not got or got.partition(":")[0] in fitting:
+    return _option(got)
   which = f"it is one of {', '.join(fitting)}"
   if not fitting:
     which = "these choose none: leave it out"
   return f"as {role} of {task.kind} {which}{hint(got, fitting)}"
+
+
+def _class_weight(task: Task) -> str:
+  """Says why what rows count by their class cannot be; "" = it can."""
+  said = task.learn.class_weight
+  if not said:
+    return ""
+  if "class_weight" not in KINDS[task.kind].takes:
+    return f"is for classification; {task.name} is of kind {task.kind}"
+  try:
+    weights = balance.parse(said)
+  except ValueError:
+    weights = []
+  if weights is not None and len(weights) != task.classes:
+    return (
+      f"is {balance.BALANCED}, or a number above 0 for each of"
+      f" {', '.join(task.labels)} in this order, as in"
+      f" {'/'.join('1' * task.classes)}"
+    )
+  return ""
+
+
+def _option(objective: str) -> str:
+  """Says why an objective's option cannot be; "" = it can."""
+  try:
+    named(objective or "ce")
+  except ValueError as error:
+    return str(error)
+  return ""
 
 
 def _head(task: Task) -> str:

@@ -12,13 +12,15 @@ may choose another.
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models.heads import HeadSpec
-from bam_jax.training import bernoulli, divergences
+from bam_jax.training import bernoulli, chosen, classes, divergences
 from bam_jax.training.divergences import logits_of
 
 _MASKED = bernoulli.MASKED
@@ -42,6 +44,7 @@ class Objective:
     wants: what outputs are: "logits" of classes, or "values"; tasks choose
       among those that want what their kind's own does. "" = none but that one.
     many: a label is f32[..., C] of what holds, and not one number.
+    proper: its loss against a target is least at that target.
     chooses: each column is a choice among an example's places, or a question's
       candidates, and not a place among the columns: outputs come as
       log-probabilities over these, a teacher's too, and the loss of an example
@@ -54,31 +57,8 @@ class Objective:
   distance: Callable[[jax.Array, jax.Array], jax.Array] | None
   wants: str = ""
   many: bool = False
+  proper: bool = True
   chooses: bool = False
-
-
-def cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
-  """Returns f32[...] of logits and a distribution, f32[..., C]."""
-  return -jnp.sum(targets * jax.nn.log_softmax(logits, axis=-1), axis=-1)
-
-
-def marks(label: jax.Array, C: int) -> jax.Array:
-  """Returns f32[..., C], 1 where a column's choice is this place.
-
-  Args:
-    label: of places, the sum of 2^c over the columns c that choose it.
-    C: the number of columns.
-  """
-  powers = 2 ** jnp.arange(C)
-  chosen = jnp.asarray(label, jnp.int32)[..., None] // powers % 2
-  return chosen.astype(jnp.float32)
-
-
-def _apart(one: jax.Array, two: jax.Array) -> jax.Array:
-  """Returns what a place adds to half of both KLs of start and of end."""
-  # At places of other tasks there are logits, whose exp() may be infinite.
-  p, q = (jnp.minimum(x[..., :2], 0.0) for x in (one, two))
-  return jnp.sum((jnp.exp(p) - jnp.exp(q)) * (p - q), axis=-1) / 2
 
 
 def of_classes(apart: Callable[[jax.Array, jax.Array], jax.Array]) -> Objective:
@@ -99,24 +79,18 @@ def of_outputs(apart: Callable[[jax.Array, jax.Array], jax.Array]) -> Objective:
   return Objective(None, None, None, apart, wants="logits")
 
 
-def squared_logits(one: jax.Array, two: jax.Array) -> jax.Array:
-  """Returns the mean squared difference of own logits, f32[...]."""
-  # Not "above": NaN in an own column would be none of them.
-  own = one != _MASKED
-  return jnp.square(one - two).sum(-1) / jnp.maximum(own.sum(-1), 1)
-
-
 # Section 3.1 of Clark et al. 2019: classes by cross-entropy, values by their
 # squared error.
 _CE = Objective(
   gold=lambda label, C: (jnp.arange(C) == label[..., None]).astype(jnp.float32),
   taught=lambda outputs: jax.nn.softmax(outputs, axis=-1),
-  loss=cross_entropy,
+  loss=classes.cross_entropy,
   distance=divergences.symmetric_kl,
   wants="logits",
 )
 OBJECTIVES: Mapping[str, Objective] = {
   "ce": _CE,
+  "focal": dataclasses.replace(_CE, loss=classes.focal(2), proper=False),
   "mse": Objective(
     gold=lambda label, C: jnp.where(jnp.arange(C) == 0, label[..., None], 0.0),
     taught=lambda outputs: outputs,
@@ -136,12 +110,12 @@ OBJECTIVES: Mapping[str, Objective] = {
   # Half of the two cross-entropies, of where an answer starts and where it ends
   # (Devlin et al. 2019, section 4.2).
   "span": Objective(
-    gold=marks,
+    gold=chosen.marks,
     taught=jnp.exp,
     loss=lambda outputs, targets: (
       -jnp.sum(targets[..., :2] * outputs[..., :2], axis=-1) / 2
     ),
-    distance=_apart,
+    distance=chosen.apart,
     chooses=True,
   ),
   # The cross-entropy of a question's candidates; a label is a candidate's
@@ -150,7 +124,7 @@ OBJECTIVES: Mapping[str, Objective] = {
     gold=lambda label, C: jnp.where(jnp.arange(C) == 0, label[..., None], 0.0),
     taught=jnp.exp,
     loss=lambda outputs, targets: -targets[..., 0] * outputs[..., 0],
-    distance=lambda one, two: 2 * _apart(one[..., :1], two[..., :1]),
+    distance=lambda one, two: 2 * chosen.apart(one[..., :1], two[..., :1]),
     chooses=True,
   ),
   "kl": of_classes(divergences.kl),
@@ -159,8 +133,35 @@ OBJECTIVES: Mapping[str, Objective] = {
   "symkl": of_outputs(divergences.symmetric_kl),
   "nskl": of_outputs(divergences.stable_kl),
   "nssymkl": of_outputs(divergences.stable_symmetric_kl),
-  "mse_logits": of_outputs(squared_logits),
+  "mse_logits": of_outputs(divergences.squared_logits),
 }
+# Objective -> an option of it, what it has to be below, and its loss with it.
+OPTIONS: Mapping[str, tuple[str, float, Callable[[float], Callable]]] = {
+  "ce": ("smoothing", 1.0, classes.smoothed),
+  "focal": ("gamma", 100.0, classes.focal),
+}
+
+
+@functools.cache
+def named(text: str) -> Objective:
+  """Returns the objective that is meant by ce, or by ce:smoothing=0.1.
+
+  Raises:
+    ValueError: it has no such option, or not with that number.
+  """
+  name, colon, said = text.partition(":")
+  if not colon:
+    return OBJECTIVES[name]
+  option, most, make = OPTIONS.get(name, ("", 0.0, None))
+  given, _, number = said.partition("=")
+  try:
+    value = float(number) if given.strip() == option else math.nan
+  except ValueError:
+    value = math.nan
+  if not 0 <= value < most:
+    has = f"has {option}=NUMBER, from 0 to below {most:g}" if option else ""
+    raise ValueError(f"has no option {said!r}; {name} {has or 'has none'}")
+  return dataclasses.replace(OBJECTIVES[name], loss=make(value), proper=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Owners:
     """
     found = None
     for name, used in self.uses.items():
-      mine = made(OBJECTIVES[name])
+      mine = made(named(name))
       used = used.reshape(used.shape + (1,) * (mine.ndim - used.ndim))
       found = jnp.where(used, mine, 0.0 if found is None else found)
     return found
@@ -347,8 +348,8 @@ def divergence(one: jax.Array, two: jax.Array, owned: Owners) -> jax.Array:
   """Says what is lost where `one` is taken for `two`, f32[...].
 
   The loss of `one` against `two` as a teacher, above the least that there is:
-  of classes KL(two, one), of values their squared error; where an objective is
-  no loss, its distance. 0 with zero gradient where there is no example.
+  of classes KL(two, one), of values their squared error; where it has no such
+  least, its distance. 0 with zero gradient where there is no example.
 
   Args:
     one: `[..., C]` of any float type, of the example's own head.
@@ -359,7 +360,7 @@ def divergence(one: jax.Array, two: jax.Array, owned: Owners) -> jax.Array:
   safe = [jnp.where(own, x.astype(jnp.float32), _MASKED) for x in (one, two)]
 
   def apart(each: Objective) -> jax.Array:
-    if each.loss is None:
+    if each.loss is None or not each.proper:
       return each.distance(*safe)
     targets = jnp.where(own, each.taught(safe[1]), 0.0)
     return each.loss(safe[0], targets) - each.loss(safe[1], targets)

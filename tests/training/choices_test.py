@@ -10,7 +10,7 @@ import pytest
 import scipy.special
 
 from bam_jax.models.heads import HeadSpec
-from bam_jax.training import objectives, spaces
+from bam_jax.training import chosen, spaces
 
 B, S, E, K = 2, 11, 3, 5
 HEADS = (
@@ -125,5 +125,5 @@ def test_the_distance_is_half_of_both_kls_of_start_and_end():
 
 
 def test_marks_are_sums_of_powers_of_two():
-  got = objectives.marks(jnp.array([0, 1, 2, 3]), 3)
+  got = chosen.marks(jnp.array([0, 1, 2, 3]), 3)
   assert got.tolist() == [[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]]

@@ -28,6 +28,7 @@ def kl(a, b):
 # The formulas, of the distributions p that moves and q that it is held against.
 DISTANCES = {
   "ce": lambda p, q: kl(p, q) + kl(q, p),
+  "focal": lambda p, q: kl(p, q) + kl(q, p),
   "kl": lambda p, q: kl(q, p),
   "symkl": lambda p, q: kl(p, q) + kl(q, p),
   "nskl": lambda p, q: 2 * (p * (bent(p) - bent(q))).sum(),
@@ -37,6 +38,9 @@ DISTANCES = {
 }
 LOSSES = {
   "ce": lambda p, q: -(q * p.log()).sum(),
+  "ce:smoothing=0.3": lambda p, q: -((0.7 * q + 0.3 / len(q)) * p.log()).sum(),
+  "focal": lambda p, q: -(q * (1 - p) ** 2 * p.log()).sum(),
+  "focal:gamma=0.5": lambda p, q: -(q * (1 - p) ** 0.5 * p.log()).sum(),
   "kl": lambda p, q: torch.special.xlogy(q, q).sum() - (q * p.log()).sum(),
   "js": lambda p, q: (
     (
