@@ -180,9 +180,8 @@ def base() -> ConfigDict:
   c.learn.head = ""
   # The task whose head it shares, as in "rte=mnli"; "" = it has its own.
   c.learn.head_of = ""
-  # What of an example its head reads: cls, its first token; mean, the mean of
-  # all of them; late, all, and the mean of what is made of each, as EuroBERT's
-  # own head does; "" = cls.
+  # What its head reads: cls, the first token; mean, that of all; late, all, and
+  # the mean of what is made of each, as EuroBERT's own head does; "" = cls.
   c.learn.pool = ""
   # Share of what its head reads that is dropped in training; "" = head_dropout.
   c.learn.dropout = ""
@@ -192,8 +191,8 @@ def base() -> ConfigDict:
   # Against a teacher's outputs, with teacher.mix=losses: of classes the same,
   # symkl, mse_logits, or MT-DNN's nskl and nssymkl; "" = its loss.
   c.learn.kd_loss = ""
-  # By which an adversary compares two passes: the same; ce is symkl then, as
-  # "" is of classes; of numbers it is the squared error. Not of freelb.
+  # By which an adversary (not freelb) compares two passes: the same; ce and ""
+  # are symkl then, of numbers the squared error.
   c.learn.adv_loss = ""
   # What rows count by their class: balanced, or a number for each class in
   # their order, 1/3; "" = all alike.
@@ -260,14 +259,12 @@ def base() -> ConfigDict:
   # "rte=soft.jsonl,mrpc=soft.parquet", or a run of another working directory,
   # with any encoder, whose logits are made: "rte=W/runs/single.rte".
   c.teacher.files = ""
-  # A frozen teacher that reads along in every step of a taught run, whose
-  # inside the student matches beside all else that it learns: a finished run
-  # W/runs/NAME, or an encoder's directory or hub name; of the student's
-  # tokenizer. "" = none.
+  # A frozen teacher that reads along in every taught step, whose inside the
+  # student matches beside all else: a finished run W/runs/NAME, an encoder's
+  # directory or hub name, of the student's tokenizer; "" = none.
   c.teacher.online = ""
   # What the mean square between their hidden states counts (TinyBERT), summed
-  # over layers; 0 = off. Where they are not equally wide, a projection is
-  # learned.
+  # over layers, projected where widths differ; 0 = off.
   c.teacher.hidden_weight = 0.0
   # Which layers match, STUDENT=TEACHER, 0 the embeddings: "0=0,1=4,2=8"; "" =
   # evenly.
