@@ -58,9 +58,9 @@ def overall(
     the base (None for itself and where fewer than two seeds are shared), each
     with the ends of its interval. A method that lacks a task is left out.
   """
-  whole = {m: table(tasks, names) for m, tasks in records.items()}
+  whole = {m: table(tasks, names) for m, tasks in records.items() if names}
   whole = {m: found for m, found in whole.items() if found}
-  if not names or not whole:
+  if not whole:
     return {}
   base = "single" if "single" in whole else next(iter(whole))
   found = {}

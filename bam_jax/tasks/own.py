@@ -228,7 +228,8 @@ def _task(entry: Entry) -> Task:
     dev=tuple(split for split in files if split != "train"),
     test=(),
     symmetric=entry.flag("symmetric"),
-    in_average=True,
+    # What answers nothing is trained for the others' sake.
+    in_average=kind.answer is not None,
     head=entry.name,
     group="groups" if grouped else GROUPED[kind.unit],
     learn=learn.of_entry(entry),

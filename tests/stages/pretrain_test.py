@@ -178,13 +178,17 @@ def test_beside_another_task_in_the_same_batches(run, tmp_path):
     run.workdir / "encoder",
     tasks_file=str(tmp_path / "tasks.toml"),
     tasks="cola,text",
-    methods="single,single->multi",
+    methods="single->multi",
     max_length=14,
+    max_steps=3,
     data__packing=True,
   )
   small.execute(c, tmp_path / "W")
   found = json.loads((tmp_path / "W" / "results.json").read_text())
   assert {*found["methods"]["single->multi"]} == {"cola", "text"}
+  # It is trained for the other's sake, and does not count in the average.
+  (score,) = found["methods"]["single->multi"]["cola"]["scores"]
+  assert found["average"]["single->multi"] == [score]
   # Nobody teaches it.
   there = {
     path.name for path in (tmp_path / "W" / "data" / "teachers").iterdir()

@@ -73,6 +73,7 @@ def test_overall_is_over_the_tasks_that_count_and_the_seeds_of_both():
   )
   assert mine["gain"] == [expected.value, expected.low, expected.high]
   assert aggregates.overall({"single": {}}, ["rte"]) == {}
+  assert aggregates.overall({"single": {"mlm": {}}}, []) == {}
 
 
 def test_a_single_trial_has_no_interval():
