@@ -186,3 +186,12 @@ def test_each_role_has_its_own_objective():
     own = objectives.owners([spec], jnp.zeros(3, jnp.int32), role=role)
     (roles[role],) = own.uses
   assert roles == {"loss": "ce", "kd_loss": "js", "adv_loss": "kl"}
+
+
+@pytest.mark.parametrize("name", ["focal", "ce:smoothing=0.3"])
+def test_a_loss_whose_least_is_elsewhere_is_no_divergence(name):
+  one, two = drawn(10), drawn(11)
+  found = objectives.divergence(one, two, owned(name))
+  np.testing.assert_array_equal(
+    found, objectives.distance(one, two, owned("symkl"))
+  )
