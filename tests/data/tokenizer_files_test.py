@@ -270,7 +270,7 @@ def test_special_words_without_a_post_processor_stand_as_in_bert(tmp_path):
     ("$A [SEP] [CLS]:2", "$A [SEP] $B:1 [SEP]:1 [CLS]:2"),  # XLNet
     ("$A [SEP]", "$A [SEP] $B [SEP]"),  # T5
     ("[CLS] $A [SEP]", "$A $B:1"),  # no template for two
-    ("[CLS] $A [SEP]", "[CLS] $A [SEP]:1 $B:1 [SEP]:1"),
+    ("[CLS] $A [SEP]", "[CLS] $A:1 [SEP]:1 $B [SEP]"),  # the first is of 1
   ],
 )
 def test_marks_that_this_encoder_does_not_look_for_are_refused(
