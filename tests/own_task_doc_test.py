@@ -122,16 +122,10 @@ def test_a_question_is_answered_by_a_part_of_its_raw_context(folder):
     assert part == answer["text"]
 
 
-def test_candidates_are_ranked_and_pairs_become_groups(folder):
+def test_candidates_are_ranked(folder):
   found = results(folder / "ranking", "W")["methods"]["single->multi"]
   record = found["answers"]
   assert (record["metric"], record["examples"]) == ("mrr", 3)
   said = (folder / "ranking" / "said").read_text().strip().splitlines()
   (best, *_) = json.loads(said[-1])["candidates"]
   assert best["rank"] == 1 and best["probability"] > 1 / 3
-  (line,) = (folder / "ranking" / "qnli.jsonl").read_text().splitlines()
-  assert json.loads(line) == {
-    "question": "Who sleeps?",
-    "candidates": ["The dog does.", "It rains."],
-    "relevance": [1, 0],
-  }
