@@ -18,6 +18,7 @@ import numpy as np
 from bam_jax.models.bert import hold
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout
+from bam_jax.models.words import WordEmbeddings
 
 Array = jax.Array
 
@@ -80,27 +81,6 @@ class BilstmConfig:
   def init(self) -> nn.initializers.Initializer:
     """How the table and what layers read by are drawn."""
     return nn.initializers.truncated_normal(self.init_std)
-
-
-class _Embeddings(nn.Module):
-  """The rows of words, in f32 until they are dropped from."""
-
-  config: BilstmConfig
-  dtype: Any
-
-  @nn.compact
-  def __call__(self, tokens, positions, examples, *, train: bool):
-    c = self.config
-    # f32 also where computing is bf16, as in bert.py.
-    table = nn.Embed(
-      c.vocab_size,
-      c.width,
-      dtype=jnp.float32,
-      embedding_init=c.init,
-      name="word",
-    )
-    x = table(tokens).astype(self.dtype)
-    return Dropout(c.hidden_dropout)(x, examples, positions, train=train)
 
 
 def _orthogonal(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
@@ -225,7 +205,7 @@ class Bilstm(nn.Module):
   def setup(self):
     """Names the parameters."""
     c = self.config
-    self.embeddings = _Embeddings(c, self.dtype)
+    self.embeddings = WordEmbeddings(c, self.dtype)
     # `train` is a Python bool, not traced: argument 5 counting self.
     layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
     for i in range(c.layers):
@@ -286,22 +266,6 @@ class Bilstm(nn.Module):
       layer = getattr(self, f"layer_{i}")
       x = layer(hold(x, self.place), segments, positions, examples, train)
     return hold(x, self.place)
-
-
-class Pooler(nn.Module):
-  """What becomes of the vector of [CLS] before a head reads it."""
-
-  config: BilstmConfig
-  dtype: Any
-
-  @nn.compact
-  def __call__(self, first: Array) -> Array:
-    """Maps dtype[..., D] to dtype[..., D]."""
-    c = self.config
-    dense = Dense(c.width, dtype=self.dtype, kernel_init=c.init)
-    # The kernel is called pooler/kernel, as everywhere.
-    nn.share_scope(self, dense)
-    return nn.tanh(dense(first))
 
 
 def multiplied(config: BilstmConfig, lengths: np.ndarray) -> np.ndarray:

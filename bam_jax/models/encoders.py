@@ -6,6 +6,7 @@ need not know which one it is.
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+import functools
 from typing import Any, ClassVar, Protocol
 
 import flax.linen as nn
@@ -190,7 +191,7 @@ ENCODERS: dict[str, EncoderKind] = {
   ),
   "bilstm": EncoderKind(
     module=bilstm.Bilstm,
-    pooler=bilstm.Pooler,
+    pooler=functools.partial(pooler.Pooler, activation="tanh"),
     depth=bert_depth,
     axes={
       "embeddings/word/embedding": (None, "table"),

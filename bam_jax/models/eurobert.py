@@ -21,6 +21,7 @@ from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
 from bam_jax.models.norm import rms_norm
 from bam_jax.models.rotary import rotary
+from bam_jax.models.words import WordEmbeddings
 
 Array = jax.Array
 
@@ -100,27 +101,6 @@ class EuroBertConfig:
   def init(self) -> nn.initializers.Initializer:
     """How random kernels and tables are drawn."""
     return nn.initializers.truncated_normal(self.init_std)
-
-
-class _Embeddings(nn.Module):
-  """The rows of words; nothing else is added, and no norm follows."""
-
-  config: EuroBertConfig
-  dtype: Any
-
-  @nn.compact
-  def __call__(self, tokens, positions, examples, *, train: bool):
-    c = self.config
-    # f32 also where computing is bf16, as in bert.py.
-    table = nn.Embed(
-      c.vocab_size,
-      c.width,
-      dtype=jnp.float32,
-      embedding_init=c.init,
-      name="word",
-    )
-    x = table(tokens).astype(self.dtype)
-    return Dropout(c.hidden_dropout)(x, examples, positions, train=train)
 
 
 class _Layer(nn.Module):
@@ -205,7 +185,7 @@ class EuroBert(nn.Module):
   def setup(self):
     """Names the parameters."""
     c = self.config
-    self.embeddings = _Embeddings(c, self.dtype)
+    self.embeddings = WordEmbeddings(c, self.dtype)
     # `train` is a Python bool, not traced: argument 5 counting self.
     layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
     for i in range(c.layers):

@@ -10,15 +10,17 @@ from bam_jax.models.dense import Dense
 
 
 class Pooler(nn.Module):
-  """A dense layer and gelu, as DeBERTa-v3 and EuroBERT publish it.
+  """A dense layer and an activation; gelu as DeBERTa-v3 and EuroBERT have it.
 
   Attributes:
     config: of an encoder, with its `width` and `init`.
     dtype: what to compute in.
+    activation: one of `bert.ACTIVATIONS`.
   """
 
   config: Any
   dtype: Any
+  activation: str = "gelu"
 
   @nn.compact
   def __call__(self, first: jax.Array) -> jax.Array:
@@ -27,4 +29,4 @@ class Pooler(nn.Module):
     dense = Dense(c.width, dtype=self.dtype, kernel_init=c.init)
     # The kernel is called pooler/kernel, as everywhere.
     nn.share_scope(self, dense)
-    return ACTIVATIONS["gelu"](dense(first))
+    return ACTIVATIONS[self.activation](dense(first))

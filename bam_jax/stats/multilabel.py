@@ -57,26 +57,19 @@ def label_precision(predicted: np.ndarray, gold: np.ndarray) -> Score:
 
   Equal logits share one threshold. Arguments as of `micro_f1`.
   """
-  there = gold > 0.5
+  labels = (gold > 0.5).T
+  each = [
+    [_average_precision(x, y) for x, y in zip(logits.T, labels, strict=True)]
+    for logits in predicted
+  ]
 
   def score(weights: np.ndarray) -> np.ndarray:
-    found = []
-    for logits in predicted:
-      total = count = np.zeros(len(weights))
-      for c in range(there.shape[1]):
-        some = weights @ there[:, c].astype(np.float64) > 0
-        mine = _average_precision(logits[:, c], there[:, c], weights)
-        total, count = total + np.where(some, mine, 0.0), count + some
-      found.append(ratio(total[:, None], count[:, None])[:, 0])
-    return np.stack(found, 1)
+    some = (weights @ labels.T.astype(np.float64) > 0).sum(1, keepdims=True)
+    # Of a label that no example has it is 0.
+    total = np.stack([sum(x(weights) for x in trial) for trial in each], 1)
+    return ratio(total, np.broadcast_to(some, total.shape))
 
   return score
-
-
-def average_precision(logits: np.ndarray, gold: np.ndarray) -> float:
-  """Returns `label_precision` of one trial, every example counted once."""
-  score = label_precision(logits[None], gold)
-  return float(score(np.ones((1, len(gold))))[0, 0])
 
 
 def _marks(
@@ -85,18 +78,21 @@ def _marks(
   return predicted > 0, gold > 0.5
 
 
-def _average_precision(
-  logits: np.ndarray, there: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-  """Returns the average precision of one label for each draw, f[D]."""
+def _average_precision(logits: np.ndarray, there: np.ndarray) -> Callable:
+  """Returns weights f[D, N] -> the average precision of one label, f[D]."""
   order = np.argsort(-logits, kind="stable")
   last = np.append(np.diff(logits[order]) != 0, True)
-  drawn = weights[:, order]
-  hit = np.cumsum(drawn * there[order], axis=1)[:, last]
-  said = np.cumsum(drawn, axis=1)[:, last]
-  gained = np.diff(hit, axis=1, prepend=0.0)
-  area = (gained * ratio(hit, said)).sum(1, keepdims=True)
-  return ratio(area, hit[:, -1:])[:, 0]
+  there = there[order]
+
+  def score(weights: np.ndarray) -> np.ndarray:
+    drawn = weights[:, order]
+    hit = np.cumsum(drawn * there, axis=1)[:, last]
+    said = np.cumsum(drawn, axis=1)[:, last]
+    gained = np.diff(hit, axis=1, prepend=0.0)
+    area = (gained * ratio(hit, said)).sum(1)
+    return ratio(area, hit[:, -1])
+
+  return score
 
 
 SCORERS: dict[str, Callable[[np.ndarray, np.ndarray], Score]] = {

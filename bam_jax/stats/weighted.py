@@ -59,9 +59,10 @@ def matthews(predicted: np.ndarray, labels: np.ndarray) -> Score:
 
 def class_f1(predicted: np.ndarray, labels: np.ndarray) -> Score:
   """Returns the mean of the F1 of each class that is said or there."""
+  counts = _by_class(predicted, labels)
 
   def score(weights):
-    hits, said, gold = _by_class(predicted, labels, weights)
+    hits, said, gold = counts(weights)
     each = ratio(2 * hits, said + gold)
     return ratio(each.sum(0), (said + gold > 0).sum(0).astype(np.float64))
 
@@ -70,11 +71,12 @@ def class_f1(predicted: np.ndarray, labels: np.ndarray) -> Score:
 
 def balanced_accuracy(predicted: np.ndarray, labels: np.ndarray) -> Score:
   """Returns the mean over classes that are there of the share found."""
+  counts = _by_class(predicted, labels)
 
   def score(weights):
-    hits, _, gold = _by_class(predicted, labels, weights)
-    there = np.broadcast_to(gold > 0, hits.shape).sum(0).astype(np.float64)
-    return ratio(ratio(hits, np.broadcast_to(gold, hits.shape)).sum(0), there)
+    hits, _, gold = counts(weights)
+    gold = np.broadcast_to(gold, hits.shape)
+    return ratio(ratio(hits, gold).sum(0), (gold > 0).sum(0).astype(np.float64))
 
   return score
 
@@ -96,18 +98,18 @@ def kappa(predicted: np.ndarray, labels: np.ndarray) -> Score:
   return score
 
 
-def _by_class(
-  predicted: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Returns how often each class is right and said f[C, D, R], and is there."""
+def _by_class(predicted: np.ndarray, labels: np.ndarray) -> Callable:
+  """Returns a function from weights f[D, N] to what is counted of each class.
+
+  How often it is right and said, f[C, D, R], and how often there, f[C, D, 1].
+  """
   classes = np.union1d(predicted, labels)
   said = [(predicted == c).T.astype(np.float64) for c in classes]
   gold = [(labels == c)[:, None].astype(np.float64) for c in classes]
-  hits = [weights @ (p * t) for p, t in zip(said, gold, strict=True)]
-  return tuple(
-    np.stack(each)
-    for each in (hits, [weights @ p for p in said], [weights @ t for t in gold])
-  )
+  hits = [p * t for p, t in zip(said, gold, strict=True)]
+  return lambda weights: [
+    np.stack([weights @ one for one in each]) for each in (hits, said, gold)
+  ]
 
 
 def pearson(predicted: np.ndarray, labels: np.ndarray) -> Score:

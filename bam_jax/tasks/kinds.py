@@ -8,6 +8,7 @@ import scipy
 
 from bam_jax.stats import masked
 from bam_jax.tasks import answers, choices, spans, tags
+from bam_jax.tasks.answers import Meaning
 from bam_jax.tasks.kind import EXAMPLE, WHOLE, TaskKind
 
 
@@ -46,6 +47,11 @@ def mean_chance(logits: np.ndarray, words: np.ndarray | None) -> np.ndarray:
   return (holds - not_).astype(np.float32)
 
 
+def _with_labels(task: Meaning) -> list[str]:
+  """Returns the columns of an answer with the chance of each label."""
+  return [task.name, *(f"{task.name}:{label}" for label in task.labels)]
+
+
 _ANY = ("soft_columns", "soft_labels", "symmetric", "ignore", "group", "split")
 _ROWS = (
   TaskKind(
@@ -73,10 +79,7 @@ _ROWS = (
     gold=lambda task, labels, words: labels.astype(np.int64),
     chance=lambda task: ("accuracy", 100 / len(task.labels)),
     answer=answers.labelled,
-    columns=lambda task: [
-      task.name,
-      *(f"{task.name}:{x}" for x in task.labels),
-    ],
+    columns=_with_labels,
     cells=lambda task, answer: [
       answer.label,
       *(answer.probabilities[label] for label in task.labels),
@@ -117,10 +120,7 @@ _ROWS = (
     gold=lambda task, labels, words: labels.astype(np.int64),
     chance=lambda task: ("micro_f1", 0.0),
     answer=answers.several,
-    columns=lambda task: [
-      task.name,
-      *(f"{task.name}:{x}" for x in task.labels),
-    ],
+    columns=_with_labels,
     cells=lambda task, answer: [
       json.dumps(list(answer.labels), ensure_ascii=False),
       *(answer.probabilities[label] for label in task.labels),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities, masked, multilabel, ranking, squad
+from bam_jax.stats import entities, masked, ranking, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -51,6 +51,14 @@ def several(name: str, x: np.ndarray, y: np.ndarray, **options: Any) -> float:
   return counted(name, x > 0, y, zero_division=0, **options)
 
 
+def precise(x: np.ndarray, y: np.ndarray) -> float:
+  """Returns the mean average precision of the labels that a row has; else 0."""
+  there = y.any(0)
+  if not there.any():
+    return 0.0
+  return counted("average_precision_score", x[:, there], y[:, there])
+
+
 def tagged(name: str, x: np.ndarray, y: np.ndarray) -> float:
   """Returns a metric of seqeval of predicted and true tags, i[N, W]."""
   from seqeval import metrics
@@ -86,7 +94,7 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "micro_f1": lambda p, y: several("f1_score", p, y, average="micro"),
   "macro_f1": lambda p, y: several("f1_score", p, y, average="macro"),
   "subset_accuracy": lambda p, y: counted("accuracy_score", p > 0, y),
-  "label_precision": multilabel.average_precision,
+  "label_precision": precise,
   **{
     name: answered(each)
     for name, each in (*squad.SCORERS.items(), *masked.SCORERS.items())
