@@ -120,11 +120,12 @@ def _parts(text: str, separator: str) -> list[str]:
 def _refuse(task: Task, place: str, name: str, value: Any) -> None:
   """Raises the sentence about a label that the task has not."""
   near = hint(name, task.labels)
-  text = value if isinstance(value, str) and not task.own.separator else ""
   cure = ""
-  if sum(label in text for label in task.labels) > 1:
+  if isinstance(value, str) and sum(x in name for x in task.labels) > 1:
     near = ""
     cure = "; where several stand in it, say what is between them: separator"
+    if task.own.separator:
+      cure += f", which is {task.own.separator!r} now"
   raise ValueError(
     f"{place}: {task.name} has no label {shown(name)}{near or ';'} the labels"
     f" in {task.own.file} are {shown(list(task.labels))}{cure}"

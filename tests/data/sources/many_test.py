@@ -123,7 +123,8 @@ def test_files_of_every_form_say_the_same(tmp_path, name, data, keys):
   [
     ({"l": ["rde"]}, {}, "no label 'rde'; did you mean 'rude'?"),
     ({"l": "rude,urgent"}, {}, "say what is between them: separator"),
-    ({"l": "rude,urg"}, {"separator": ","}, "no label 'urg'"),
+    ({"l": "rude,urg"}, {"separator": ","}, "no label 'urg'; did you mean"),
+    ({"l": "rude|urgent"}, {"separator": ";"}, "separator, which is ';' now"),
     ({"l": 3}, {}, "3 is no list of labels"),
     ({"l": None}, {}, "nothing is said of this row; write []"),
     ({"l": [["rude"]]}, {}, "can be no label"),
