@@ -30,6 +30,9 @@ os.environ["XLA_FLAGS"] = re.sub(
   "",
   os.environ.get("XLA_FLAGS", ""),
 )
+# To compile a step well takes ten seconds, and a test runs it for one.
+if "--xla_backend_optimization_level" not in os.environ["XLA_FLAGS"]:
+  os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
 
 ROOT = Path(__file__).resolve().parent.parent
 
