@@ -12,7 +12,10 @@ from configs import common
 
 
 def get_config(arg: str = ""):
-  """Returns the config; `arg` is "task,task,...", mlm among them."""
+  """Returns the config; `arg` is "task,task,...", mlm among them.
+
+  "mlm,next" predicts which sentences follow each other too.
+  """
   c = common.with_tasks(common.base(), arg or "mlm")
   c.methods = "multi" if "," in c.tasks else "single"
   c.encoder = "scratch"

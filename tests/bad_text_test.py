@@ -69,6 +69,30 @@ CASES = (
     flags=f"{TEXT} --config.tasks=cola",
   ),
   case(
+    "no-sentences",
+    "1 of 2 documents of next (train) have two sentences, and a sentence of",
+    text="The old dog. It sees.\n\na cat sees\n\nthe bird\n",
+    flags=f"{TEXT} --config.tasks=mlm,next --config.methods=multi",
+  ),
+  case(
+    "next-alone",
+    "which the task mlm reads, and tasks are next; type --config.tasks=next,",
+    flags=f"{TEXT} --config.tasks=next",
+  ),
+  case(
+    "next-taught",
+    "would have mlm, next taught, which nobody can",
+    flags=f"{TEXT} --config.tasks=mlm,next --config.methods=single->multi",
+  ),
+  case(
+    "next-labels",
+    "labels of text are ['a', 'b']; kind next_sentence makes its own",
+    flags=TASKS,
+    **{
+      "t.toml": ENTRY.replace("mlm", "next_sentence") + 'labels = ["a", "b"]\n'
+    },
+  ),
+  case(
     "vocabulary",
     "scratch.vocab_size is 20; the 10 letters of the text",
     flags=f"{SCRATCH} --config.scratch.vocab_size=20",

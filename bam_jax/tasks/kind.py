@@ -29,8 +29,8 @@ class TaskKind:
     loss: its objective, a name of `objectives.OBJECTIVES`.
     head: how it is built, a name of `heads.HEADS`.
     reads: what a row of it is: "text", one or two of them, "words", or
-      "question context", "question candidates", or "document", a text of any
-      length that no label belongs to.
+      "question context", "question candidates", "document", a text of any
+      length that no label belongs to, or "sentences", two of such a one.
     unit: what is drawn, and counted by batch_size: an "example", or a "whole"
       row of several, which stays in one step and on one side of a hold-out.
     texts: how many texts a row has at most.

@@ -1,6 +1,7 @@
 """The kinds of tasks: everything that differs between them, one row each."""
 
 from collections.abc import Mapping
+import dataclasses
 import json
 
 import numpy as np
@@ -329,6 +330,22 @@ _CANDIDATES = (
   ),
 )
 
+# Two sentences of plain text: pre-training, so that nobody asks it.
+_NEXT = dataclasses.replace(
+  _ROWS[0],
+  name="next_sentence",
+  reads="sentences",
+  found=True,
+  takes=(),
+  metrics={"accuracy": "accuracy"},
+  answer=None,
+  columns=lambda task: [],
+  cells=lambda task, answer: [],
+  mean=None,
+  written=None,
+  named=(),
+)
+
 KINDS: Mapping[str, TaskKind] = {
-  kind.name: kind for kind in (*_ROWS, *_CANDIDATES)
+  kind.name: kind for kind in (*_ROWS, *_CANDIDATES, _NEXT)
 }

@@ -182,7 +182,7 @@ def _task(entry: Entry) -> Task:
   # A format of its own names no columns, and plain text has none.
   named = "format" not in entry.given and bool(kind.named)
   text = entry.texts("text", "the text column, or a list of two", needed=named)
-  text = text or kind.named or ("text",)
+  text = text or kind.named or ("text", "next")[: kind.texts]
   marked = file_keys.marked(entry, several=kind.many)
   label = marked[0] if marked else "label"
   if not marked and (named or "label" in entry.given):

@@ -12,6 +12,7 @@ import transformers
 
 import bam_jax
 from bam_jax import export
+from bam_jax.data.sources import neighbours
 from bam_jax.hf import directory as hf
 from bam_jax.hf import masked
 from bam_jax.study import predictions
@@ -172,12 +173,13 @@ def test_beside_another_task_in_the_same_batches(run, tmp_path):
   (tmp_path / "tasks.toml").write_text(
     f'[text]\nkind = "mlm"\ntrain = "{run.root}/b.txt.gz"\n'
     f'dev = "{run.root}/a.txt"\n'
+    f'[after]\nkind = "next_sentence"\ntrain = "{run.root}/a.txt"\n'
   )
   c = small.settings(
     glue,
     run.workdir / "encoder",
     tasks_file=str(tmp_path / "tasks.toml"),
-    tasks="cola,text",
+    tasks="cola,text,after",
     methods="single->multi",
     max_length=14,
     max_steps=3,
@@ -185,8 +187,8 @@ def test_beside_another_task_in_the_same_batches(run, tmp_path):
   )
   small.execute(c, tmp_path / "W")
   found = json.loads((tmp_path / "W" / "results.json").read_text())
-  assert {*found["methods"]["single->multi"]} == {"cola", "text"}
-  # It is trained for the other's sake, and does not count in the average.
+  assert {*found["methods"]["single->multi"]} == {*("cola", "text", "after")}
+  # They are trained for the other's sake, and do not count in the average.
   (score,) = found["methods"]["single->multi"]["cola"]["scores"]
   assert found["average"]["single->multi"] == [score]
   # Nobody teaches it.
@@ -194,7 +196,7 @@ def test_beside_another_task_in_the_same_batches(run, tmp_path):
     path.name for path in (tmp_path / "W" / "data" / "teachers").iterdir()
   }
   assert there == {"single.cola"}
-  folder = tmp_path / "W" / "runs" / "single-to-multi.cola+text"
+  folder = tmp_path / "W" / "runs" / "single-to-multi.cola+text+after"
   model = bam_jax.load(folder)
   assert [*model.heads] == ["cola"]
   assert model("cola", ["the old dog"])[0].label
@@ -205,13 +207,18 @@ def test_beside_another_task_in_the_same_batches(run, tmp_path):
   got, given = logits_of(theirs, tokenizer)
   net = masked_head.net(hf.read_config(out / hf.CONFIG), "text")
   batch = masked_head.batch(given["input_ids"], given["attention_mask"])
-  params = params_of(tmp_path / "W", "single-to-multi.cola+text")
+  params = params_of(tmp_path / "W", "single-to-multi.cola+text+after")
   want = net.apply({"params": params}, batch, train=False)["vocabulary"]
   there = given["attention_mask"].numpy() > 0
   np.testing.assert_allclose(got[there], want[there], atol=1e-5)
   assert "fill-mask" in (out / "README.md").read_text()
   export.main([f"--run={folder}", "--task=all", f"--out={tmp_path / 'A'}"])
   assert bam_jax.load(tmp_path / "A")("cola", ["a dog"])[0].label
+  export.main([f"--run={folder}", "--task=after", f"--out={tmp_path / 'N'}"])
+  pairs = transformers.AutoModelForSequenceClassification.from_pretrained(
+    tmp_path / "N"
+  )
+  assert pairs.config.id2label == dict(enumerate(neighbours.LABELS))
   with pytest.raises(ValueError, match="nobody can; leave the method or the"):
     small.execute(
       small.settings(

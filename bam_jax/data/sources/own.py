@@ -14,6 +14,7 @@ from bam_jax.data.sources import (
   gold,
   grouped,
   many,
+  neighbours,
   plain,
   rows,
   splits,
@@ -222,11 +223,13 @@ READERS: Mapping[str, Callable[[Task, str], Examples]] = {
   "question context": squad.read,
   "question candidates": grouped.read,
   "document": plain.read,
+  "sentences": neighbours.read,
 }
 # Where only the data say what the labels are: (task) -> their names.
 LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {
   "words": tagged.labels,
   "question context": squad.labels,
+  "sentences": neighbours.labels,
 }
 
 
