@@ -12,14 +12,13 @@ import argparse
 import gzip
 import json
 from pathlib import Path
-import sys
-import time
 
 from seqeval import metrics
 import torch
 import transformers
 
 from bam_jax.runtime import command
+from benchmarks import finetune
 
 # What transformers leaves out of a loss.
 NOTHING = -100
@@ -98,37 +97,14 @@ def train(flags: argparse.Namespace, seed: int) -> dict:
   model = transformers.AutoModelForTokenClassification.from_pretrained(
     flags.encoder, num_labels=len(labels)
   )
-  free = ("bias", "LayerNorm.weight")
-  groups = [
-    {
-      "params": [
-        p for n, p in model.named_parameters() if n.endswith(free) == spared
-      ],
-      "weight_decay": 0.0 if spared else flags.weight_decay,
-    }
-    for spared in (False, True)
-  ]
-  steps = flags.epochs * (len(data["train"]) // flags.batch_size)
-  optimizer = torch.optim.AdamW(groups, lr=flags.rate, eps=1e-6)
-  schedule = transformers.get_linear_schedule_with_warmup(
-    optimizer, int(0.1 * steps), steps
+  taken = finetune.finetune(
+    model,
+    data["train"],
+    lambda mine: padded(mine, tokenizer.pad_token_id),
+    flags,
   )
-  begin, done = time.monotonic(), 0
-  for _ in range(flags.epochs):
-    model.train()
-    order = torch.randperm(len(data["train"])).tolist()
-    for start in range(0, len(order) - flags.batch_size + 1, flags.batch_size):
-      mine = [data["train"][i] for i in order[start : start + flags.batch_size]]
-      model(**padded(mine, tokenizer.pad_token_id)).loss.backward()
-      torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-      optimizer.step()
-      schedule.step()
-      optimizer.zero_grad()
-      done += 1
-      print(f"\r{done}/{steps}", end="", file=sys.stderr)
-  seconds = time.monotonic() - begin
   f1 = score(model, tokenizer, data["dev"], rows["dev"], labels)
-  return {"seed": seed, "f1": f1, "steps": steps, "seconds": seconds}
+  return {"seed": seed, "f1": f1, **taken}
 
 
 def main() -> None:
@@ -139,15 +115,9 @@ def main() -> None:
     formatter_class=argparse.RawDescriptionHelpFormatter,
   )
   add = parser.add_argument
-  add("--encoder", required=True)
   add("--train", type=Path, required=True)
   add("--dev", type=Path, required=True)
-  add("--seeds", default="0,1,2")
-  add("--epochs", type=int, default=3)
-  add("--batch_size", type=int, default=32)
-  add("--rate", type=float, default=1e-4)
-  add("--weight_decay", type=float, default=0.01)
-  add("--max_length", type=int, default=128)
+  finetune.arguments(parser, max_length=128)
   flags = parser.parse_args()
 
   def work() -> None:
