@@ -8,7 +8,7 @@ import json
 from markdown_it import MarkdownIt
 import numpy as np
 
-from bam_jax.stats import aggregates, calibration, compare
+from bam_jax.stats import aggregates, calibration, classes, compare
 from bam_jax.stats.claims import Claim, noninferiority, sequence
 
 ODD = "a|b<img src=x>*c* _d_ `e` [f](g) $h$ ~~i~~ \\ &amp;\n# j"
@@ -91,13 +91,15 @@ def complete(found=None):
   labels = rng.integers(2, size=30)
   curve = {"step": [20, 40], "seeds": [0, 1, 2]}
   curve["values"] = [[1.0, 2.0], [3.0, 8.0], [2.0, None]]
-  scored, curves, calibrated = {}, {}, {}
+  scored, curves, calibrated, each = {}, {}, {}, {}
   for method, tasks in found["methods"].items():
     scored[method] = {task: f"{method}.{task}" for task in tasks}
     for task, run in scored[method].items():
       curves[run] = {"loss": {task: curve}, "score": {task: curve}}
       kept = calibration.summary(rng.normal(0, 2, (3, 30, 2)), labels)
       calibrated.setdefault(method, {})[task] = kept
+      told = rng.normal(size=(3, 30, 3)), labels, ("no", ODD, "yes")
+      each.setdefault(method, {})[task] = classes.summary(*told)
   times = {run: [1.5, 2.0, 2.5] for run in curves}
   points = {"step": [0, 1, 2], "rate": [0.0, 1e-4, 5e-5]}
   schedules = {
@@ -122,6 +124,7 @@ def complete(found=None):
     "curves": curves,
     "schedules": schedules,
     "calibration": calibrated,
+    "classes": each,
     "coverage": {
       "rte": {
         "train": {"rows": 2490, "unknown": 0.0712, "cut": 0.123},

@@ -138,6 +138,24 @@ def calibration(results: Mapping) -> Picture:
   return Picture("calibration.png", text, lambda: plots.reliability(panels))
 
 
+def confusions(results: Mapping) -> Iterator[Picture]:
+  """Shows which classes are taken for which, where there are three or more."""
+  panels = {}
+  told = {} if results.get("search") else results.get("classes", {})
+  for method, tasks in told.items():
+    for task, found in tasks.items():
+      if len(found["confusion"]) > 2:
+        title = f"{tables.column_name(task)}, {tables.method_name(method)}"
+        panels[title] = found["labels"], found["confusion"]
+  if panels:
+    text = (
+      "Which classes are taken for which: of the rows of each class (a line"
+    )
+    text = "Which classes are taken for which: of the rows of each (a line), the"
+    text += " percentage that is said to be of each, over all trials"
+    yield Picture("confusion.png", text, lambda: plots.confusions(panels))
+
+
 def _line(curve: Mapping) -> tuple[list[float], list[list[float]]]:
   """Returns x in percent of the run, and the values of every trial."""
   steps = curve["step"]

@@ -34,6 +34,11 @@ CALIBRATION = (
   " x100; negative log-likelihood in nats. Lower is better. Regression has no"
   " confidence."
 )
+CLASSES = (
+  "Median over trials ± standard deviation, x100. AUROC and average precision"
+  " (AP) are of the class's probability against all others. Where one class is"
+  " rare, its recall tells what the average over rows does not."
+)
 COSTS = (
   "Medians over trials. Trials that were trained together share their time"
   " equally; compiling is in it. FLOPs are the useful ones of training: no"

@@ -18,6 +18,8 @@ _COLOURS = (
   *("#000000", "#d55e00", "#0072b2", "#e69f00"),
   *("#009e73", "#cc79a7", "#56b4e9"),
 )
+# Classes of a panel whose cells have room for a number.
+_WRITTEN = 8
 _PANELS = 5  # in a row; their labels still read at the width of a page
 
 
@@ -106,6 +108,37 @@ def reliability(
     ax.set(xlim=(0, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     finish(ax, title)
   return finished(figure, labels, "confidence", "accuracy")
+
+
+def confusions(
+  panels: Mapping[str, tuple[Sequence[str], Sequence[Sequence[int]]]],
+) -> bytes:
+  """Draws how often the rows of each class are said to be of each.
+
+  Args:
+    panels: title -> names of C classes, and i[C, C], gold by said.
+
+  Returns:
+    A PNG file.
+  """
+  figure, axes = grid(len(panels))
+  for ax, (title, (names, counts)) in zip(axes, panels.items(), strict=True):
+    counts = np.asarray(counts, np.float64)
+    share = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    ax.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    if len(names) <= _WRITTEN:
+      for y, x in np.ndindex(*share.shape):
+        ink = "white" if share[y, x] > 60 else "black"
+        text = f"{share[y, x]:.0f}"
+        ax.text(x, y, text, ha="center", va="center", fontsize=8, color=ink)
+    ticks = range(len(names)), [short(name, 12) for name in names]
+    look = dict(fontsize=7, parse_math=False)
+    ax.set_xticks(*ticks, rotation=90, **look)
+    ax.set_yticks(*ticks, **look)
+    ax.set_title(short(title, 30), fontsize=9, parse_math=False)
+  figure.supxlabel("said", fontsize=9)
+  figure.supylabel("gold", fontsize=9)
+  return _png(figure)
 
 
 def matrix(

@@ -41,6 +41,7 @@ def sections(results: Mapping) -> list[Section]:
     "Differences": _differences(results),
     "Medians and their intervals": _spread(rows),
     "What the encoder reads": _coverage(results),
+    "Each class": _classes(results),
     "Calibration": _calibration(results),
     "Learning curves": _learning(results),
     "Schedules": _schedules(results),
@@ -194,6 +195,12 @@ def _coverage(results: Mapping) -> Iterator[Block]:
     yield Warn(text)
   title = "What the encoder reads."
   yield from _noted("coverage", found, title, notes.COVERAGE, names=2)
+
+
+def _classes(results: Mapping) -> Iterator[Block]:
+  found = tables.classes(results)
+  yield from _noted("classes", found, "Each class.", notes.CLASSES, names=3)
+  yield from figures.confusions(results)
 
 
 def _calibration(results: Mapping) -> Iterator[Block]:

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from bam_jax.stats import classes as class_stats
 from bam_jax.stats import compare
 from bam_jax.tasks import coverage
 from bam_jax.tasks.table import TASKS
@@ -243,6 +244,35 @@ def calibration(results: Mapping) -> Rows:
         cells.append(f"{one.median:.2f}{sd}")
       out.append([column_name(task), method_name(method), *cells])
   return out
+
+
+def classes(results: Mapping) -> Rows:
+  """Returns a line for every class of every method and task.
+
+  Of a search there are none: it compares settings.
+  """
+  heads = ("Precision", "Recall", "F1", "AUROC", "AP")
+  out = [["Task", "Class", "Method", "Rows", *heads]]
+  told = {} if results.get("search") else results.get("classes", {})
+  tasks = dict.fromkeys(task for each in told.values() for task in each)
+  for task in tasks:
+    mine = {method: each[task] for method, each in told.items() if task in each}
+    names, support = next(
+      (each["labels"], each["support"]) for each in mine.values()
+    )
+    for number, name in enumerate(names):
+      for method, each in mine.items():
+        values = [each[key][number] for key in class_stats.COLUMNS]
+        cells = [NONE if None in v else _spread(v) for v in values]
+        row = [column_name(task), name, method_name(method)]
+        out.append([*row, f"{support[number]:,}", *cells])
+  return out
+
+
+def _spread(values: Sequence[float]) -> str:
+  """Writes median and deviation of shares, x100, without an interval."""
+  sd = f" ± {100 * np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+  return f"{100 * np.median(values):.1f}{sd}"
 
 
 def costs(results: Mapping) -> Rows:

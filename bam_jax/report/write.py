@@ -29,6 +29,8 @@ OWN = {
   *(f"table_{name}.tex" for name in ("differences", "spread", "calibration")),
   *(f"table_{name}.tex" for name in ("scores", "costs", "metrics")),
   *(f"table_{name}.tex" for name in ("settings", "claims", "overall")),
+  "confusion.png",
+  "table_classes.tex",
   "table_noninferiority.tex",
   "table_coverage.tex",
 }
@@ -43,7 +45,8 @@ def write(results: Mapping, workdir: Path) -> Path:
       "noninferiority" (`stats.claims`), "claims_named" (`Workdir.claims`),
       "overall" (`aggregates.overall`), "search"
       (`search.search`), "variants" (name -> {key: value}), "calibration"
-      (method -> task -> `calibration.summary`), "split" ("dev" if not),
+      (method -> task -> `calibration.summary`), "classes" (likewise,
+      `classes.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" and "joules" (likewise), "scored" (method -> task -> run),
       "curves" (run -> `history.curves`), "schedules" (kind ->

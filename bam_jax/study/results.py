@@ -15,6 +15,7 @@ from bam_jax.runtime.console import Bars, bar
 from bam_jax.stats import (
   aggregates,
   calibration,
+  classes,
   compare,
   crossed,
   multibootstrap,
@@ -130,7 +131,7 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   }
   resampled: dict[tuple[str, str], Any] = {}
   pseudo: dict[tuple[str, str], np.ndarray] = {}
-  results["calibration"] = {}
+  results["calibration"], results["classes"] = {}, {}
   read = functools.cache(predictions.read)
   for task in tasks:
     kept = _kept(experiment, workdir, methods, task, read)
@@ -141,6 +142,9 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
         sides = calibration.each_label(*sides)
       if found := calibration.summary(*sides):
         results["calibration"].setdefault(method, {})[task.name] = found
+      if task.labels:
+        each = classes.summary(rows.logits, rows.labels, task.labels)
+        results["classes"].setdefault(method, {})[task.name] = each
     resampled |= _resampled(methods, task, kept)
     pseudo |= _pseudo(task, kept)
   results["tests"] = compare.compare(

@@ -76,14 +76,14 @@ def test_page_needs_nothing_and_nobody_else(tmp_path):
   report.write(complete(), tmp_path)
   text = (tmp_path / "report/report.html").read_text()
   read = check(text)
-  for name in ("scores", "gains", "curves", "losses", "schedules"):
+  for name in ("scores", "gains", "curves", "losses", "confusion"):
     png = (tmp_path / f"report/{name}.png").read_bytes()
     assert base64.b64encode(png).decode() in text, name
   links = [v for t, n, v in read.attributes if (t, n) == ("a", "href")]
   ids = [v for _, n, v in read.attributes if n == "id"]
   assert links == [f"#{each}" for each in ids[1:]]
   assert len(set(ids)) == len(ids)
-  assert read.tags.count("img") == len(list(tmp_path.glob("report/*.png"))) == 7
+  assert read.tags.count("img") == len(list(tmp_path.glob("report/*.png"))) == 8
 
 
 def test_hostile_names_stay_text():

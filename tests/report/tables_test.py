@@ -1,11 +1,11 @@
-"""What stands beside the scores: stars, effects, intervals, calibration."""
+"""What stands beside the scores: stars, effects, intervals, each class."""
 
 import numpy as np
 import pytest
 
 from bam_jax.report import tables
 from bam_jax.report import write as report
-from bam_jax.stats import calibration
+from bam_jax.stats import calibration, classes
 from tests.outcomes import ODD, read, record, results, three
 
 
@@ -139,3 +139,32 @@ def test_calibration_has_a_table_and_a_picture(tmp_path):
   # A report without it leaves no picture of another time behind.
   report.write(three(), tmp_path)
   assert not (tmp_path / "report/calibration.png").exists()
+
+
+def test_each_class_has_a_line_and_a_confusion_its_picture(tmp_path):
+  rng = np.random.default_rng(1)
+  two, three_ = (rng.integers(c, size=50) for c in (2, 3))
+  told = [
+    classes.summary(rng.normal(size=(2, 50, 2)), two, ("no", "yes")),
+    classes.summary(rng.normal(size=(2, 50, 3)), three_, ("a|b", "b", ODD)),
+  ]
+  found = three() | {"classes": {"single": {"rte": told[0], ODD: told[1]}}}
+  table = only(found, "Each class")
+  assert table[0][:4] == ["Task", "Class", "Method", "Rows"]
+  assert [row[1] for row in table[1:3]] == ["no", "yes"]
+  assert table[1][3] == str((two == 0).sum())
+  recall = 100 * np.array(told[0]["recall"][1])
+  assert table[2][5] == f"{np.median(recall):.1f} ± {recall.std(ddof=1):.1f}"
+  report.write(found, tmp_path)
+  picture = tmp_path / "report/confusion.png"
+  png = picture.read_bytes()
+  assert png.startswith(b"\x89PNG")
+  found["classes"]["single"][ODD]["confusion"][0][1] += 40
+  report.write(found, tmp_path)
+  assert picture.read_bytes() != png
+  # Of two classes the table says all.
+  del found["classes"]["single"][ODD]
+  report.write(found, tmp_path)
+  assert not picture.exists()
+  # A search compares settings.
+  assert tables.classes(found | {"search": {"rounds": []}}) == [table[0]]
