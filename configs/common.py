@@ -22,18 +22,17 @@ def base() -> ConfigDict:
   # trained unless `tasks` is typed, by a flag or after the config's colon.
   c.tasks_file = ""
   c.own_tasks = ConfigDict()  # what it says; read from it, never typed
-  # Comma-separated chains of `single` and `multi`; `a->b` means that a's models
-  # teach b. `+finetune` continues each task alone from the last model. `@name`
-  # at the end trains the last of these stages with a variant of the settings.
+  # Comma-separated chains of `single` and `multi`; `a->b`: a's models teach b;
+  # `+finetune` goes on with each task alone from the last model; `@name` at the
+  # end trains the last of these stages with a variant of the settings.
   c.methods = "single,multi,single->multi"
   # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
   # they are made in a config file, see configs/paper.py.
   c.variants = ConfigDict()
   # What the study sets out to show, named before it runs, ; between claims:
   # "single->multi > multi; multi >= single; multi > single on rte". They are
-  # tested in this order at the full level, each if all before it were shown.
-  # `>` is of the average unless `on TASK` follows, `>=` (loses less than
-  # claims_margin) of each task. A workdir keeps them; changes are reported.
+  # tested in order, each if all before it were shown; `>` of the average unless
+  # `on TASK` follows, `>=` (loses less than claims_margin) of each task.
   c.claims = ""
   # Points that `>=` lets a method lose on a task.
   c.claims_margin = 1.0
@@ -48,13 +47,12 @@ def base() -> ConfigDict:
   # In stage predict: trained, or majority (every WNLI test row gets the larger
   # class; no model has to be trained for it, and few beat it).
   c.wnli = "trained"
-  # In stage predict, which of a run's trials answers: average (the one of the
-  # highest average on dev for all tasks of the run, so that what is submitted
-  # is one model, as in the paper) or task (each task's best: several models).
+  # In stage predict, which of a run's trials answers: average (the one best on
+  # dev over all tasks of the run: one model, as in the paper) or task (each
+  # task's best: several models).
   c.submit = "average"
-  # Other working directories, with commas between them: a trial that is
-  # finished there, of the very same settings, data, encoder and teachers, is
-  # taken over and not trained again.
+  # Other working directories, with commas between them: a trial finished there,
+  # of the very same settings, data, encoder and teachers, is taken over.
   c.reuse = ""
   # Caps the steps of every run; the schedules scale to the cap. 0 = no cap.
   c.max_steps = 0
@@ -65,8 +63,7 @@ def base() -> ConfigDict:
   c.encoder = "google-bert/bert-base-uncased"
   # Keep only the first n layers of it; 0 = all.
   c.encoder_layers = 0
-  # Keep only every k-th layer of it, the first one among them; 1 = all. With
-  # encoder_layers too, the first n of those.
+  # Keep only every k-th layer, the first among them; of those the first n.
   c.encoder_every = 1
   # Compute type: float32 or bfloat16. Parameters are always float32.
   c.dtype = "float32"
@@ -109,19 +106,22 @@ def base() -> ConfigDict:
   c.data.glue_dir = ""
   # Adds sentence-swapped copies of symmetric tasks' training rows.
   c.data.double_unordered = True
-  # Several examples in one row; False pads each example to a row of its own.
+  # Several examples in one row; False pads each to a row of its own.
   c.data.packing = True
   # Row counts that a run may compile for; each costs one compilation.
   c.data.row_shapes = 3
+  # Training rows at most, of all tasks or as in "mnli=4000,qqp=4000": drawn at
+  # random, the same ones for all trials, a smaller number's among a larger's;
+  # of every split that is scored, the first ones. "" = all.
+  c.data.limit = ""
+  c.data.dev_limit = ""
   # Share of the training rows held out and scored in place of the dev set:
   # settings are chosen on it, never on dev. What goes together stays together:
-  # equal and swapped rows, phrases of a sentence. 0 = train on all, score on
-  # dev.
+  # equal and swapped rows, phrases of a sentence. 0 = none, dev is scored.
   c.data.holdout = 0.0
-
-  # Files of plain text (.txt, .txt.gz), with commas between them, whose masked
-  # words the task mlm says; an empty line ends a document, and where a file has
-  # none each line is one. "" = there is no such task but in a tasks file.
+  # Files of plain text (.txt, .txt.gz), with commas between them, for the tasks
+  # mlm and next; an empty line ends a document, and where a file has none each
+  # line is one. "" = there are no such tasks but in a tasks file.
   c.data.text = ""
   # Of the synthetic suite (tasks acceptability, sentiment, ...).
   c.data.synthetic_seed = 0

@@ -148,10 +148,7 @@ def confusions(results: Mapping) -> Iterator[Picture]:
         title = f"{tables.column_name(task)}, {tables.method_name(method)}"
         panels[title] = found["labels"], found["confusion"]
   if panels:
-    text = (
-      "Which classes are taken for which: of the rows of each class (a line"
-    )
-    text = "Which classes are taken for which: of the rows of each (a line), the"
+    text = "Which classes are taken for which: of the rows of each (a line) the"
     text += " percentage that is said to be of each, over all trials"
     yield Picture("confusion.png", text, lambda: plots.confusions(panels))
 

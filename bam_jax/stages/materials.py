@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import corpus, masking, vocabulary
+from bam_jax.data import corpus, limits, masking, vocabulary
 from bam_jax.data.features import width_of
 from bam_jax.data.fields import VOCABULARY
 from bam_jax.data.masking import Masker
@@ -121,10 +121,17 @@ class Materials:
   def texts(self) -> corpus.Texts:
     """The text of every task."""
     data = self.experiment.config.data
-    read = functools.partial(
+    read = self.read or functools.partial(
       readers.load, glue_dir=data.glue_dir, seed=data.synthetic_seed
     )
-    return corpus.Texts(self.read or read)
+    most = self.experiment.limits
+
+    def some(task: Task, split: str) -> Examples:
+      return limits.limited(
+        read(task, split), trains=split == task.train, **most
+      )
+
+    return corpus.Texts(some)
 
   @property
   def lengths(self) -> Lengths:

@@ -28,9 +28,9 @@ def summary(
     names: C names.
 
   Returns:
-    "labels": the names; "support": rows of each; `COLUMNS`: f[C][R], each in
+    "labels": the names; "support": rows of each; `COLUMNS`: f[C, R], each in
     [0, 1], None where no row or every row is of the class; "confusion":
-    i[C][C], gold by said, all trials added; [] where a row may have several.
+    i[C, C], gold by said, all trials added; [] where a row may have several.
   """
   # Slow to import, and training should not wait for it.
   from sklearn import metrics

@@ -12,6 +12,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from bam_jax.data import limits
 from bam_jax.data.sources import own as own_files
 from bam_jax.study import variants
 from bam_jax.study.plan import Run, names, plan
@@ -24,8 +25,9 @@ from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training.settings import Settings
 
-# The task that data.text makes.
+# The tasks that data.text makes: the one it always does, and all by kind.
 TEXT = "mlm"
+TEXTS = {TEXT: "mlm", "next": "next_sentence"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -58,6 +60,19 @@ class Experiment:
     """All runs, each once, every one after what it needs."""
     found = {run.name: run for runs in self.methods.values() for run in runs}
     return tuple(found.values())
+
+  @functools.cached_property
+  def limits(self) -> dict[str, dict[str, int]]:
+    """Rows that are read at most, by task: of `train`, and of `dev`.
+
+    Raises:
+      ValueError: what the config says of them cannot be read.
+    """
+    tasks, data = [task.name for task in self.tasks], self.config.data
+    return {
+      "train": limits.counts("data.limit", data.limit, tasks),
+      "dev": limits.counts("data.dev_limit", data.dev_limit, tasks),
+    }
 
   @property
   def seeds(self) -> tuple[int, ...]:
@@ -178,36 +193,49 @@ def read(config: ConfigDict) -> Experiment:
     subsets={v: variants.tasks(config, v) for v in config.variants},
     untaught={t.name for t in known if KINDS[t.kind].mean is None},
   )
-  return Experiment(config, table, tasks, methods, outside)
+  found = Experiment(config, table, tasks, methods, outside)
+  for name, path in outside.items():
+    if name in found.limits["train"] and path is not None and path.is_file():
+      raise ValueError(
+        f"data.limit is {config.data.limit!r}, and the rows of {path} are those"
+        f" of all of {name}; leave {name} out of the limit, or have a run teach"
+        " it in place of a file"
+      )
+  return found
 
 
 def _of_text(config: ConfigDict, table: Mapping[str, Task]) -> dict[str, Task]:
-  """Returns the task that data.text means; {} = there is none.
+  """Returns the tasks that data.text means; {} = there are none.
 
   Raises:
-    ValueError: it is there and not trained, or trained and not there.
+    ValueError: they are there and not trained, or trained and not there.
   """
-  files, asked = names(config.data.text), TEXT in names(config.tasks)
+  files = names(config.data.text)
+  asked = [name for name in TEXTS if name in names(config.tasks)]
   if not files:
-    if asked and TEXT not in table:
+    missing = [name for name in asked if name not in table]
+    if missing:
       raise ValueError(
-        f"tasks have {TEXT}, the masked words of plain text; say which:"
+        f"tasks have {missing[0]}, which reads plain text; say which:"
         " --config.data.text=a.txt,b.txt.gz"
       )
     return {}
-  if TEXT in table:
+  if twice := [name for name in {TEXT, *asked} if name in table]:
     raise ValueError(
-      f"data.text is {config.data.text!r} and makes a task {TEXT}, which"
+      f"data.text is {config.data.text!r} and makes a task {twice[0]}, which"
       f" {config.tasks_file} has too; call that one otherwise"
     )
-  if not asked:
+  if TEXT not in asked:
     raise ValueError(
       f"data.text is {config.data.text!r}, which the task {TEXT} reads, and"
       f" tasks are {config.tasks}; type --config.tasks={config.tasks},{TEXT}"
     )
   # Where they are wrong, the key that has them is named.
-  entry = {TEXT: {"kind": "mlm", "train": list(files)}}
-  return own_tasks.table(entry, Path("data.text"))
+  entries = {
+    name: {"kind": TEXTS[name], "train": list(files)} for name in asked
+  }
+  path = Path("data.text")
+  return own_tasks.table(own_files.complete(entries, path), path)
 
 
 def trained(tasks: Sequence[Task]) -> tuple[Task, ...]:

@@ -39,6 +39,8 @@ NAMING = (
   "init_from",
   "data.glue_dir",
   "data.text",
+  "data.limit",
+  "data.dev_limit",
   "data.synthetic_seed",
   "data.double_unordered",
   "own_tasks",

@@ -61,6 +61,8 @@ NEUTRAL: dict[str, Any] = {
   "adversary.proximal": 0.0,
   "adversary.momentum": -1.0,
   "data.text": "",
+  "data.limit": "",
+  "data.dev_limit": "",
   "masking.share": 0.15,
   "masking.whole_words": True,
   "scratch.kind": "bert",
