@@ -3,7 +3,8 @@
   python -m benchmarks.refusals --out=docs/bad-inputs.md
 
 Every row ran with exit code 2, one sentence and no file changed or left behind.
-The cases are those of tests/bad_input_test.py, tests/hf/bad_encoder_test.py and
+The cases are those of tests/bad_input_test.py, tests/bad_text_test.py,
+tests/stages/online_test.py, tests/hf/bad_encoder_test.py and
 tests/hf/foreign_test.py.
 Exit code 1: a case was answered otherwise.
 """
@@ -20,11 +21,14 @@ import tempfile
 import pytest
 
 from bam_jax.runtime.console import bar, say
-from tests import bad_input_test, refusals, small
+from tests import bad_input_test, bad_text_test, refusals, small
 from tests.hf import bad_encoder_test, foreign_test
+from tests.stages import online_test
 
 CASES = (
   *bad_input_test.CASES,
+  *bad_text_test.CASES,
+  *online_test.CASES,
   *bad_encoder_test.CASES,
   *foreign_test.CASES,
 )
@@ -46,7 +50,8 @@ python -m benchmarks.refusals --out=docs/bad-inputs.md
 ```
 
 and each of them a test, which also holds the sentence's words:
-`tests/bad_input_test.py`, `tests/hf/bad_encoder_test.py`,
+`tests/bad_input_test.py`, `tests/bad_text_test.py`,
+`tests/stages/online_test.py`, `tests/hf/bad_encoder_test.py`,
 `tests/hf/foreign_test.py`. Random bytes, JSON, TSV, Parquet and safetensors in
 place of good ones: `tests/data/sources/readers_test.py`,
 `tests/spoilt_test.py`.
@@ -58,6 +63,10 @@ def kind(case: refusals.Case) -> str:
   """Returns what is bad: data, an encoder, soft labels, a setting."""
   if "teacher.files" in case.flags:
     return "soft labels"
+  if "teacher.online" in case.flags:
+    return "a teacher that reads along"
+  if "data.text" in case.flags or case.config.endswith("pretrain.py"):
+    return "plain text"
   folders = [name.partition("/")[0] for name in case.files]
   return next((KINDS[f] for f in folders if f in KINDS), "settings")
 
