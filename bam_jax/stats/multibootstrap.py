@@ -9,7 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bam_jax.stats import entities, masked, multilabel, ranking, squad
+from bam_jax.stats import (
+  entities,
+  masked,
+  multilabel,
+  ordered,
+  ranking,
+  squad,
+)
 from bam_jax.stats.bootstrap import LEVEL, Estimate
 from bam_jax.stats.weighted import (
   Score,
@@ -203,4 +210,5 @@ SCORERS: Mapping[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   **squad.SCORERS,
   **ranking.SCORERS,
   **masked.SCORERS,
+  **ordered.SCORERS,
 }

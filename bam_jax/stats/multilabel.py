@@ -59,7 +59,7 @@ def label_precision(predicted: np.ndarray, gold: np.ndarray) -> Score:
   """
   labels = (gold > 0.5).T
   each = [
-    [_average_precision(x, y) for x, y in zip(logits.T, labels, strict=True)]
+    [average_precision(x, y) for x, y in zip(logits.T, labels, strict=True)]
     for logits in predicted
   ]
 
@@ -78,7 +78,7 @@ def _marks(
   return predicted > 0, gold > 0.5
 
 
-def _average_precision(logits: np.ndarray, there: np.ndarray) -> Callable:
+def average_precision(logits: np.ndarray, there: np.ndarray) -> Callable:
   """Returns weights f[D, N] -> the average precision of one label, f[D]."""
   order = np.argsort(-logits, kind="stable")
   last = np.append(np.diff(logits[order]) != 0, True)

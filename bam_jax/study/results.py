@@ -27,6 +27,7 @@ from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir, commit
+from bam_jax.tasks import metrics
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -259,9 +260,8 @@ def _resampled(
   if len(able) < 2:
     return {}
   kind, one = KINDS[task.kind], kept[able[0]]
-  predicted = kind.predicted(
-    task, np.concatenate([kept[method].logits for method in able]), one.words
-  )
+  logits = np.concatenate([kept[method].logits for method in able])
+  predicted = metrics.said(task, task.headline, logits, one.words)
   labels = kind.gold(task, one.labels, one.words)
   draws = multibootstrap.DRAWS
   with bar(f"resamples {task.name}", draws) as progress:
@@ -299,7 +299,7 @@ def _pseudo(
   with bar(f"examples {task.name}", parts * len(able)) as progress:
     for method, rows in able.items():
       found[method, task.name] = crossed.pseudo_values(
-        kind.predicted(task, rows.logits, rows.words),
+        metrics.said(task, task.headline, rows.logits, rows.words),
         kind.gold(task, rows.labels, rows.words),
         kind.metrics[task.headline],
         progress=progress,

@@ -75,6 +75,8 @@ _ROWS = (
       "macro_f1": "class_f1",
       "balanced_accuracy": "balanced_accuracy",
       "kappa": "kappa",
+      "auroc": "auroc",
+      "average_precision": "class_precision",
     },
     predicted=lambda task, logits, words: logits.argmax(-1),
     gold=lambda task, labels, words: labels.astype(np.int64),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities, masked, ranking, squad
+from bam_jax.stats import entities, masked, ordered, ranking, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -59,6 +59,25 @@ def precise(x: np.ndarray, y: np.ndarray) -> float:
   return counted("average_precision_score", x[:, there], y[:, there])
 
 
+def sure(name: str, x: np.ndarray, y: np.ndarray, *, others: bool) -> float:
+  """Returns the mean over classes of a metric of scikit-learn of their chances.
+
+  Args:
+    name: of the metric.
+    x: f[N, C], chances; of two classes the second one counts.
+    y: [N], class numbers.
+    others: whether it needs examples of other classes too; 0 where no class
+      has what it needs.
+  """
+  numbers = [
+    c
+    for c in ordered.looked_for(x.shape[1])
+    if (y == c).any() and not (others and (y == c).all())
+  ]
+  each = [counted(name, x[:, c], y == c) for c in numbers]
+  return float(np.mean(each)) if each else 0.0
+
+
 def tagged(name: str, x: np.ndarray, y: np.ndarray) -> float:
   """Returns a metric of seqeval of predicted and true tags, i[N, W]."""
   from seqeval import metrics
@@ -85,6 +104,10 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   ),
   "balanced_accuracy": recalled,
   "kappa": agreed,
+  "auroc": lambda p, y: sure("roc_auc_score", p, y, others=True),
+  "class_precision": lambda p, y: sure(
+    "average_precision_score", p, y, others=False
+  ),
   "pearson": lambda p, y: correlation(scipy.stats.pearsonr, p, y),
   "spearman": lambda p, y: correlation(scipy.stats.spearmanr, p, y),
   "span_f1": lambda p, y: tagged("f1_score", p, y),
@@ -129,11 +152,29 @@ def scores(
       "lower rate"
     )
   kind = KINDS[task.kind]
-  said = kind.predicted(task, logits, words)
   gold = kind.gold(task, labels, words)
   return {
-    name: 100 * METRICS[kind.metrics[name]](said, gold) for name in task.metrics
+    name: 100
+    * METRICS[kind.metrics[name]](said(task, name, logits, words), gold)
+    for name in task.metrics
   }
+
+
+def said(
+  task: Task, name: str, logits: np.ndarray, words: np.ndarray | None
+) -> np.ndarray:
+  """Returns what a metric takes of logits.
+
+  Args:
+    task: whose they are.
+    name: of the metric, as the task has it.
+    logits: f32[..., N, C], as for `scores`.
+    words: as for `scores`.
+  """
+  kind = KINDS[task.kind]
+  if kind.metrics[name] in ordered.SCORERS:
+    return ordered.chances(logits)
+  return kind.predicted(task, logits, words)
 
 
 def against_chance(
