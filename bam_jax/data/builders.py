@@ -39,6 +39,8 @@ _FEATURES = {
 }
 # Of rows whose words or candidates are labelled: where in the row each is read.
 _WORDS = {"words": shards.vector(np.int32)}
+# Of rows that do not all count the same.
+_WEIGHTS = {"weight": shards.vector(np.float32)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +106,7 @@ def load_features(
     examples = load(split)
     folder = parent / split
     columns = _FEATURES | (_WORDS if examples.words is not None else {})
+    columns |= _WEIGHTS if examples.weights is not None else {}
     parted = _PARTED.get(KINDS[task.kind].reads)
     columns |= parted.columns if parted else {}
     names = {split: False}
@@ -164,6 +167,7 @@ def load_features(
           KINDS[task.kind],
           labelled=facts["labelled"],
           worded="words" in columns,
+          weighed="weight" in columns,
           windowed=parted is not None,
         ),
         cut=builder.info.metadata.get(CUT, {}).get(name),
@@ -217,6 +221,8 @@ def _featurised(
       if labels is None
       else np.split(part.labels.ravel(), each * wide),
     }
+    if examples.weights is not None:
+      columns["weight"] = examples.weights[start:stop, None]
     if part.words:
       columns["words"] = np.split(part.words.at, each)
     yield [
@@ -233,6 +239,7 @@ def _features_of(
   *,
   labelled: bool,
   worded: bool,
+  weighed: bool,
   windowed: bool,
 ) -> Features:
   """Reads one split into flat arrays."""
@@ -244,6 +251,7 @@ def _features_of(
     labels = [row["label"].float_list.value for row in rows]
     words = [row["words"].int64_list.value for row in rows] if worded else []
     flat = shards.flat(labels, np.float32) if labelled else None
+    counts = [row["weight"].float_list.value for row in rows] if weighed else []
     parts.append(
       Features(
         tokens=shards.flat(ids, np.int32),
@@ -260,6 +268,7 @@ def _features_of(
         if worded
         else None,
         windows=shards.windows_of(rows) if windowed else None,
+        weights=shards.flat(counts, np.float32) if weighed else None,
       )
     )
   return Features.join(parts)

@@ -42,6 +42,7 @@ class Features:
       None = rows are.
     windows: where rows are windows of questions and contexts; None = they are
       rows of their split.
+    weights: f32[N], what each row counts; None = all alike.
     cut: of all that is read of a split, how many were cut; None = not known.
   """
 
@@ -52,6 +53,7 @@ class Features:
   labels: np.ndarray | None
   words: Words | None = None
   windows: Windows | None = None
+  weights: np.ndarray | None = None
   cut: int | None = None
 
   def __len__(self) -> int:
@@ -102,6 +104,7 @@ class Features:
       labels=None if self.labels is None else self.labels[labelled],
       words=self.words and self.words.take(rows),
       windows=self.windows and self.windows.take(rows, self.words),
+      weights=None if self.weights is None else self.weights[rows],
     )
 
   @staticmethod
@@ -113,6 +116,8 @@ class Features:
     unlabelled = [each is None for each in labels]
     assert all(unlabelled) or not any(unlabelled), "labelled with unlabelled"
     assert all(words) or not any(words), "words with rows"
+    weighed = [part.weights is not None for part in parts]
+    ones = [np.ones(len(part), np.float32) for part in parts]
     return Features(
       tokens=np.concatenate([part.tokens for part in parts]),
       types=np.concatenate([part.types for part in parts]),
@@ -121,6 +126,14 @@ class Features:
       labels=None if any(unlabelled) else np.concatenate(labels),
       words=Words.join(words) if all(words) else None,
       windows=Windows.join(windows) if all(windows) else None,
+      weights=np.concatenate(
+        [
+          one if part.weights is None else part.weights
+          for part, one in zip(parts, ones, strict=True)
+        ]
+      )
+      if any(weighed)
+      else None,
     )
 
 

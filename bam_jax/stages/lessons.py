@@ -168,9 +168,12 @@ def batches(
 
 
 def _emphasis(task: Task, rows: Features) -> np.ndarray | None:
-  """Returns what rows count by their class, f32[N]; None = all alike."""
-  said = task.learn.class_weight
-  return balance.emphasis(said, rows.labels) if said else None
+  """Returns what rows count, themselves and by class, f32[N]; None = 1."""
+  said, found = task.learn.class_weight, rows.weights
+  if said:
+    by_class = balance.emphasis(said, rows.labels)
+    found = by_class if found is None else found * by_class
+  return found
 
 
 def learned(run: Run, task: str, rows: Features) -> Features:

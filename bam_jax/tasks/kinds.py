@@ -53,7 +53,10 @@ def _with_labels(task: Meaning) -> list[str]:
   return [task.name, *(f"{task.name}:{label}" for label in task.labels)]
 
 
-_ANY = ("soft_columns", "soft_labels", "symmetric", "ignore", "group", "split")
+_ANY = (
+  *("soft_columns", "soft_labels", "symmetric"),
+  *("ignore", "group", "split", "row_weight"),
+)
 _ROWS = (
   TaskKind(
     name="classification",
@@ -111,6 +114,7 @@ _ROWS = (
       "split",
       "rename",
       "separator",
+      "row_weight",
     ),
     formats=(),
     metrics={

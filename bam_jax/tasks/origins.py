@@ -56,6 +56,8 @@ class Own:
       one candidate; () = a row is a question with all of its candidates.
     group: column of the train file whose equal values keep rows on one side
       of a hold-out; "" = none.
+    row_weight: column of the train file with what each row counts; "" = all
+      count 1.
     marked: columns of 0 and 1, one for each label in their order, where a row
       may have several; () = one column has them all.
     separator: between the labels in a text of that column; "" = it names one.
@@ -77,6 +79,7 @@ class Own:
   rename: Mapping[str, str] = dataclasses.field(hash=False)
   relevant: tuple[str, ...]
   group: str
+  row_weight: str
   marked: tuple[str, ...]
   separator: str
   dialect: Dialect

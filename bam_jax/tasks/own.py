@@ -36,6 +36,7 @@ KEYS = (
   "ignore",
   "rename",
   "relevant",
+  "row_weight",
   "range",
   "metric",
   "symmetric",
@@ -64,6 +65,7 @@ FOREIGN = (
   "split",
   "separator",
   "relevant",
+  "row_weight",
   "class_weight",
 )
 # Those of files that have columns.
@@ -344,6 +346,12 @@ def _own(
       "is the label column, so that all rows of a label would be on one"
       " side; name the column of what several rows are about",
     )
+  weighed = entry.string("row_weight", needed=False)
+  if weighed and weighed in read:
+    entry.refuse(
+      "row_weight",
+      "is a column that is read as text or label; it is one of numbers above 0",
+    )
   for key in ("config", "revision"):
     if key in entry.given and not repository:
       entry.refuse(key, "is only for a data set of the hub; add hub")
@@ -372,8 +380,11 @@ def _own(
     rename=file_keys.renamed(entry, labels),
     relevant=file_keys.relevant(entry),
     group=group,
+    row_weight=weighed,
     marked=(),
     separator=entry.string("separator", needed=False),
-    dialect=file_keys.dialect(entry, [*read, *soft, *filter(None, [group])]),
+    dialect=file_keys.dialect(
+      entry, [*read, *soft, *filter(None, [group, weighed])]
+    ),
     division=division,
   )

@@ -35,6 +35,7 @@ class Examples:
       end in the text; None = rows are labelled.
     answers: of each row, a question and a context, the gold answers: text, and
       where in the context it begins; () = there is none. None = no row asks.
+    weights: f32[N], what each row counts; None = all alike.
   """
 
   task: str
@@ -46,6 +47,7 @@ class Examples:
   groups: Sequence[str] = ()
   words: Sequence[np.ndarray] | None = None
   answers: Sequence[Sequence[tuple[str, int]]] | None = None
+  weights: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.texts[0])
@@ -68,6 +70,7 @@ class Examples:
       groups=[self.groups[row] for row in rows] if self.groups else (),
       words=None if words is None else [words[row] for row in rows],
       answers=self.answers and [self.answers[row] for row in rows],
+      weights=None if self.weights is None else self.weights[rows],
     )
 
   @functools.cached_property
@@ -82,6 +85,8 @@ class Examples:
         digest.update(len(data).to_bytes(8, "little") + data)
     if self.labels is not None:
       digest.update(self.labels.astype("<f4").tobytes())
+    if self.weights is not None:
+      digest.update(b"weights" + self.weights.astype("<f4").tobytes())
     if self.soft is not None:
       digest.update(self.soft.astype("<f4").tobytes())
     for row in self.words or ():

@@ -66,8 +66,11 @@ def read(task: Task, split: str) -> Examples:
   label = [*(own.marked or [task.label])]
   if not taught:
     wanted, label = wanted + label, []
+  weighed = own.row_weight if trains else ""
   if own.division:
     wanted.append(own.division.column)
+  if weighed:
+    wanted.append(weighed)
   found = [
     row
     for path in paths
@@ -116,7 +119,12 @@ def read(task: Task, split: str) -> Examples:
         * bool(groups)
       )
     kept = kept & ~mask if trains else mask & known
-  examples = Examples(task.name, split, texts, labels, origin, soft, groups)
+  weights = None
+  if weighed:
+    weights = np.float32([_weight(row, weighed) for row in found])
+  examples = Examples(
+    task.name, split, texts, labels, origin, soft, groups, weights=weights
+  )
   if not kept.all():
     examples = examples.take(kept)
   check(examples)
@@ -189,6 +197,21 @@ def _text(row: rows.Row, name: str) -> str:
       f"{where}, column {name!r}: {shown(record[name])} is not text"
     )
   return record[name]
+
+
+def _weight(row: rows.Row, name: str) -> float:
+  """Returns what a row counts."""
+  where, record = row
+  try:
+    found = float(record[name])
+  except (TypeError, ValueError):
+    found = np.nan
+  if isinstance(record[name], bool) or not 0 < found < np.inf:
+    raise ValueError(
+      f"{where}, column {name!r}: {shown(record[name])} is no number above 0,"
+      " which is what the row counts; ignore and data.limit leave rows out"
+    )
+  return found
 
 
 def _soft(task: Task, where: str, record: dict[str, Any]) -> list[float]:
