@@ -121,7 +121,13 @@ def read(task: Task, split: str) -> Examples:
     kept = kept & ~mask if trains else mask & known
   weights = None
   if weighed:
-    weights = np.float32([_weight(row, weighed) for row in found])
+    # What is left out, or is dev, need not be right.
+    weights = np.float32(
+      [
+        _weight(row, weighed) if mine else 1
+        for row, mine in zip(found, kept, strict=True)
+      ]
+    )
   examples = Examples(
     task.name, split, texts, labels, origin, soft, groups, weights=weights
   )

@@ -88,12 +88,24 @@ def test_a_batch_has_it_beside_class_weight_and_the_tasks_own(tmp_path):
 
 @pytest.mark.parametrize("value", [0, -1, "x", None, True, float("nan"), 1e999])
 def test_what_is_no_number_above_0_is_refused(tmp_path, value):
-  write(tmp_path, [1, 0.5, value, 2])
+  write(tmp_path, [1, value, 0.5, 2])
   task = own.table({"mine": ENTRY}, tmp_path / "t.toml")["mine"]
-  with pytest.raises(ValueError, match=r"line 3.*'sure'.*no number above 0"):
+  with pytest.raises(ValueError, match=r"line 2.*'sure'.*no number above 0"):
     own_files.read(task, "train")
   # Nobody asks what a row counts that is only scored.
   assert len(own_files.read(task, "validation").texts[0]) == 1
+
+
+def test_a_row_that_is_ignored_counts_nothing_and_need_not_say_it(tmp_path):
+  write(tmp_path, [1, 0.5, 3, 2])
+  path = tmp_path / "a.jsonl"
+  lines = path.read_text().splitlines()
+  lines.append('{"text": "no cat", "label": "-", "sure": "?"}')
+  path.write_text("\n".join(lines))
+  entry = {key: x for key, x in ENTRY.items() if key != "dev_share"}
+  entry |= {"ignore": ["-"], "dev": "a.jsonl"}
+  task = own.table({"mine": entry}, tmp_path / "t.toml")["mine"]
+  assert own_files.read(task, "train").weights.tolist() == [1, 0.5, 3, 2]
 
 
 def test_other_weights_are_other_data(tmp_path):
