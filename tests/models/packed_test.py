@@ -153,10 +153,10 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
   specs, data = [], []
   for number, (name, each) in enumerate(zip(names, (kind, other), strict=True)):
     features, teacher = rows(each, number)
-    if KINDS[each].mean is None:
-      teacher = None
     vocabulary = HEADS[KINDS[each].head].space == VOCABULARY
     columns = tiny.ENCODER.vocab_size if vocabulary else teacher.shape[1]
+    if KINDS[each].mean is None:
+      teacher = None
     specs.append(
       HeadSpec(
         name,

@@ -174,6 +174,7 @@ def test_beside_another_task_in_the_same_batches(run, tmp_path):
     f'[text]\nkind = "mlm"\ntrain = "{run.root}/b.txt.gz"\n'
     f'dev = "{run.root}/a.txt"\n'
     f'[after]\nkind = "next_sentence"\ntrain = "{run.root}/a.txt"\n'
+    "dev_share = 0.2\n"
   )
   c = small.settings(
     glue,
