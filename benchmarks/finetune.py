@@ -6,12 +6,15 @@ tenth of the steps and decay, batches in random order, the last part left out.
 
 import argparse
 from collections.abc import Callable, Sequence
+import json
 import sys
 import time
 from typing import Any
 
 import torch
 import transformers
+
+from bam_jax.runtime import command
 
 FREE = ("bias", "LayerNorm.weight")
 
@@ -26,6 +29,25 @@ def arguments(parser: argparse.ArgumentParser, *, max_length: int) -> None:
   add("--rate", type=float, default=1e-4)
   add("--weight_decay", type=float, default=0.01)
   add("--max_length", type=int, default=max_length)
+
+
+def each_seed(
+  parser: argparse.ArgumentParser,
+  train: Callable[[argparse.Namespace, int], dict],
+) -> None:
+  """Prints a line of JSON for each seed that is asked for.
+
+  Args:
+    parser: of the command line.
+    train: (flags, seed) -> what it came to.
+  """
+  flags = parser.parse_args()
+
+  def work() -> None:
+    for seed in map(int, flags.seeds.split(",")):
+      print(json.dumps(train(flags, seed)), flush=True)
+
+  command.run(work)
 
 
 def finetune(

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 import transformers
 
-from bam_jax.runtime import command
 from bam_jax.stats import squad
 from benchmarks import finetune
 
@@ -182,13 +181,7 @@ def main() -> None:
   add("--dev_limit", type=int, default=0, help="questions of it; 0 = all")
   add("--stride", type=int, default=64)
   finetune.arguments(parser, max_length=256)
-  flags = parser.parse_args()
-
-  def work() -> None:
-    for seed in map(int, flags.seeds.split(",")):
-      print(json.dumps(train(flags, seed)), flush=True)
-
-  command.run(work)
+  finetune.each_seed(parser, train)
 
 
 if __name__ == "__main__":

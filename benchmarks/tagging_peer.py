@@ -10,14 +10,12 @@ batches padded to their longest, seqeval's F1. A line of JSON a seed.
 
 import argparse
 import gzip
-import json
 from pathlib import Path
 
 from seqeval import metrics
 import torch
 import transformers
 
-from bam_jax.runtime import command
 from benchmarks import finetune
 
 # What transformers leaves out of a loss.
@@ -118,13 +116,7 @@ def main() -> None:
   add("--train", type=Path, required=True)
   add("--dev", type=Path, required=True)
   finetune.arguments(parser, max_length=128)
-  flags = parser.parse_args()
-
-  def work() -> None:
-    for seed in map(int, flags.seeds.split(",")):
-      print(json.dumps(train(flags, seed)), flush=True)
-
-  command.run(work)
+  finetune.each_seed(parser, train)
 
 
 if __name__ == "__main__":

@@ -78,10 +78,19 @@ def _marks(
   return predicted > 0, gold > 0.5
 
 
+def ranked(sure: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Returns the order f[N] falls in, i64[N], and where equal ones end, bool[N].
+
+  Args:
+    sure: f[N], how sure a label is of each example.
+  """
+  order = np.argsort(-sure, kind="stable")
+  return order, np.append(np.diff(sure[order]) != 0, True)
+
+
 def average_precision(logits: np.ndarray, there: np.ndarray) -> Callable:
   """Returns weights f[D, N] -> the average precision of one label, f[D]."""
-  order = np.argsort(-logits, kind="stable")
-  last = np.append(np.diff(logits[order]) != 0, True)
+  order, last = ranked(logits)
   there = there[order]
 
   def score(weights: np.ndarray) -> np.ndarray:

@@ -7,17 +7,15 @@ that is looked for, of more each counts once. Needs no JAX.
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 
-from bam_jax.stats.multilabel import average_precision
+from bam_jax.stats.multilabel import average_precision, ranked
 from bam_jax.stats.weighted import Score, ratio
 
 
 def chances(logits: np.ndarray) -> np.ndarray:
   """Returns what the metrics here take, f64[..., C], of logits f32[..., C]."""
-  # As SciPy's softmax, which other modules may not wait for either.
-  shifted = logits.astype(np.float64)
-  shifted = np.exp(shifted - shifted.max(-1, keepdims=True))
-  return shifted / shifted.sum(-1, keepdims=True)
+  return scipy.special.softmax(logits.astype(np.float64), axis=-1)
 
 
 def looked_for(classes: int) -> np.ndarray:
@@ -78,8 +76,7 @@ def _mean(
 
 def _area(sure: np.ndarray, there: np.ndarray) -> Callable:
   """Returns weights f[D, N] -> the AUROC of one class, f[D]."""
-  order = np.argsort(-sure, kind="stable")
-  last = np.append(np.diff(sure[order]) != 0, True)
+  order, last = ranked(sure)
   there = there[order]
 
   def score(weights: np.ndarray) -> np.ndarray:

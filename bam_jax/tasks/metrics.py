@@ -153,10 +153,17 @@ def scores(
     )
   kind = KINDS[task.kind]
   gold = kind.gold(task, labels, words)
+  by_chance = {
+    name: kind.metrics[name] in ordered.SCORERS for name in task.metrics
+  }
+  # What several metrics take is made once.
+  made = {
+    each: said(task, name, logits, words)
+    for each, name in {each: name for name, each in by_chance.items()}.items()
+  }
   return {
-    name: 100
-    * METRICS[kind.metrics[name]](said(task, name, logits, words), gold)
-    for name in task.metrics
+    name: 100 * METRICS[kind.metrics[name]](made[each], gold)
+    for name, each in by_chance.items()
   }
 
 
