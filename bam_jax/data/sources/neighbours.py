@@ -64,8 +64,8 @@ def read(task: Task, split: str) -> Examples:
     raise ValueError(
       f"{documents.origin}: {able} of {len(documents)} documents of"
       f" {task.name} ({split}) have two sentences, and a sentence of another"
-      " one stands in for the next; put empty lines between documents, give more"
-      " of them, or in a tasks file a larger dev_share"
+      " one stands in for the next; put empty lines between documents, give"
+      " more of them, or in a tasks file a larger dev_share"
     )
   if alone := len(documents) - able:
     logging.warning(
