@@ -17,6 +17,7 @@ import transformers
 from bam_jax.runtime import command
 
 FREE = ("bias", "LayerNorm.weight")
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def arguments(parser: argparse.ArgumentParser, *, max_length: int) -> None:
@@ -50,6 +51,11 @@ def each_seed(
   command.run(work)
 
 
+def on_device(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+  """Returns a batch where the model is."""
+  return {name: part.to(DEVICE) for name, part in batch.items()}
+
+
 def finetune(
   model: Any,
   data: Sequence[dict],
@@ -64,6 +70,7 @@ def finetune(
     batch_of: makes a batch of some.
     flags: see `arguments`.
   """
+  model.to(DEVICE)
   groups = [
     {
       "params": [
@@ -84,7 +91,7 @@ def finetune(
     order = torch.randperm(len(data)).tolist()
     for start in range(0, len(order) - flags.batch_size + 1, flags.batch_size):
       mine = [data[i] for i in order[start : start + flags.batch_size]]
-      model(**batch_of(mine)).loss.backward()
+      model(**on_device(batch_of(mine))).loss.backward()
       torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
       optimizer.step()
       schedule.step()

@@ -61,31 +61,39 @@ def changed(event: str, args: tuple) -> str | None:
   return os.path.abspath(path)
 
 
-def light(root: Path, wanted: str, nth: int, delay: float) -> dict[str, int]:
+def light(
+  root: Path, wanted: str, nth: int, *, holds: str = "", delay: float = 0.0
+) -> dict[str, int]:
   """Starts counting changes below `root`; the nth of a part is the last.
 
   Args:
     root: the working directory.
     wanted: a part of it, see `part`; "" = only count.
     nth: of that part's changes, from 1.
+    holds: only paths that hold this count for it.
     delay: seconds that the process goes on after it.
 
   Returns:
     The changes of each part so far.
   """
   counts: dict[str, int] = collections.Counter()
+  met = 0
   base = os.path.abspath(root) + os.sep
 
   def blow() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
   def hook(event: str, args: tuple) -> None:
+    nonlocal met
     path = changed(event, args)
     if path is None or not path.startswith(base):
       return
     kind = part(Path(path[len(base) :]))
     counts[kind] += 1
-    if kind == wanted and counts[kind] == nth:
+    if kind != wanted or holds not in path:
+      return
+    met += 1
+    if met == nth:
       if delay:
         timer = threading.Timer(delay, blow)
         timer.daemon = True
@@ -114,6 +122,7 @@ def main() -> None:
   parser = argparse.ArgumentParser("python -m benchmarks.fuse")
   parser.add_argument("--part", default="", help="what is being written")
   parser.add_argument("--nth", type=int, default=0, help="change of it")
+  parser.add_argument("--holds", default="", help="text in its path")
   parser.add_argument("--delay", type=float, default=0.0, help="seconds")
   parser.add_argument("--counts", type=Path, help="a file to count into")
   parser.add_argument("--keep", action="store_true", help="all states")
@@ -121,7 +130,11 @@ def main() -> None:
   given = parser.parse_args()
   root = next(a for a in given.args if a.startswith("--workdir="))
   counts = light(
-    Path(root.partition("=")[2]), given.part, given.nth, given.delay
+    Path(root.partition("=")[2]),
+    given.part,
+    given.nth,
+    holds=given.holds,
+    delay=given.delay,
   )
   if given.keep:
     keep_states()

@@ -131,9 +131,12 @@ def score(model, tokenizer, rows: list[dict], flags) -> dict[str, float]:
       tokenizer.pad_token_id,
     )
     with torch.no_grad():
-      out = model(**batch)
+      out = model(**finetune.on_device(batch))
     for k, starts, ends in zip(
-      some, out.start_logits.numpy(), out.end_logits.numpy(), strict=True
+      some,
+      out.start_logits.cpu().numpy(),
+      out.end_logits.cpu().numpy(),
+      strict=True,
     ):
       sure, i, j = best(starts, ends, inside(found, k))
       number = found["overflow_to_sample_mapping"][k]

@@ -293,19 +293,19 @@ def base() -> ConfigDict:
 
   # --- each kind of run: epochs, examples per step (of tasks with candidates:
   # questions, each with all of its own), peak rate, and alpha: the rate of
-  # depth d (0 = the heads) is rate * layer_decay^d; 1.0 = off.
-  c.single = ConfigDict()
+  # depth d (0 = the heads) is rate * layer_decay^d; 1.0 = off. A small task's
+  # epochs are few steps: min_steps are made whatever the epochs say.
+  c.single, c.multi, c.finetune = ConfigDict(), ConfigDict(), ConfigDict()
+  c.single.min_steps = c.multi.min_steps = c.finetune.min_steps = 0
   c.single.epochs = 3.0
   c.single.batch_size = 32
   c.single.rate = 5e-5
   c.single.layer_decay = 0.9
-  c.multi = ConfigDict()
   c.multi.epochs = 6.0
   c.multi.batch_size = 128
   c.multi.rate = 1e-4
   c.multi.layer_decay = 0.9
   # Section 4, "Single-Task Fine-Tuning": as `single`, but for the rate.
-  c.finetune = ConfigDict()
   c.finetune.epochs = 3.0
   c.finetune.batch_size = 32
   c.finetune.rate = 1e-5

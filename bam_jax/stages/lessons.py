@@ -91,6 +91,7 @@ def order(
   steps = sampling.count_steps(
     pooled, batch_size=settings.batch_size, epochs=settings.epochs
   )
+  steps = max(steps, settings.min_steps)
   steps = min(steps, c.max_steps) if c.max_steps else steps
   return functools.partial(
     sampling.train_order,

@@ -42,6 +42,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 0 <= n < BOUND,
     (
       "max_steps",
+      *(f"{kind}.min_steps" for kind in KINDS),
       "trials_at_once",
       "seed",
       "encoder_layers",

@@ -18,6 +18,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.runtime.files import flatten, read_json, write_json
 from bam_jax.tasks import learn
+from bam_jax.training import settings
 
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding.
@@ -79,6 +80,8 @@ NEUTRAL: dict[str, Any] = {
   "teacher.relations_weight": 0.0,
   "teacher.relation_heads": 0,
   **{f"learn.{key}": "" for key in learn.KEYS},
+  # A lineage has its run's settings as those of its kind.
+  **{f"{kind}.min_steps": 0 for kind in ("kind", *settings.KINDS)},
 }
 # Keys that name directories and files, which have more than one spelling.
 PLACES = (

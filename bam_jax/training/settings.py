@@ -15,6 +15,7 @@ class Settings:
   Attributes:
     config: the whole config, as it holds for the run.
     epochs: over the pool of its examples.
+    min_steps: that are made however few the epochs are.
     batch_size: examples in a step.
     rate: peak learning rate.
     layer_decay: alpha, by which the rate falls with every layer downwards.
@@ -22,6 +23,7 @@ class Settings:
 
   config: ConfigDict
   epochs: float
+  min_steps: int
   batch_size: int
   rate: float
   layer_decay: float
@@ -30,4 +32,11 @@ class Settings:
   def of(cls, config: ConfigDict, kind: str) -> "Settings":
     """Returns the settings of a kind of run, one of `KINDS`."""
     own = config[kind]
-    return cls(config, own.epochs, own.batch_size, own.rate, own.layer_decay)
+    return cls(
+      config,
+      own.epochs,
+      own.min_steps,
+      own.batch_size,
+      own.rate,
+      own.layer_decay,
+    )
