@@ -73,7 +73,7 @@ def score(model, tokenizer, data, rows, labels) -> float:
     batch = padded(data[start : start + 32], tokenizer.pad_token_id)
     gold = batch.pop("labels")
     with torch.no_grad():
-      best = model(**batch).logits.argmax(-1)
+      best = model(**finetune.on_device(batch)).logits.argmax(-1).cpu()
     for row, mine, (words, _) in zip(
       best, gold, rows[start : start + 32], strict=True
     ):
