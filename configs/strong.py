@@ -6,8 +6,8 @@ r"""Small tasks of GLUE beside the large ones that help them, well set.
       --config.trials=10 --config.encoder=DIR --config.data.glue_dir=GLUE
 
 Parts: tune_single and tune_multi, three rates each, scored on a tenth of the
-training rows, held out; study, the methods with what they chose. Small tasks alone take
-1,000 steps, which is 6 to 13 epochs: a baseline that is cut short would make
+training rows, held out; study, the methods with what they chose. Small tasks
+alone take 1,000 steps, 6 to 13 epochs: a baseline that is cut short would make
 anything look like a gain. Of the large tasks 20,000 rows are taken. What came
 out: docs/results.md.
 """

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from bam_jax.stages import lessons
+from bam_jax.study import workdir
 from bam_jax.study.plan import plan
+from bam_jax.training.settings import Settings
+from configs import common
 from tests import tiny
 
 RUNS = plan(["single->multi"], ["rte", "mrpc"], outside={"rte"}, subsets={})[
@@ -30,3 +33,25 @@ def test_a_run_without_gold_and_teacher_is_refused():
     lessons.check_gold([SINGLE], "rte", none)
   lessons.check_gold([SINGLE], "rte", some)
   lessons.check_gold([MULTI], "rte", none)
+
+
+@pytest.mark.parametrize(
+  ("least", "cap", "steps"),
+  # 7 rows by 3 are 3 batches an epoch.
+  [(0, 0, 6), (5, 0, 6), (11, 0, 11), (11, 8, 8)],
+)
+def test_a_small_task_has_least_steps(least, cap, steps):
+  c = common.base()
+  c.single.epochs, c.single.batch_size, c.max_steps = 2.0, 3, cap
+  c.single.min_steps = least
+  draw = lessons.order(Settings.of(c, "single"), SINGLE, {"rte": 7})
+  drawn = draw(seed=4)
+  assert drawn.shape == (steps, 3)
+  # Nothing is drawn again before all others were.
+  assert np.bincount(drawn[drawn >= 0]).min() >= steps * 3 // 7 - 1
+
+
+def test_least_steps_that_are_off_are_no_other_settings():
+  flat = {"single.rate": 1e-4, "single.min_steps": 0, "kind.min_steps": 0}
+  assert workdir.without_neutral(flat) == {"single.rate": 1e-4}
+  assert workdir.without_neutral({"multi.min_steps": 9})
