@@ -25,7 +25,8 @@ def leaves(config) -> dict:
 
 
 def load(name: str, arg: str):
-  if part := {"paper": "table1", "mtdnn": "table2"}.get(name):
+  parts = {"paper": "table1", "mtdnn": "table2", "strong": "study"}
+  if part := parts.get(name):
     arg = f"{part},{arg}" if arg else part
   return importlib.import_module(f"configs.{name}").get_config(arg)
 
