@@ -91,6 +91,7 @@ class Job:
     after: jobs that have to end before it.
     chosen: of these, those whose best settings it takes.
     copies: commands that share the work.
+    must: flags that come after those which all jobs have.
     module: what is run.
   """
 
@@ -100,6 +101,7 @@ class Job:
   after: Sequence[str] = ()
   chosen: Sequence[str] = ()
   copies: int = 1
+  must: Sequence[str] = ()
   module: str = "bam_jax.main"
 
 
@@ -158,17 +160,20 @@ def jobs(trials: int, few: int) -> dict[str, Job]:
       copies=2,
     ),
     "study": Job((study,), trials=trials, after=tuned, chosen=tuned, copies=3),
-    # What is taken over is one command's work; the rest is shared.
+    # What is taken over is one command's work; the rest is shared. SMART
+    # compares passes that differ by less than bfloat16 tells apart.
     "table2_singles": Job(
       (*TABLE2, "--config.methods=single", "--config.reuse={out}/study"),
       workdir="table2",
       trials=few,
+      must=("--config.dtype=float32",),
       after=("singles",),
       chosen=tuned,
     ),
     "table2": Job(
       TABLE2,
       trials=few,
+      must=("--config.dtype=float32",),
       after=("table2_singles",),
       chosen=tuned,
       copies=3,
@@ -176,7 +181,7 @@ def jobs(trials: int, few: int) -> dict[str, Job]:
     "short": Job(
       (f"{study},{FIVE}", *TAUGHT, "--config.encoder_layers=3"),
       trials=few,
-      after=("singles",),
+      after=("study",),
       chosen=tuned,
     ),
     "bilstm": Job(
@@ -192,7 +197,7 @@ def jobs(trials: int, few: int) -> dict[str, Job]:
         "--config.multi.batch_size=128",
       ),
       trials=few,
-      after=("singles",),
+      after=("study",),
     ),
     "ensemble": Job(
       (
@@ -250,6 +255,7 @@ def line(
       # What a job says comes after what all have.
       *flags[1:],
       *(flag.format(trials=job.trials) for flag in extra),
+      *job.must,
     ]
   return [sys.executable, "-m", job.module, *flags]
 
