@@ -25,6 +25,16 @@ SHIPPED = {
   "bam_jax.shipped.configs": "configs",
   "bam_jax.shipped.third_party": "third_party",
 }
+ONNX = [
+  "jax2onnx",  # makes the graph; pip takes the newest that our orbax suits
+  "onnx",  # the file
+  "onnxruntime",  # runs it, and keeps weights as int8
+]
+SERVE = [
+  "starlette",  # routes, JSON, an end that waits for what was asked
+  "uvicorn",  # HTTP itself
+  "prometheus-client",  # what /metrics says
+]
 DOCS = [
   "mkdocs>=1.6,<2",  # the pages of docs/, links checked
   "mkdocstrings[python]>=1.0",  # API pages from docstrings
@@ -45,8 +55,12 @@ setuptools.setup(
   install_requires=read_requirements(),
   extras_require={
     "docs": DOCS,
+    "serve": SERVE,  # bam_jax.serve
+    "onnx": ONNX,  # bam_jax.export --format=onnx
     "test": [
       *DOCS,  # tests/docs_test.py builds the pages
+      *SERVE,  # tests/serve_test.py asks a real server
+      *ONNX,  # tests/inference/onnx_test.py runs what is written
       "hypothesis>=6.100",  # packing over many lengths, readers over any bytes
       "ipykernel",  # runs the notebook's cells, which
       "nbclient",  # tests/notebook_test.py executes

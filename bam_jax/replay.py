@@ -10,7 +10,6 @@ the working directory is changed.
 
 import argparse
 from collections.abc import Sequence
-import json
 from pathlib import Path
 import re
 from typing import Any
@@ -49,8 +48,7 @@ def opened(path: Path) -> tuple[Session, Run, Sequence[int]]:
       "of a run that has not ended"
     )
   workdir = Workdir(path.absolute().parents[3])
-  config = json.loads(workdir.file.read_text())["config"]
-  here = session.opened(ConfigDict(config), workdir)
+  here = session.opened(workdir.config(), workdir)
   runs = here.experiment.runs
   name = path.absolute().parents[1].name
   run = next((run for run in runs if run.name == name), None)

@@ -45,6 +45,7 @@ COMMANDS = frozenset(
   {
     "main",
     "predict",
+    "serve",
     "features",
     "export",
     "doctor",
@@ -57,6 +58,9 @@ COMMANDS = frozenset(
 OPTIONAL = {
   "training.trackers": {"wandb", "mlflow"},
   "runtime.energy": {"pynvml"},
+  "serve": {"uvicorn"},
+  "inference.service": {"starlette", "prometheus_client"},
+  "inference.onnx_graph": {"jax2onnx", "onnx", "onnxruntime"},
   "doctor": {"transformers"},
 }
 WITHOUT_JAX = ("stats.compare", "report.write", "tasks.table")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ from bam_jax.hf import directory as hf
 from bam_jax.inference import card, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
+from bam_jax.models import encoders
 from bam_jax.tasks.description import Description
 from bam_jax.tasks.kinds import KINDS, WHOLE
 
 CARD = "README.md"
+# The graph of `write_graph`, and what its gate has found.
+GRAPH, GATE = "model.onnx", "gate.json"
 # The serialized program of `write_program`, and what it takes beside tokens.
 PROGRAM = "forward.stablehlo"
 INPUTS = tuple(each.name for each in FORWARD if each.per == TOKEN)
@@ -78,11 +82,34 @@ forward = jax.export.deserialize(open("{PROGRAM}", "rb").read())
 outputs = forward.call(tokens, types, positions, segments)
 ```
 
-Each input is i32[B, S], any B, any S that the encoder has positions for:
+Each input is i32[B, S], any B, LENGTHS:
 token ids, 0 or 1 for the first or second text, 0 to S - 1, and 1 where there is
 a token, 0 where there is padding. What comes back is task -> f32[B, C]: logits,
 or of a regression task its prediction, as `heads.json` says; where words are
 answered f32[B, S, C], of which each word's first token counts."""
+
+_GRAPH = f"""\
+```python
+import onnxruntime
+import tokenizers
+
+tokenizer = tokenizers.Tokenizer.from_file("tokenizer.json")
+tokenizer.enable_truncation(MAX_LENGTH)
+tokenizer.enable_padding(PADDED)
+read = tokenizer.encode_batch(TEXTS)
+session = onnxruntime.InferenceSession("{GRAPH}")
+logits = session.run(["TASK"], {{
+  "input_ids": [x.ids for x in read],
+  "attention_mask": [x.attention_mask for x in read],
+  "token_type_ids": [x.type_ids for x in read],
+}})
+```
+
+Each input is i64[B, S], any B, LENGTHS; each head is an output with its task's
+name, and all come from one pass: f32[B, C], logits, or of a regression task its
+prediction, as `heads.json` says; where words are answered f32[B, S, C], of
+which each word's first token counts. `{GATE}` has what the file scored on dev
+when it was written."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +122,7 @@ class Contents:
     description: what the heads mean.
     usage: how to use it, for the card.
     heads: task -> tensors of a file of its own; None = no heads.json either.
-    program: the serialized forward pass; empty = none.
+    files: the serialized forward pass and what is said of it, by their names.
   """
 
   config: Mapping[str, Any]
@@ -103,7 +130,7 @@ class Contents:
   description: Description
   usage: str
   heads: Mapping[str, Mapping[str, np.ndarray]] | None = None
-  program: bytes = b""
+  files: Mapping[str, bytes] = dataclasses.field(default_factory=dict)
 
 
 def about(found: Trained) -> dict[str, Any]:
@@ -223,24 +250,85 @@ def write_program(
   Raises:
     ValueError: no such head, or something is there.
   """
+  description = answering(found, task)
+  program = serialize(found, [head.name for head in description.heads])
+  config = hf.write_config(found.config)
+  usage = _lengths(found, _PROGRAM)
+  made = Contents(config, {}, description, usage, {}, {PROGRAM: program})
+  _write(out, found, made, about(found), overwrite=overwrite)
+
+
+def width_of(found: Trained) -> int | None:
+  """Returns how wide rows have to be in one program; None = as one likes."""
+  kind = encoders.of(found.config)
+  return None if kind.any_length else found.description.max_length
+
+
+def _lengths(found: Trained, usage: str) -> str:
+  """Returns how a program is used, with what it says of rows' lengths."""
+  width = width_of(found)
+  if width is None:
+    return usage.replace("PADDED", "").replace(
+      "LENGTHS", "any S that the encoder has positions for"
+    )
+  return usage.replace("PADDED", f"length={width}").replace(
+    "LENGTHS", f"S = {width}"
+  )
+
+
+def answering(found: Trained, task: str) -> Description:
+  """Returns the heads that answer texts, of one task or of "all".
+
+  Raises:
+    ValueError: no such head, or it answers no text.
+  """
   description = found.description
   if task != inference.ALL:
     description = description.alone(task)
-  answering = [h for h in description.heads if KINDS[h.kind].answer]
-  if not answering:
+  heads = [head for head in description.heads if KINDS[head.kind].answer]
+  if not heads:
     raise ValueError(
       f"{task} says masked words and answers no text; write it for"
       " transformers: --format=hf"
     )
-  description = dataclasses.replace(description, heads=tuple(answering))
-  program = serialize(found, [head.name for head in answering])
+  return dataclasses.replace(description, heads=tuple(heads))
+
+
+def write_graph(
+  out: Path,
+  found: Trained,
+  description: Description,
+  graph: bytes,
+  *,
+  gate: Mapping[str, Any],
+  overwrite: bool,
+) -> None:
+  """Writes an ONNX graph with what its gate has found.
+
+  Args:
+    out: where to.
+    found: the model.
+    description: of the heads that are in it, of `answering`.
+    graph: see `onnx_graph.build`.
+    gate: what it scores on dev, and how far it is from ours.
+    overwrite: whether a model that is there may go.
+
+  Raises:
+    ValueError: something is there.
+  """
   config = hf.write_config(found.config)
-  made = Contents(config, {}, description, _PROGRAM, {}, program)
+  files = {GRAPH: graph, GATE: json.dumps(gate, indent=1).encode()}
+  usage = (
+    _lengths(found, _GRAPH)
+    .replace("MAX_LENGTH", str(description.max_length))
+    .replace("TASK", description.heads[0].name)
+  )
+  made = Contents(config, {}, description, usage, {}, files)
   _write(out, found, made, about(found), overwrite=overwrite)
 
 
 def serialize(found: Trained, tasks: list[str]) -> bytes:
-  """Returns the forward pass of some heads, for any batch and length."""
+  """Returns the forward pass of some heads, for any batch; see `width_of`."""
   model = inference.Model(found)
   numbers = {spec: i for i, spec in enumerate(model.net.heads)}
   params = jax.tree.map(jnp.asarray, dict(found.params))
@@ -261,9 +349,10 @@ def serialize(found: Trained, tasks: list[str]) -> bytes:
         logits[spec.name] = mine[:, slot] if spec.space == EXAMPLE else mine
     return {name: logits[name] for name in tasks}
 
-  size, width = jax_export.symbolic_shape(
+  size, any_width = jax_export.symbolic_shape(
     "b, s", constraints=[f"s <= {found.config.positions}"]
   )
+  width = width_of(found) or any_width
   ids = jax.ShapeDtypeStruct((size, width), jnp.int32)
   made = jax_export.export(jax.jit(forward), platforms=("cpu", "cuda", "tpu"))(
     *[ids] * len(INPUTS)
@@ -291,7 +380,7 @@ def _write(
       (made / "heads").mkdir()
     for name, tensors in (contents.heads or {}).items():
       hf.write_tensors(made / "heads" / f"{name}.safetensors", tensors)
-    if contents.program:
-      (made / PROGRAM).write_bytes(contents.program)
+    for name, held in contents.files.items():
+      (made / name).write_bytes(held)
     text = card.write(contents.description, known, usage=contents.usage)
     (made / CARD).write_text(text, encoding="utf-8")

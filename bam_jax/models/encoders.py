@@ -61,6 +61,7 @@ class EncoderKind:
       encoder that starts from random weights; None = it cannot.
     configured: (config, the run's whole config) -> what the run trains.
     attends: whether its layers show what they attend by; see hidden.py.
+    any_length: whether one program of it can read rows of any length.
     masked: (config) -> of the head for masked tokens, what its norm adds to the
       variance, and whether its dense layer and its norm have biases; None = it
       has no such head.
@@ -75,6 +76,7 @@ class EncoderKind:
   scratch: Callable[[Any, int, int, int], EncoderConfig] | None = None
   configured: Callable[[Any, Any], EncoderConfig] = lambda config, run: config
   attends: bool = False
+  any_length: bool = True
   masked: Callable[[Any], tuple[float, bool, bool]] | None = None
 
 
@@ -187,6 +189,8 @@ ENCODERS: dict[str, EncoderKind] = {
     scratch=deberta.scratch,
     configured=deberta.configured,
     attends=True,
+    # Which distances there are is known before any number is.
+    any_length=False,
     masked=lambda config: (config.layer_norm_eps, True, True),
   ),
   "bilstm": EncoderKind(

@@ -71,7 +71,8 @@ def averaged(said: jax.Array, kept: jax.Array) -> jax.Array:
     kept: `bool[T, ...]`, those that count, one or more of the T.
   """
   kept = kept[..., None]
-  count = kept.sum(0)
+  # A float, as what it divides: ONNX has no logarithm of whole numbers.
+  count = kept.sum(0, dtype=jnp.float32)
   # One column is a number and no class.
   if said.shape[-1] == 1:
     return jnp.where(kept, said, 0.0).sum(0) / count

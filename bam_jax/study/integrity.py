@@ -85,7 +85,7 @@ def config(workdir: Workdir) -> Generator[Finding, None, Experiment | None]:
       "version: look with that one before you delete it",
     )
   try:
-    experiment = experiments.read(ConfigDict(made["config"]))
+    experiment = experiments.read(workdir.config())
     assert experiment.runs and experiment.seeds
     return experiment
   except (KeyError, TypeError, AttributeError, AssertionError) as error:

@@ -80,8 +80,7 @@ NEUTRAL: dict[str, Any] = {
   "teacher.relations_weight": 0.0,
   "teacher.relation_heads": 0,
   **{f"learn.{key}": "" for key in learn.KEYS},
-  # A lineage has its run's settings as those of its kind.
-  **{f"{kind}.min_steps": 0 for kind in ("kind", *settings.KINDS)},
+  **{f"{kind}.min_steps": 0 for kind in settings.KINDS},
 }
 # Keys that name directories and files, which have more than one spelling.
 PLACES = (
@@ -140,12 +139,15 @@ def places(config: Mapping) -> dict[str, str]:
 
 
 def without_neutral(flat: Mapping[str, Any]) -> dict[str, Any]:
-  """Returns the flat keys of a config but for those that are off."""
-  return {
-    key: value
-    for key, value in flat.items()
-    if key not in NEUTRAL or value != NEUTRAL[key]
+  """Returns the flat keys of a config but for those that are off.
+
+  Args:
+    flat: of a config; a lineage has the settings of its run as "kind.NAME".
+  """
+  off = NEUTRAL | {
+    key.replace("single.", "kind.", 1): value for key, value in NEUTRAL.items()
   }
+  return {k: v for k, v in flat.items() if k not in off or v != off[k]}
 
 
 def unwritable(path: Path, error: OSError) -> ValueError:
@@ -210,6 +212,32 @@ class Workdir:
     # Where another program's folder was named, the file is that one's.
     cure = "nobody knows what was made there, so take another --workdir"
     return read_json(self.file, cure=cure)
+
+  def config(self) -> ConfigDict:
+    """Returns the config that the directory was made with, all keys present.
+
+    Keys that are younger than the directory are off.
+
+    Raises:
+      ValueError: there is none.
+    """
+    made = self.made().get("config")
+    if not isinstance(made, dict):
+      raise ValueError(
+        f"{self.path} is no working directory of bam_jax: there is no "
+        f"{self.file.name} with a config in it"
+      )
+    found = ConfigDict(made)
+    for key, off in NEUTRAL.items():
+      group, _, last = key.rpartition(".")
+      holder = found
+      for part in group.split("."):
+        if part not in holder:
+          holder[part] = ConfigDict()
+        holder = holder[part]
+      if last not in holder:
+        holder[last] = off
+    return found
 
   def variants(self) -> dict[str, dict]:
     """Returns all variants that were ever asked for here, as they were."""
