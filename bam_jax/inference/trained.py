@@ -25,6 +25,9 @@ from bam_jax.tasks.kinds import KINDS
 from bam_jax.training import heads
 from bam_jax.training.checkpoint import load_params, trials
 
+# What an exported directory may hold in place of parameters, and who runs it.
+_PROGRAMS = {".onnx": "onnxruntime", ".stablehlo": "jax.export"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
@@ -90,6 +93,12 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
     return Trained(
       found.config, found.params, found.description, path, found.about
     )
+  for suffix, runs in _PROGRAMS.items():
+    for file in sorted(path.glob(f"*{suffix}")):
+      raise ValueError(
+        f"{path} holds {file.name}, which {runs} runs and bam_jax does not; "
+        "give the run that it was written from"
+      )
   raise ValueError(
     f"{path} is no finished run and no exported model; give a directory like "
     "W/runs/NAME"

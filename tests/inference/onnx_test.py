@@ -139,6 +139,8 @@ def test_a_service_without_jax_reads_what_was_written(
   assert ran.returncode == 0, ran.stderr
   got, want = json.loads(ran.stdout), model.logits(tasks, TEXTS)
   np.testing.assert_allclose(got["stsb"], want["stsb"], atol=1e-5)
+  with pytest.raises(ValueError, match=r"model.onnx, which onnxruntime runs"):
+    inference.load(out)
   gate = json.loads((out / directories.GATE).read_text())
   assert gate["tasks"].keys() == {"cola", "stsb"}
   for each in gate["tasks"].values():
