@@ -46,6 +46,7 @@ COMMANDS = frozenset(
     "main",
     "predict",
     "serve",
+    "label_next",
     "features",
     "export",
     "doctor",
