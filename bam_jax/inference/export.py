@@ -349,10 +349,12 @@ def serialize(found: Trained, tasks: list[str]) -> bytes:
         logits[spec.name] = mine[:, slot] if spec.space == EXAMPLE else mine
     return {name: logits[name] for name in tasks}
 
-  size, any_width = jax_export.symbolic_shape(
-    "b, s", constraints=[f"s <= {found.config.positions}"]
-  )
-  width = width_of(found) or any_width
+  if width := width_of(found):
+    (size,) = jax_export.symbolic_shape("b")
+  else:
+    size, width = jax_export.symbolic_shape(
+      "b, s", constraints=[f"s <= {found.config.positions}"]
+    )
   ids = jax.ShapeDtypeStruct((size, width), jnp.int32)
   made = jax_export.export(jax.jit(forward), platforms=("cpu", "cuda", "tpu"))(
     *[ids] * len(INPUTS)

@@ -145,7 +145,7 @@ def test_a_service_without_jax_reads_what_was_written(
   assert gate["tasks"].keys() == {"cola", "stsb"}
   for each in gate["tasks"].values():
     assert each["difference"] < 1e-4
-    assert each["scores"] == pytest.approx(each["ours"])
+    assert each["scores"] == pytest.approx(each["ours"], abs=0.01)
 
 
 def held_as_int8(file) -> int:
