@@ -95,12 +95,15 @@ def graph(flags: argparse.Namespace, found: Any) -> None:
   Raises:
     ValueError: it does not, or there is no run with data to try it on.
   """
+  from bam_jax.hf import directory as hf
   from bam_jax.inference import export as directories
   from bam_jax.inference import model as inference
   from bam_jax.inference import onnx_graph
   from bam_jax.stages import gate
 
   onnx_graph.check()
+  # Known before minutes are spent on it.
+  hf.replaces(Path(flags.out), overwrite=flags.overwrite)
   run = Path(flags.run)
   if not (run / "checkpoints").is_dir():
     raise ValueError(

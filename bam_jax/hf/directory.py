@@ -171,17 +171,7 @@ def beside(directory: Path, *, overwrite: bool) -> Iterator[Path]:
   Raises:
     ValueError: something is there that may not go.
   """
-  full = directory.exists() and (
-    not directory.is_dir() or any(directory.iterdir())
-  )
-  # Who mistypes a name must not lose a directory of other things.
-  if full and overwrite and not (directory / CONFIG).is_file():
-    raise ValueError(
-      f"{directory} holds no model that could be overwritten; give another "
-      "directory"
-    )
-  if full and not overwrite:
-    raise ValueError(f"{directory} exists; remove it or give another directory")
+  full = replaces(directory, overwrite=overwrite)
   made = files.hidden(directory)
   made.mkdir()
   try:
@@ -195,6 +185,30 @@ def beside(directory: Path, *, overwrite: bool) -> Iterator[Path]:
   except BaseException:
     shutil.rmtree(made, ignore_errors=True)
     raise
+
+
+def replaces(directory: Path, *, overwrite: bool) -> bool:
+  """Tells whether something has to go where a model is to be written.
+
+  Args:
+    directory: where to.
+    overwrite: whether a model that is there may go.
+
+  Raises:
+    ValueError: something is there that may not go.
+  """
+  full = directory.exists() and (
+    not directory.is_dir() or any(directory.iterdir())
+  )
+  # Who mistypes a name must not lose a directory of other things.
+  if full and overwrite and not (directory / CONFIG).is_file():
+    raise ValueError(
+      f"{directory} holds no model that could be overwritten; give another "
+      "directory"
+    )
+  if full and not overwrite:
+    raise ValueError(f"{directory} exists; remove it or give another directory")
+  return full
 
 
 def write(
