@@ -1,5 +1,7 @@
 """The working directory: whose it is, what is refused, nothing half."""
 
+import json
+
 import pytest
 
 from bam_jax.runtime import files
@@ -180,3 +182,20 @@ def test_opening_clears_only_what_a_killed_command_had_half_deleted(tmp_path):
   Workdir(tmp_path).open(config)
   left = sorted(path.name for path in checkpoints.iterdir())
   assert left == ["seed-0", "training-1-1"]
+
+
+def test_a_directory_made_before_a_key_came_has_it_off(tmp_path):
+  made = common.base().to_dict()
+  del made["single"]["min_steps"], made["masking"]
+  W = Workdir(tmp_path)
+  W.file.write_text(json.dumps({"config": made}))
+  found = W.config()
+  assert found.to_dict() == common.base().to_dict()
+
+
+@pytest.mark.parametrize("content", ["{}", '{"config": 3}'])
+def test_a_directory_without_a_config_is_none_of_ours(tmp_path, content):
+  W = Workdir(tmp_path)
+  W.file.write_text(content)
+  with pytest.raises(ValueError, match=r"no config\.json with a config in it"):
+    W.config()
