@@ -136,8 +136,11 @@ def explain(error: Exception, argv: Sequence[str]) -> str:
   given = flags_of(argv[1:])
   file, _, arg = given.get("config", "").partition(":")
   if not Path(file).is_file():
-    there = sorted(f"configs/{path.name}" for path in CONFIGS.glob("[!_]*.py"))
-    return f"no config file {file!r}{nearest(file, there, '')}"
+    there = [path.stem for path in CONFIGS.glob("[!_]*.py")]
+    # Their names alone: all end alike.
+    close = difflib.get_close_matches(Path(file).stem, there, n=1)
+    meant = f"did you mean configs/{close[0]}.py?" if close else ""
+    return f"no config file {file!r}; {meant or '--help lists them all'}"
   try:
     # Once more without the overrides, to know what there is to override.
     config = runpy.run_path(file)["get_config"](arg).to_dict()
