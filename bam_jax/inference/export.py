@@ -11,11 +11,11 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.data.fields import EXAMPLE, FORWARD, TOKEN
+from bam_jax.data.fields import FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers, families, masked, transfer
 from bam_jax.hf import directory as hf
-from bam_jax.inference import card, tokenizer_export
+from bam_jax.inference import card, program, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.models import encoders
@@ -251,10 +251,10 @@ def write_program(
     ValueError: no such head, or something is there.
   """
   description = answering(found, task)
-  program = serialize(found, [head.name for head in description.heads])
+  made = serialize(found, [head.name for head in description.heads])
   config = hf.write_config(found.config)
   usage = _lengths(found, _PROGRAM)
-  made = Contents(config, {}, description, usage, {}, {PROGRAM: program})
+  made = Contents(config, {}, description, usage, {}, {PROGRAM: made})
   _write(out, found, made, about(found), overwrite=overwrite)
 
 
@@ -329,26 +329,7 @@ def write_graph(
 
 def serialize(found: Trained, tasks: list[str]) -> bytes:
   """Returns the forward pass of some heads, for any batch; see `width_of`."""
-  model = inference.Model(found)
-  numbers = {spec: i for i, spec in enumerate(model.net.heads)}
-  params = jax.tree.map(jnp.asarray, dict(found.params))
-
-  def forward(tokens, types, positions, segments):
-    logits = {}
-    for asked in inference.passes([model.specs[name] for name in tasks]):
-      slots = jnp.array([numbers[spec] for spec in asked], jnp.int32)
-      task = jnp.broadcast_to(slots, (tokens.shape[0], len(asked)))
-      batch = dict(
-        zip(INPUTS, (tokens, types, positions, segments), strict=True),
-        cls=jnp.zeros_like(task),
-        task=task,
-      )
-      out = model.net.apply({"params": params}, batch, train=False)
-      for slot, spec in enumerate(asked):
-        mine = out[spec.space][..., : spec.outputs]
-        logits[spec.name] = mine[:, slot] if spec.space == EXAMPLE else mine
-    return {name: logits[name] for name in tasks}
-
+  run = program.forward(inference.Model(found), tasks)
   if width := width_of(found):
     (size,) = jax_export.symbolic_shape("b")
   else:
@@ -356,7 +337,7 @@ def serialize(found: Trained, tasks: list[str]) -> bytes:
       "b, s", constraints=[f"s <= {found.config.positions}"]
     )
   ids = jax.ShapeDtypeStruct((size, width), jnp.int32)
-  made = jax_export.export(jax.jit(forward), platforms=("cpu", "cuda", "tpu"))(
+  made = jax_export.export(jax.jit(run), platforms=("cpu", "cuda", "tpu"))(
     *[ids] * len(INPUTS)
   )
   return bytes(made.serialize())

@@ -20,6 +20,7 @@ import numpy as np
 from bam_jax.data.features import Features
 from bam_jax.data.fields import EXAMPLE
 from bam_jax.inference import model as inference
+from bam_jax.inference import program
 from bam_jax.inference.trained import Trained
 
 # The graph's inputs, as transformers' tokenizers name them: i64[B, S].
@@ -72,29 +73,13 @@ def build(
   """
   import jax2onnx
 
-  numbers = {spec: i for i, spec in enumerate(model.net.heads)}
-  params = jax.tree.map(jnp.asarray, dict(model.trained.params))
+  run = program.forward(model, tasks)
 
   def forward(input_ids, attention_mask, token_type_ids):
-    zero = jnp.zeros_like(attention_mask)
-    found = {}
-    for asked in inference.passes([model.specs[name] for name in tasks]):
-      slots = jnp.array([numbers[spec] for spec in asked], jnp.int32)
-      task = jnp.broadcast_to(slots, (input_ids.shape[0], len(asked)))
-      batch = {
-        "tokens": input_ids,
-        "types": token_type_ids,
-        # 0, 1, ... also behind the padding, which nobody looks at.
-        "positions": jnp.cumsum(zero + 1, axis=1) - 1,
-        "segments": attention_mask,
-        "cls": jnp.zeros_like(task),
-        "task": task,
-      }
-      out = model.net.apply({"params": params}, batch, train=False)
-      for slot, spec in enumerate(asked):
-        mine = out[spec.space][..., : spec.outputs]
-        found[spec.name] = mine[:, slot] if spec.space == EXAMPLE else mine
-    return tuple(found[name] for name in tasks)
+    # 0, 1, ... also behind the padding, which nobody looks at.
+    positions = jnp.cumsum(jnp.ones_like(attention_mask), axis=1) - 1
+    said = run(input_ids, token_type_ids, positions, attention_mask)
+    return tuple(said.values())
 
   size, any_width = jax.export.symbolic_shape("rows, tokens")
   ids = jax.ShapeDtypeStruct((size, width or any_width), jnp.int32)

@@ -11,6 +11,7 @@ from jax import export as jax_export
 import numpy as np
 import pytest
 
+from bam_jax import export
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.inference import onnx_graph
@@ -177,6 +178,10 @@ def test_int8_is_kept_and_a_bound_that_is_passed_writes_nothing(
   assert "stsb: " in said.out and "(ours" in said.out
   assert "nothing is written" in said.err and "--bound=" in said.err
   assert not (tmp_path / "none").exists()
+
+
+def test_every_way_to_keep_weights_has_a_bound():
+  assert tuple(export.BOUNDS) == onnx_graph.WEIGHTS
 
 
 @pytest.mark.parametrize(
