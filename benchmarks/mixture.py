@@ -75,7 +75,7 @@ class Mixture:
       session,
       run,
       join(data, weights=[1.0] * len(data)),
-      lessons.order(experiment.settings(run), run, sizes)(seed=config.seed),
+      lessons.order(experiment.settings(run), sizes)(seed=config.seed),
     )
 
   @property

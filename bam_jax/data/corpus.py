@@ -1,6 +1,7 @@
 """The tokenised rows of a working directory's tasks, read when asked for."""
 
 from collections.abc import Callable
+import dataclasses
 import functools
 import hashlib
 from pathlib import Path
@@ -130,9 +131,39 @@ class Corpus:
     self._texts = texts
     self._double, self._holdout = double_unordered, holdout
     self._features = functools.cache(self._load)
+    # What of a table is the same for all of its tasks.
+    self._tables: dict[tuple[str, str], Features] = {}
     self._repeats = functools.cache(self._compare)
 
   def _load(self, task: Task, splits: tuple[str, ...]) -> dict[str, Features]:
+    if task.table:
+      return {split: self._column(task, split) for split in splits}
+    return self._tokenised(task, splits, self._texts.take)
+
+  def _column(self, task: Task, split: str) -> Features:
+    """Returns the rows of a table with the labels of one of its tasks."""
+    mine, key = self._texts.take(task, split), (task.table, split)
+    if key not in self._tables:
+      texts = dataclasses.replace(
+        mine, labels=None, soft=None, groups=(), weights=None
+      )
+      whole = dataclasses.replace(task, name=task.table)
+      found = self._tokenised(whole, (split,), lambda *_: texts)
+      self._tables[key] = found[split]
+    assert len(self._tables[key]) == len(mine), key
+    return dataclasses.replace(
+      self._tables[key],
+      labels=mine.labels,
+      weights=mine.weights,
+      table=" ".join(key),
+    )
+
+  def _tokenised(
+    self,
+    task: Task,
+    splits: tuple[str, ...],
+    load: Callable[[Task, str], sources.Examples],
+  ) -> dict[str, Features]:
     with distributed.leader_first(f"{task.name} {', '.join(splits)}"):
       return builders.load_features(
         task,
@@ -140,7 +171,7 @@ class Corpus:
         tokenizer=self._tokenizer,
         lengths=self._lengths,
         data_dir=self._path,
-        load=functools.partial(self._texts.take, task),
+        load=functools.partial(load, task),
         progress=self._progress,
       )
 
@@ -173,14 +204,21 @@ class Corpus:
       return {
         "holdout": features.take(mask[features.source] & features.has_gold)
       }
-    return self._features(task, task.dev)
+    return self._dev(task)
+
+  def _dev(self, task: Task) -> dict[str, Features]:
+    found = self._features(task, task.dev)
+    if not task.table:
+      return found
+    # A text that has no label of this task may have one of another.
+    return {split: rows.take(rows.has_gold) for split, rows in found.items()}
 
   def coverage(self, task: Task) -> dict[str, Coverage]:
     """Returns how much is read of the splits trained and scored on."""
     splits = self._features(task, ("train",))
     found = {task.train: (splits["train"], np.zeros(0, np.int64))}
     if not self._holdout:
-      for split, rows in self._features(task, task.dev).items():
+      for split, rows in self._dev(task).items():
         found[split] = rows, self._repeats(task, split)
     return {
       split: _read(rows, self._tokenizer, len(task.text), again)
@@ -189,7 +227,7 @@ class Corpus:
 
   def _compare(self, task: Task, split: str) -> np.ndarray:
     """The rows of a scored split that are trained on too."""
-    rows = self._features(task, task.dev)[split]
+    rows = self._dev(task)[split]
     return repeats(rows, self._features(task, ("train",)).values())
 
   def test(self, task: Task) -> dict[str, Features]:

@@ -43,6 +43,8 @@ class Features:
     windows: where rows are windows of questions and contexts; None = they are
       rows of their split.
     weights: f32[N], what each row counts; None = all alike.
+    table: whose rows these are, which other tasks label too, and its split; ""
+      = no other task reads these texts.
     cut: of all that is read of a split, how many were cut; None = not known.
   """
 
@@ -54,6 +56,7 @@ class Features:
   words: Words | None = None
   windows: Windows | None = None
   weights: np.ndarray | None = None
+  table: str = ""
   cut: int | None = None
 
   def __len__(self) -> int:
@@ -105,6 +108,7 @@ class Features:
       words=self.words and self.words.take(rows),
       windows=self.windows and self.windows.take(rows, self.words),
       weights=None if self.weights is None else self.weights[rows],
+      table=self.table,
     )
 
   @staticmethod
@@ -134,6 +138,8 @@ class Features:
       )
       if any(weighed)
       else None,
+      # Rows of one table, or rows that no other task reads.
+      table=parts[0].table if len({part.table for part in parts}) == 1 else "",
     )
 
 

@@ -67,7 +67,7 @@ def hold_out(
   rows, grouping = len(texts[0]), GROUPINGS[task.group]
   row, thing = grouping.find(texts, groups)
   order = np.random.Generator(
-    np.random.Philox(key=zlib.crc32(task.name.encode()))
+    np.random.Philox(key=zlib.crc32((task.table or task.name).encode()))
   ).permutation(1 + int(thing.max(initial=-1)))
   # Where each thing comes in the draw, and where the last of a row's does.
   place = np.argsort(order)

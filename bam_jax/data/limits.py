@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from bam_jax.data import tables
 from bam_jax.data.sources.examples import Examples
 from bam_jax.runtime.spelling import hint
+from bam_jax.tasks.table import Task
 
 # All runs and trials read the same rows.
 _SEED = 0
@@ -38,6 +40,28 @@ def counts(key: str, said: str, tasks: Sequence[str]) -> dict[str, int]:
       raise ValueError(f"{key} names {name} twice; name it once")
     found |= dict.fromkeys(tasks, rows) if one else {name: rows}
   return found
+
+
+def check_tables(
+  key: str, found: Mapping[str, int], tasks: Sequence[Task]
+) -> None:
+  """Refuses limits by which the tasks of a table have other texts.
+
+  Args:
+    key: of the config, to name it.
+    found: from `counts`.
+    tasks: all of them.
+
+  Raises:
+    ValueError: two tasks of a table have different limits.
+  """
+  for name, mine in tables.drawn(tasks).items():
+    rows = {task.name: found.get(task.name) for task in mine}
+    if len({*rows.values()}) > 1:
+      raise ValueError(
+        f"{key}: {', '.join(rows)} label the texts of one table, {name}, which"
+        " has one limit; give all of them the same number"
+      )
 
 
 def some(examples: Examples, rows: int) -> Examples:

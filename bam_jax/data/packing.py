@@ -5,12 +5,15 @@ every line of it is arithmetic over all batches, so a whole run is planned in
 seconds and the plan of one batch is the same, whatever is planned with it.
 """
 
+from collections.abc import Callable
 import dataclasses
 
 import numpy as np
 
 # Batches at a time: the free space of all their rows stays in the cache.
 _CHUNK = 1024
+# The length of what reads the text of the example before it.
+FOLLOWS = -1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +87,48 @@ def pad(lengths: np.ndarray, width: int) -> Packing:
   row = np.where(there, np.cumsum(there, axis=1) - 1, -1).astype(np.int32)
   zeros = np.zeros_like(row)
   return Packing(row, zeros, zeros, there.sum(axis=1, dtype=np.int32))
+
+
+def following(
+  place: Callable[[np.ndarray, int], Packing], lengths: np.ndarray, width: int
+) -> Packing:
+  """Places texts, and on each of them all examples that read it.
+
+  The examples of a text have slots one after the other.
+
+  Args:
+    place: `pack` or `pad`.
+    lengths: i32[N, B] tokens of each example, 0 = no example, FOLLOWS = those
+      of the example before it.
+    width: tokens in a row.
+  """
+  texts = place(np.maximum(lengths, 0), width)
+  # Of each example the column of the one that its text came with.
+  columns = np.arange(lengths.shape[1])
+  lead = np.maximum.accumulate(np.where(lengths > 0, columns, 0), axis=1)
+  there = lengths != 0
+  row, start, text = (
+    np.where(there, np.take_along_axis(each, lead, 1), empty)
+    for each, empty in ((texts.row, -1), (texts.start, 0), (texts.slot, 0))
+  )
+  # By rows, in each by texts, and then as they are given; the last are none.
+  order = np.argsort(
+    np.where(there, row * np.int64(1 + lengths.shape[1]) + text, 2**62),
+    axis=1,
+    kind="stable",
+  )
+  sorted_row = np.take_along_axis(row, order, 1)
+  new = np.ones(row.shape, bool)
+  new[:, 1:] = sorted_row[:, 1:] != sorted_row[:, :-1]
+  first = np.maximum.accumulate(np.where(new, columns, 0), axis=1)
+  slot = np.zeros_like(row)
+  np.put_along_axis(slot, order, columns - first, 1)
+  return Packing(
+    row.astype(np.int32),
+    start.astype(np.int32),
+    np.where(there, slot, 0).astype(np.int32),
+    texts.rows,
+  )
 
 
 def row_shapes(

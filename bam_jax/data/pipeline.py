@@ -8,6 +8,7 @@ makes the same plan and reads its own rows.
 
 from collections.abc import Mapping, Sequence
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -99,6 +100,9 @@ class TrialBatches(Sequence):
     assert len(pools) == len(orders), (len(pools), len(orders))
     self.width, self._pools, self._orders = width, pools, orders
     self._place = packing_lib.pack if packing else packing_lib.pad
+    several = pools[0].text is not None
+    if several:
+      self._place = functools.partial(packing_lib.following, self._place)
     self._dealer = self._parts = None
     if units is not None and micro_rows:
       self._dealer = units_lib.Dealer(self._place, width, micro_rows)
@@ -120,9 +124,9 @@ class TrialBatches(Sequence):
           row = placed.row
         masked = max(masked, self._masked(numbers, row))
         np.maximum(self.rows[chunk], taken, out=self.rows[chunk])
-        tokens += int(lengths.sum())
+        tokens += int(np.maximum(lengths, 0).sum())
         most = max(most, slots)
-    self.examples = -(-most // 4) * 4 if packing else 1
+    self.examples = -(-most // 4) * 4 if packing or several else 1
     self.places = min(-(-masked // 8) * 8, width)
     if packing or units is not None:
       self.shapes = packing_lib.row_shapes(
@@ -149,7 +153,9 @@ class TrialBatches(Sequence):
     return (order, None) if units is None else units.examples(order)
 
   def _lengths(self, numbers: np.ndarray) -> np.ndarray:
-    return np.where(numbers >= 0, self._pools[0].lengths[numbers], 0)
+    found = self._pools[0].lengths[numbers]
+    found = np.where(found, found, packing_lib.FOLLOWS)
+    return np.where(numbers >= 0, found, 0)
 
   def _masked(self, numbers: np.ndarray, row: np.ndarray | None) -> int:
     """Returns how many tokens of a row are masked at most.
@@ -193,7 +199,8 @@ class TrialBatches(Sequence):
         )
     if self._pools[0].has_gold is not None:
       batch |= room.empty([HAS_GOLD], trials=len(self._orders))
-    if owners is not None:
+    grouped = self._pools[0].grouped
+    if grouped is not None:
       batch |= room.empty([GROUP], trials=len(self._orders))
     for trial in range(len(numbers)):
       row = placed.row[trial]
@@ -205,10 +212,12 @@ class TrialBatches(Sequence):
       _write(own, self._pools[trial], numbers[trial, mine], places)
       if drawn := self._pools[trial].masking:
         drawn.write(own, numbers[trial, mine], places.row, places.start, step=k)
-      if owners is not None:
+      if grouped is not None:
         at = units_lib.first_slots(
           owners[trial], row * self.examples + placed.slot[trial]
         )
+        # The labels of one text are no choice among them.
+        at = np.where(grouped[numbers[trial]], at, -1)
         batch[GROUP.name][trial, places.row, places.slot] = at[mine]
     return batch
 
@@ -264,10 +273,12 @@ def _write(
   places: Places,
 ) -> None:
   """Writes examples to their places in the arrays of one trial."""
-  places.write(batch, pool.features, numbers)
   slots = places.row, places.slot
+  reads = np.flatnonzero(pool.lengths[numbers])
+  places.take(reads).write(batch, pool.features, pool.source(numbers[reads]))
+  batch["cls"][slots] = places.start
   batch["task"][slots] = pool.task[numbers]
-  batch["index"][slots] = pool.features.index[numbers]
+  batch["index"][slots] = pool.index[numbers]
   batch["weight"][slots] = pool.weight[numbers]
   if pool.has_gold is not None:
     batch[HAS_GOLD.name][slots] = pool.has_gold[numbers]
@@ -304,6 +315,7 @@ def eval_batches(
 ) -> Batches:
   """Returns batches of one trial that hold every example once, in one shape.
 
+  Rows of one table come together, as in training.
   Their `index` counts the examples of all data sets, one after the other. Each
   batch has long and short ones in the same mixture, so that all need nearly
   the same rows; the last ones may lack a short example.
@@ -317,7 +329,6 @@ def eval_batches(
     ValueError: see `TrialBatches`.
   """
   datasets = [(features.examples, position) for features, position in datasets]
-  total = sum(len(features) for features, _ in datasets)
   pool = join(
     [TaskData("", _unlabelled(features), 1, None) for features, _ in datasets],
     weights=[1] * len(datasets),
@@ -325,11 +336,13 @@ def eval_batches(
     masker=layout.masker,
   )
   # Nothing is learned from them.
-  numbered = dataclasses.replace(pool.features, index=np.arange(total))
-  pool = dataclasses.replace(pool, features=numbered, learned={})
-  count = -(-total // layout.batch_size)
+  pool = dataclasses.replace(pool, index=pool.number, learned={})
+  lengths = pool.lengths
+  if pool.units is not None:
+    lengths = lengths[pool.units.first]
+  count = -(-len(lengths) // layout.batch_size)
   order = np.full(count * layout.batch_size, -1, np.int32)
-  order[:total] = np.argsort(-pool.lengths, kind="stable")
+  order[: len(lengths)] = np.argsort(-lengths, kind="stable")
   plan = TrialBatches(
     [pool],
     order.reshape(1, layout.batch_size, count).swapaxes(1, 2),

@@ -1,5 +1,7 @@
 """Where examples lie in the rows of a batch, and where their outputs stand."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 import dataclasses
 
@@ -23,6 +25,10 @@ class Places:
   row: np.ndarray
   start: np.ndarray
   slot: np.ndarray
+
+  def take(self, which: np.ndarray) -> Places:
+    """Returns the places of some of the examples."""
+    return Places(self.row[which], self.start[which], self.slot[which])
 
   def outputs(
     self, numbers: np.ndarray, words: Words | None

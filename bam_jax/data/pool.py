@@ -10,7 +10,7 @@ import dataclasses
 
 import numpy as np
 
-from bam_jax.data import masking
+from bam_jax.data import masking, tables
 from bam_jax.data import units as units_lib
 from bam_jax.data.features import Features
 from bam_jax.data.fields import EXAMPLE, SPACES, VOCABULARY, WORDS
@@ -59,30 +59,52 @@ class Learned:
   teacher: np.ndarray
   has_teacher: np.ndarray
 
+  def take(self, rows: np.ndarray) -> Learned:
+    """Returns that of the examples in another order; words keep theirs.
+
+    Args:
+      rows: i64[N]; of examples with words each is its own number.
+    """
+    if self.words is not None:
+      return self
+    parts = (each[rows] for each in (self.label, self.teacher))
+    return Learned(None, *parts, self.has_teacher[rows])
+
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
   """The examples of all tasks of a run, one task after the other.
 
   Attributes:
-    features: their tokens.
+    features: their texts' tokens.
+    text: i64[N], the row of `features` that each is read from; None = there is
+      one for each.
+    number: i64[N] of each, counted through the tasks that were laid out, one
+      after the other.
+    index: i64[N] of each in its split.
     has_gold: f32[N] 0 where a label is NaN, whose target is the teacher's
       alone, else 1; None where no row lacks gold.
-    lengths: i32[N] tokens of each.
+    lengths: i32[N] tokens of each, 0 where the example before it has read them.
     task: i32[N] the task's position in the run.
     weight: f32[N] of its loss; 0 where there is neither gold nor teacher.
     learned: space -> what is learned there, of the spaces that the tasks have.
     units: which of them stay together; None = each is by itself.
+    grouped: bool[N], which have a loss with the rest of their unit, if it has
+      more; None = none of them.
     masking: of their tokens; None = no task masks any.
   """
 
   features: Features
+  text: np.ndarray | None
+  number: np.ndarray
+  index: np.ndarray
   has_gold: np.ndarray | None
   lengths: np.ndarray
   task: np.ndarray
   weight: np.ndarray
   learned: Mapping[str, Learned]
   units: Units | None = None
+  grouped: np.ndarray | None = None
   masking: Masking | None = None
 
   def of(self, seed: int) -> Pool:
@@ -92,9 +114,13 @@ class Pool:
     return dataclasses.replace(self, masking=self.masking.of(seed))
 
   def owners(self, order: np.ndarray) -> np.ndarray:
-    """Returns the tasks of units by their numbers: i32 of the same shape."""
-    first = order if self.units is None else self.units.first[order]
-    return self.task[first]
+    """Returns the tasks of all examples of some units, i32[M] of i[K]."""
+    numbers = order if self.units is None else self.units.flat(order)
+    return self.task[numbers]
+
+  def source(self, numbers: np.ndarray) -> np.ndarray:
+    """Returns which rows of `features` some examples are read from, i64[K]."""
+    return numbers if self.text is None else self.text[numbers]
 
   @property
   def columns(self) -> dict[str, int]:
@@ -110,7 +136,7 @@ def join(
   positions: Sequence[int] | None = None,
   masker: Masker | None = None,
 ) -> Pool:
-  """Lays the examples of several tasks end to end.
+  """Lays the examples of several tasks end to end, those of a text together.
 
   Of questions these are all pairs with a candidate, and the relevance of one is
   its share of all of the question's.
@@ -123,29 +149,30 @@ def join(
   """
   if positions is None:
     positions = range(len(tasks))
+  starts = offsets_of([len(data.features.examples) for data in tasks])
+  lying = tables.together([_bare(data.features) for data in tasks])
+  at = [number for block in lying.blocks for number in block]
+  tasks, weights, positions, starts = (
+    [each[number] for number in at]
+    for each in (tasks, weights, positions, starts)
+  )
   spaces = [space_of(data.features) for data in tasks]
-  together = [counts_of(data.features) for data in tasks]
+  candidates = [counts_of(data.features) for data in tasks]
   tasks = [
     dataclasses.replace(data, features=_shared(data.features)) for data in tasks
   ]
   sizes = [len(data.features) for data in tasks]
   masked = VOCABULARY in spaces
   assert masker or not masked, "a task that masks tokens, and no masker"
-  features = Features.join(
-    [
-      dataclasses.replace(data.features, labels=None, words=None, windows=None)
-      for data in tasks
-    ]
-  )
   learned = {
-    space: _learned(tasks, space)
+    space: _learned(tasks, space).take(lying.order)
     for space, fields in SPACES.items()
     if space in spaces and fields.teacher
   }
   # What is not labelled at all is not learned from.
   gold = np.concatenate(
     [data.features.has_gold | (data.features.labels is None) for data in tasks]
-  )
+  )[lying.order]
   weight = np.repeat(np.asarray(weights, np.float32), sizes)
   if any(data.emphasis is not None for data in tasks):
     ones = [np.ones(size, np.float32) for size in sizes]
@@ -155,18 +182,69 @@ def join(
         for data, one in zip(tasks, ones, strict=True)
       ]
     )
+  weight = weight[lying.order]
   if EXAMPLE in learned:
     weight[~gold & (learned[EXAMPLE].has_teacher == 0)] = 0
+  numbers = [
+    start + np.arange(size) for start, size in zip(starts, sizes, strict=True)
+  ]
+  indices = [data.features.index for data in tasks]
   return Pool(
-    features=features,
+    features=lying.features,
+    text=lying.text if lying.tabled else None,
+    number=np.concatenate(numbers)[lying.order],
+    index=np.concatenate(indices)[lying.order],
     has_gold=None if gold.all() else gold.astype(np.float32),
-    lengths=features.lengths,
-    task=np.repeat(np.asarray(positions, np.int32), sizes),
+    lengths=lying.lengths,
+    task=np.repeat(np.asarray(positions, np.int32), sizes)[lying.order],
     weight=weight,
     learned=learned,
-    units=units_lib.join(together, sizes),
+    units=units_lib.join(*_units(lying, candidates, sizes)),
+    grouped=_grouped(lying, candidates, sizes),
     masking=_masking(tasks, masker) if masked else None,
   )
+
+
+def _bare(features: Features) -> Features:
+  """Returns examples without what is learned of them."""
+  return dataclasses.replace(
+    features.examples, labels=None, words=None, windows=None
+  )
+
+
+def _units(
+  lying: tables.Together,
+  candidates: Sequence[np.ndarray | None],
+  sizes: Sequence[int],
+) -> tuple[list[np.ndarray | None], list[int]]:
+  """Returns how many examples the units of each block have, and all of it.
+
+  Args:
+    lying: the blocks.
+    candidates: of each task, from `counts_of`.
+    sizes: examples of each task.
+  """
+  counts, totals, at = [], [], 0
+  for block, tabled in zip(lying.blocks, lying.counts, strict=True):
+    mine = slice(at, at + len(block))
+    counts.append(candidates[at] if tabled is None else tabled)
+    totals.append(sum(sizes[mine]))
+    at = mine.stop
+  return counts, totals
+
+
+def _grouped(
+  lying: tables.Together,
+  candidates: Sequence[np.ndarray | None],
+  sizes: Sequence[int],
+) -> np.ndarray | None:
+  """Returns which examples may have a loss together; None = none have."""
+  if all(each is None for each in candidates):
+    return None
+  # The labels of a text are no choice among them.
+  blocks = zip(lying.blocks, lying.counts, strict=True)
+  apart = [tabled is None for block, tabled in blocks for _ in block]
+  return np.repeat(apart, sizes)
 
 
 def space_of(features: Features) -> str:

@@ -122,14 +122,15 @@ class Dealer:
     And the most examples that a row has.
 
     Args:
-      lengths: i32[N, W] tokens of each example, 0 = none.
+      lengths: i32[N, W] tokens of each example, 0 = none; see `packing`.
       owners: i32[N, W] whose of the step's units each is, -1 = none.
 
     Raises:
       ValueError: a unit is larger than a micro-batch.
     """
     units = 1 + owners.max(1)
-    parts = -(-lengths.sum(1) // (self.width * self.rows))
+    tokens = np.maximum(lengths, 0).sum(1)
+    parts = -(-tokens // (self.width * self.rows))
     parts = np.maximum(parts, 1).astype(np.int32)
     left, slots = np.arange(len(lengths)), 1
     while len(left):
@@ -192,7 +193,8 @@ class Dealer:
     units = 1 + int(owners.max(initial=0))
     step, place = np.nonzero(owners >= 0)
     sizes = np.zeros((n, units), np.int64)
-    np.add.at(sizes, (step, owners[step, place]), lengths[step, place])
+    tokens = np.maximum(lengths[step, place], 0)
+    np.add.at(sizes, (step, owners[step, place]), tokens)
     part, load = np.zeros((n, units), np.int64), np.zeros((n, parts), np.int64)
     every = np.arange(n)
     for unit in np.argsort(-sizes, axis=1, kind="stable").T:

@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax.data import contexts, sampling, soft_labels
+from bam_jax.data import contexts, sampling, soft_labels, tables
 from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
@@ -92,7 +92,8 @@ def settings(experiment: Experiment) -> None:
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     continued(experiment, run)
-    lessons.mixture(experiment.settings(run), run, dict.fromkeys(run.tasks, 1))
+    drawn = tables.drawn(experiment.tasks_of(run))
+    lessons.mixture(experiment.settings(run), dict.fromkeys(drawn, 1))
 
 
 def selection(experiment: Experiment, c: ConfigDict) -> None:
@@ -350,7 +351,9 @@ def text(session: Session) -> None:
         room(session.materials, texts.look(task, split))
   masks.check_letters(session.materials)
   for run in experiment.runs:
-    drawable(experiment.settings(run), run, sizes)
+    drawn = tables.drawn(experiment.tasks_of(run))
+    known = {name: sizes[mine[0].name] for name, mine in drawn.items()}
+    drawable(experiment.settings(run), run, known)
   if c.stage == "predict":
     for task in experiment.tasks:
       for split in task.submission:
@@ -377,11 +380,10 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
   Args:
     settings: of the run.
     run: the run.
-    sizes: rows of every task.
+    sizes: rows of all that it draws from.
   """
-  known = {name: sizes[name] for name in run.tasks}
-  copies, _ = lessons.mixture(settings, run, known)
-  pooled = sum(known[name] * copies[name] for name in run.tasks)
+  copies, _ = lessons.mixture(settings, sizes)
+  pooled = sum(sizes[name] * copies[name] for name in sizes)
   mix = settings.config.sampling
   if pooled >= values.BOUND:
     raise ValueError(
@@ -390,7 +392,7 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
     )
   if mix.kind not in ("round_robin", "copies"):
     sampling.probabilities(
-      list(known.values()),
+      list(sizes.values()),
       kind=mix.kind,
       exponent=mix.exponent,
       temperature=mix.temperature,

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax.data import contexts, documents, features
+from bam_jax.data import contexts, documents, features, tables
 from bam_jax.data.features import Features
 from bam_jax.models import flops
 from bam_jax.runtime import distributed
@@ -77,12 +77,15 @@ def samples_of(session: Session) -> dict[str, Features]:
         tokenizer, *some.texts, some.answers, lengths=lengths
       )
       continue
-    found[task.name] = features.featurise(
-      tokenizer,
-      some.texts,
-      some.labels,
-      max_length=lengths.most,
-      words=some.words,
+    found[task.name] = dataclasses.replace(
+      features.featurise(
+        tokenizer,
+        some.texts,
+        some.labels,
+        max_length=lengths.most,
+        words=some.words,
+      ),
+      table=task.table,
     )
   return found
 
@@ -185,17 +188,21 @@ def trial_of(
   session: Session, run: Run, example: Mapping[str, float]
 ) -> tuple[int, float]:
   """Returns the steps of a trial of a run, and the FLOPs of training it."""
-  tasks = session.experiment.tasks_of(run)
-  sizes = {task.name: rows_of(session, task, held=False) for task in tasks}
+  sources = tables.drawn(session.experiment.tasks_of(run))
+  # A table's texts are read once; its heads are little beside that.
+  first = {name: tasks[0] for name, tasks in sources.items()}
+  sizes = {k: rows_of(session, task, held=False) for k, task in first.items()}
   settings = session.experiment.settings(run)
-  draw = lessons.order(settings, run, sizes)
+  draw = lessons.order(settings, sizes)
   order = draw(seed=session.experiment.seeds[0])
   ends = np.cumsum(list(sizes.values()))
   drawn = np.bincount(
     np.searchsorted(ends, order[order >= 0], side="right"),
-    minlength=len(tasks),
+    minlength=len(sizes),
   )
-  each = [flops.TRAIN_OVER_FORWARD * example[task.name] for task in tasks]
+  each = [
+    flops.TRAIN_OVER_FORWARD * example[task.name] for task in first.values()
+  ]
   return len(order), float(np.dot(drawn, each))
 
 

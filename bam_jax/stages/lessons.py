@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from bam_jax.data import balance, pipeline, sampling
+from bam_jax.data import balance, pipeline, sampling, tables
 from bam_jax.data.features import Features
 from bam_jax.data.masking import Masker
 from bam_jax.data.pool import TaskData, join
@@ -39,14 +39,14 @@ Targets = Callable[[Task, Sequence[int]], np.ndarray | None]
 
 
 def mixture(
-  settings: Settings, run: Run, sizes: Mapping[str, int]
+  settings: Settings, sizes: Mapping[str, int]
 ) -> tuple[dict[str, int], dict[str, float]]:
-  """Returns each task's copies in the pool and the weight of its loss.
+  """Returns the copies in the pool and the weight of the loss of all drawn.
 
   Args:
     settings: of the run.
-    run: the run.
-    sizes: training rows of each of its tasks, swapped copies included.
+    sizes: training rows of each of its tasks, swapped copies included, or texts
+      of a table; see `tables.units`.
   """
   mix = settings.config.sampling
   scale = sampling.loss_scale(
@@ -57,7 +57,7 @@ def mixture(
   weights = dict(zip(sizes, map(float, scale), strict=True))
   copies = dict.fromkeys(sizes, 1)
   # The reference code has neither copies nor weights for a task alone.
-  if mix.kind == "copies" and len(run.tasks) > 1:
+  if mix.kind == "copies" and len(sizes) > 1:
     known = sampling.REFERENCE_SIZES if mix.reference_sizes else sizes
     copies, shares = sampling.copies_and_weights(
       known,
@@ -65,29 +65,28 @@ def mixture(
       anchor="mnli" if mix.reference_sizes else "",
       over=tuple(known),
     )
-    missing = [name for name in run.tasks if name not in copies]
+    missing = [name for name in sizes if name not in copies]
     if missing:
       raise ValueError(
         f"sampling.reference_sizes knows {', '.join(known)}, not "
         f"{', '.join(missing)}; set --config.sampling.reference_sizes=False"
       )
-    weights = {name: weights[name] * shares[name] for name in run.tasks}
+    weights = {name: weights[name] * shares[name] for name in sizes}
   return copies, weights
 
 
 def order(
-  settings: Settings, run: Run, sizes: Mapping[str, int]
+  settings: Settings, sizes: Mapping[str, int]
 ) -> Callable[..., np.ndarray]:
-  """Returns what draws the examples of a trial by its seed: i32[steps, B].
+  """Returns what draws the units of a trial by its seed: i32[steps, B].
 
   Args:
     settings: of the run.
-    run: the run.
-    sizes: training rows of each of its tasks, swapped copies included.
+    sizes: see `mixture`.
   """
   c = settings.config
-  copies, _ = mixture(settings, run, sizes)
-  pooled = sum(sizes[name] * copies[name] for name in run.tasks)
+  copies, _ = mixture(settings, sizes)
+  pooled = sum(sizes[name] * copies[name] for name in sizes)
   steps = sampling.count_steps(
     pooled, batch_size=settings.batch_size, epochs=settings.epochs
   )
@@ -100,7 +99,7 @@ def order(
       c.sampling.kind,
       exponent=c.sampling.exponent,
       temperature=c.sampling.temperature,
-      copies=tuple(copies[name] for name in run.tasks),
+      copies=tuple(copies[name] for name in sizes),
     ),
     batch_size=settings.batch_size,
     steps=steps,
@@ -130,9 +129,14 @@ def batches(
   """
   settings, tasks = experiment.settings(run), experiment.tasks_of(run)
   rows = {name: learned(run, name, rows[name]) for name in run.tasks}
-  sizes = {name: len(rows[name]) for name in run.tasks}
-  _, weights = mixture(settings, run, sizes)
-  draw, pools = order(settings, run, sizes), {}
+  sizes = tables.units(tasks, rows)
+  _, weights = mixture(settings, sizes)
+  weights = {
+    task.name: weights[name]
+    for name, labelled in tables.drawn(tasks).items()
+    for task in labelled
+  }
+  draw, pools = order(settings, sizes), {}
 
   def taught_by(seed: int) -> tuple[int, ...]:
     return experiment.teacher_seeds(seed) if targets else ()

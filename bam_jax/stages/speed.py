@@ -6,7 +6,7 @@ import time
 import jax
 import numpy as np
 
-from bam_jax.data import pipeline
+from bam_jax.data import pipeline, tables
 from bam_jax.data.features import Features, width_of
 from bam_jax.data.pool import TaskData, join
 from bam_jax.models import flops
@@ -36,7 +36,7 @@ def measured(
   settings, mesh = session.experiment.settings(run), session.materials.mesh
   c, tasks = settings.config, session.experiment.tasks_of(run)
   rows = [samples[name] for name in run.tasks]
-  sizes = dict(zip(run.tasks, map(len, rows), strict=True))
+  sizes = tables.units(tasks, samples)
   pool = join(
     [
       TaskData(task.name, each, task.classes, None)
@@ -47,7 +47,7 @@ def measured(
   )
   # Where as many as fit are trained, one tells the least that is to be had.
   trials = min(c.trials_at_once or 1, at_most)
-  order = lessons.order(settings, run, sizes)(seed=c.seed)[: STEPS + 1]
+  order = lessons.order(settings, sizes)(seed=c.seed)[: STEPS + 1]
   # A short run goes over its few batches again.
   order = np.resize(order, (STEPS + 1, order.shape[1]))
   batches = pipeline.TrialBatches(
@@ -69,16 +69,14 @@ def measured(
   )
   state = init(np.arange(trials, dtype=np.uint32), {})
   shape = session.materials.encoder.shape
-  useful = np.concatenate(
-    [
-      flops.train(
-        shape,
-        each.examples.lengths,
-        head=heads.spec(task, vocabulary=shape.vocab_size),
-      )
-      for task, each in zip(tasks, rows, strict=True)
-    ]
-  )
+  useful = np.zeros(len(pool.task))
+  for number, task in enumerate(tasks):
+    mine = pool.task == number
+    useful[mine] = flops.train(
+      shape,
+      pool.lengths[mine],
+      head=heads.spec(task, vocabulary=shape.vocab_size),
+    )
   if pool.units is not None:
     useful = np.add.reduceat(useful, pool.units.first)
   seconds, done, count = 0.0, 0.0, 0

@@ -68,11 +68,13 @@ class Experiment:
     Raises:
       ValueError: what the config says of them cannot be read.
     """
-    tasks, data = [task.name for task in self.tasks], self.config.data
-    return {
-      "train": limits.counts("data.limit", data.limit, tasks),
-      "dev": limits.counts("data.dev_limit", data.dev_limit, tasks),
-    }
+    names, data = [task.name for task in self.tasks], self.config.data
+    found = {}
+    for split, key in (("train", "limit"), ("dev", "dev_limit")):
+      said = f"data.{key}"
+      found[split] = limits.counts(said, data[key], names)
+      limits.check_tables(said, found[split], self.tasks)
+    return found
 
   @property
   def seeds(self) -> tuple[int, ...]:

@@ -40,6 +40,7 @@ class Own:
 
   Attributes:
     file: the tasks file, named in messages.
+    table: whose texts other tasks label too; "" = they are this task's own.
     folder: what the files of the task are relative to.
     files: split -> files and patterns, as they are written.
     format: of its files; "" = what the suffix of each says.
@@ -66,6 +67,7 @@ class Own:
   """
 
   file: str
+  table: str
   folder: str
   files: Mapping[str, tuple[str, ...]] = dataclasses.field(hash=False)
   format: str

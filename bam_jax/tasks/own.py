@@ -14,7 +14,7 @@ from typing import Any
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import files as file_keys
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import learn, mtdnn, scored, toml_yaml
+from bam_jax.tasks import learn, mtdnn, scored, toml_yaml, wide
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.files import Division
 from bam_jax.tasks.kind import EXAMPLE, WHOLE, TaskKind
@@ -23,6 +23,8 @@ from bam_jax.tasks.origins import Own
 from bam_jax.tasks.table import TASKS, Task
 
 KEYS = (
+  # Of what a table says of its columns, see wide.py.
+  "table",
   "kind",
   "format",
   "train",
@@ -101,6 +103,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     raise ValueError(f"{path} has no task; begin one with [its_name]")
   if mtdnn.is_definition(found):
     found, text = mtdnn.entries(found, path), ""
+  found = wide.entries(found, path, text)
   table(found, path, text)
   return found
 
@@ -367,6 +370,7 @@ def _own(
     )
   return Own(
     file=str(entry.path),
+    table=entry.string("table", needed=False),
     folder=str(entry.path.parent),
     files=files,
     format=entry.string("format", needed=False),

@@ -67,6 +67,11 @@ class Task:
     return self.origin if isinstance(self.origin, Own) else None
 
   @property
+  def table(self) -> str:
+    """The table whose texts it labels, as other tasks do; "" = it has none."""
+    return self.own.table if self.own else ""
+
+  @property
   def glue(self) -> Glue | None:
     """Where the rows are, of a task of GLUE."""
     return self.origin if isinstance(self.origin, Glue) else None

@@ -47,12 +47,13 @@ def line(text: str, name: str, key: str) -> int:
     key: in it; "" = the table itself.
   """
   quoted = r"[\"']?{}[\"']?"
-  heads = re.compile(r"\s*\[([^\[\]]+)\]\s*(#.*)?|(\S+?)\s*:\s*(#.*)?")
+  heads = re.compile(r"\s*\[\[?([^\[\]]+)\]?\]\s*(#.*)?|(\S+?)\s*:\s*(#.*)?")
+  names = (name, f"table.labels.{name}")
   wanted = re.compile(r"\s*" + quoted.format(re.escape(str(key))) + r"\s*[=:]")
   begin, mine = 0, False
   for number, row in enumerate(text.split("\n"), 1):
     if head := heads.fullmatch(row.rstrip("\r")):
-      mine = (head[1] or head[3]).strip().strip("\"'") == name
+      mine = (head[1] or head[3]).strip().strip("\"'") in names
       begin = number if mine else begin
     elif mine and key and wanted.match(row):
       return number

@@ -44,7 +44,7 @@ def test_a_small_task_has_least_steps(least, cap, steps):
   c = common.base()
   c.single.epochs, c.single.batch_size, c.max_steps = 2.0, 3, cap
   c.single.min_steps = least
-  draw = lessons.order(Settings.of(c, "single"), SINGLE, {"rte": 7})
+  draw = lessons.order(Settings.of(c, "single"), {"rte": 7})
   drawn = draw(seed=4)
   assert drawn.shape == (steps, 3)
   # Nothing is drawn again before all others were.

@@ -94,6 +94,21 @@ def tell(
     )
 
 
+def tell_gaps(task: Task, origin: str, known: np.ndarray) -> None:
+  """Says how many rows of a table have no label of a task.
+
+  Args:
+    task: the task.
+    origin: where the rows are from.
+    known: bool[N], those with a label.
+  """
+  if gaps := (~known).sum():
+    _say(
+      f"{task.name}: {gaps} of the {len(known)} rows of {origin} have no label"
+      f" in the column {task.label!r}"
+    )
+
+
 @functools.cache
 def _say(text: str) -> None:
   """Says it once, however often a file is read."""

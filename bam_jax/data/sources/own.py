@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 import json
 import os.path
 from pathlib import Path
+import sys
 from typing import Any
 
 from absl import logging
@@ -82,20 +83,29 @@ def read(task: Task, split: str) -> Examples:
   here = division.of_split(task, split, origin, found)
   found = [found[i] for i in here]
   _refuse_rejected(task, found)
-  texts = tuple([_text(row, name) for row in found] for name in task.text)
+  # Other columns of the table have the same texts: each is kept once.
+  texts = tuple(
+    [sys.intern(_text(row, name)) for row in found] for name in task.text
+  )
   groups = (
     [groups_lib.name_of(own.group, *row) for row in found] if grouped else []
   )
-  labels, kept = GOLD[KINDS[task.kind].many](task, split, found, taught=taught)
+  read_gold = GOLD[KINDS[task.kind].many]
+  labels, kept = read_gold(task, split, found, taught=taught or bool(own.table))
   known = examples_lib.has_gold(labels)
-  gold.tell(task, origin, found, known=known, kept=kept)
+  if own.table:
+    # Its text may have the label of another task.
+    kept[:] = True
+    gold.tell_gaps(task, origin, known)
+  else:
+    gold.tell(task, origin, found, known=known, kept=kept)
   soft = None
   if trains and own.soft_columns:
     # What is left out need not be right.
     nothing = [np.nan] * task.classes
     soft = np.float32(
       [
-        _soft(task, *row) if mine else nothing
+        _soft(task, *row) if mine and not _unjudged(task, row) else nothing
         for row, mine in zip(found, kept, strict=True)
       ]
     ).reshape(-1, task.classes)
@@ -109,16 +119,17 @@ def read(task: Task, split: str) -> Examples:
         " scored by its labels; give dev = FILE with some, in place of"
         " dev_share"
       )
-    mask = dev_rows(texts, own.dev_share, among=known, groups=groups)
+    among = kept if own.table else known
+    mask = dev_rows(texts, own.dev_share, among=among, groups=groups)
     if mask[kept].all() or not mask.any():
       raise ValueError(
         f"{own.file}: dev_share of {task.name} is {own.dev_share}, which makes"
-        f" {mask[known].sum()} of the {known.sum()} rows of {origin} dev; leave"
+        f" {mask[among].sum()} of the {among.sum()} rows of {origin} dev; leave"
         " some on both sides"
         + f" (rows of one {own.group!r} stay together)"
         * bool(groups)
       )
-    kept = kept & ~mask if trains else mask & known
+    kept = kept & ~mask if trains else mask & among
   weights = None
   if weighed:
     # What is left out, or is dev, need not be right.
@@ -131,6 +142,12 @@ def read(task: Task, split: str) -> Examples:
   examples = Examples(
     task.name, split, texts, labels, origin, soft, groups, weights=weights
   )
+  if own.table and not ((taught and trains) or known[kept].any()):
+    raise ValueError(
+      f"{own.file}: none of the {kept.sum()} rows of {origin} that are"
+      f" {split} has a label of {task.name}, column {task.label!r}; a task"
+      " needs some in train and in dev"
+    )
   if not kept.all():
     examples = examples.take(kept)
   check(examples)
@@ -218,6 +235,14 @@ def _weight(row: rows.Row, name: str) -> float:
       " which is what the row counts; ignore and data.limit leave rows out"
     )
   return found
+
+
+def _unjudged(task: Task, row: rows.Row) -> bool:
+  """Tells whether a row of a table has no soft label, which it may lack."""
+  said = [row[1][name] for name in task.own.soft_columns]
+  return bool(task.own.table) and all(
+    each is None or each == "" or each != each for each in said
+  )
 
 
 def _soft(task: Task, where: str, record: dict[str, Any]) -> list[float]:
