@@ -11,7 +11,7 @@ Adam. Published for BERT-base, one run: see docs/mtdnn.md.
 
 from ml_collections import ConfigDict
 
-from configs import common, parts
+from configs import _parts, common
 
 TASKS = "mnli,rte,qnli,sst2,mrpc"
 # The paper names SMART; its code computes another step (docs/mtdnn.md).
@@ -58,5 +58,5 @@ PARTS = (table2, workflows)
 
 def get_config(arg: str = ""):
   """Returns the config; `arg` is "part" or "part,task,task,..."."""
-  part, tasks = parts.part_of(arg, PARTS, "study", "configs/mtdnn.py:table2")
+  part, tasks = _parts.part_of(arg, PARTS, "study", "configs/mtdnn.py:table2")
   return part(tasks)

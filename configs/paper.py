@@ -13,7 +13,7 @@ import itertools
 
 from ml_collections import ConfigDict
 
-from configs import glue_bam, parts, quickstart
+from configs import _parts, glue_bam, quickstart
 
 # Table 4: what single->multi has, taken away one by one.
 ABLATIONS = {
@@ -116,7 +116,7 @@ PARTS = (table1, table3, table4, table5, tune, smoke)
 
 def get_config(arg: str = ""):
   """Returns the config; `arg` is "part" or "part,task,task,..."."""
-  part, tasks = parts.part_of(arg, PARTS, "study", "configs/paper.py:table1")
+  part, tasks = _parts.part_of(arg, PARTS, "study", "configs/paper.py:table1")
   return part(tasks)
 
 

@@ -14,7 +14,7 @@ out: docs/results.md.
 
 from ml_collections import ConfigDict
 
-from configs import common, parts
+from configs import _parts, common
 
 SMALL, LARGE = "rte,mrpc,cola,stsb", "mnli,qqp,qnli,sst2"
 RATES = {"single": (5e-5, 1e-4, 2e-4), "multi": (1e-4, 2e-4, 4e-4)}
@@ -77,5 +77,5 @@ PARTS = (tune_single, tune_multi, study)
 
 def get_config(arg: str = ""):
   """Returns the config; `arg` is "part" or "part,task,task,..."."""
-  part, tasks = parts.part_of(arg, PARTS, "study", "configs/strong.py:study")
+  part, tasks = _parts.part_of(arg, PARTS, "study", "configs/strong.py:study")
   return part(tasks)

@@ -14,8 +14,8 @@ from configs import bam_reference, common, glue_bam
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted(
   path.stem
-  for path in (ROOT / "configs").glob("*.py")
-  if path.stem not in ("__init__", "common")
+  for path in (ROOT / "configs").glob("[!_]*.py")
+  if path.stem != "common"
 )
 
 
