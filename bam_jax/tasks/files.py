@@ -128,7 +128,7 @@ def marked(entry: Entry, *, several: bool) -> tuple[str, ...]:
     "the column of labels, or a list of different columns of 0 and 1, one for"
     " each label",
   )
-  for key in ("separator", "rename"):
+  for key in ("separator", "rename", "ignore"):
     if key in entry.given:
       entry.refuse(key, "is for labels in one column, and label names several")
   return found

@@ -110,6 +110,7 @@ _ROWS = (
       "soft_columns",
       "soft_labels",
       "symmetric",
+      "ignore",
       "group",
       "split",
       "rename",

@@ -24,13 +24,13 @@ _WRAPPED = "choices"
 def read(
   task: Task, split: str, found: Sequence[Row], *, taught: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-  """Returns f32[N, C], 1 where a label holds, and bool[N]: not left out.
+  """Returns f32[N, C], 1 where a label holds, and bool[N]: not ignored.
 
-  All C are NaN where the row is taught and nothing is said of it. An empty
-  list or an empty cell of text says that none of the labels holds.
+  All C are NaN where the row is ignored, or is taught and nothing is said of
+  it. An empty list or an empty cell of text says that none of the labels holds.
 
   Args:
-    task: with `own`.
+    task: with `own`; its `ignore` says which rows are left out.
     split: one of its splits.
     found: the rows.
     taught: whether a row without labels may stay.
@@ -42,7 +42,10 @@ def read(
   known = {label_names.name(name): i for i, name in enumerate(task.labels)}
   labels = np.zeros((len(found), len(known)), np.float32)
   row = _columns if task.own.marked else _listed
-  for i, (where, record) in enumerate(found):
+  kept = np.array([not _ignored(task, record) for _, record in found], bool)
+  labels[~kept] = np.nan
+  for i in np.flatnonzero(kept):
+    where, record = found[i]
     labels[i] = row(task, known, where, record)
     if np.isnan(labels[i, 0]) and not taught:
       columns = ", ".join(map(repr, task.own.marked or (task.label,)))
@@ -50,7 +53,14 @@ def read(
         f"{where}, column {columns}: nothing is said of this row; write []"
         " where none of the labels holds, or give it soft labels"
       )
-  return labels, np.ones(len(found), bool)
+  return labels, kept
+
+
+def _ignored(task: Task, record: Mapping[str, Any]) -> bool:
+  """Tells whether what a column says of a row is to be left out."""
+  value = record.get(task.label)
+  ignored = task.own.ignore
+  return bool(ignored) and isinstance(value, str) and value.strip() in ignored
 
 
 def _columns(

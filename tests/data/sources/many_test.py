@@ -157,7 +157,7 @@ def test_a_row_that_cannot_be_gets_a_sentence(tmp_path, row, keys, said):
     ({"labels": None}, "labels is missing; kind multilabel needs it"),
     ({"label": NAMES, "separator": ","}, "is for labels in one column"),
     ({"label": ["t", "u", "v"]}, "takes one or two text columns, none of them"),
-    ({"ignore": ["rude"]}, "is for tasks of other kinds than multilabel"),
+    ({"ignore": ["rude"]}, "has 'rude', which is one of labels"),
     ({"metric": "accuracy"}, "it is one of micro_f1, macro_f1"),
     ({"loss": 3}, "is a text in quotes"),
     ({"kind": "classification", "label": NAMES}, "is a text in quotes"),
@@ -194,3 +194,12 @@ def test_soft_labels_are_chances_of_each_label(tmp_path):
   task = table(tmp_path, lines(bad), soft_columns="p", dev="dev.jsonl")
   with pytest.raises(ValueError, match=r"from 0 to 1"):
     own_files.read(task, "train")
+
+
+def test_ignored_rows_are_left_out_and_counted(tmp_path, caplog):
+  data = commas(["t", "l"], [["rude|urgent"], ["?"], [""], ["praise"]])
+  task = table(tmp_path, data, "train.csv", separator="|", ignore=["?"])
+  read = own_files.read(task, "train")
+  assert read.texts[0] == [TEXTS[0], *TEXTS[2:]]
+  assert read.labels.tolist() == [[1, 1, 0], [0, 0, 0], [0, 0, 1]]
+  assert "flags leaves out 1 of the 4 rows" in caplog.text
