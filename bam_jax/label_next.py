@@ -16,13 +16,12 @@ says what), 1 anything else.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-import csv
 import heapq
-import json
 from pathlib import Path
 import sys
-from typing import Any, TextIO
+from typing import Any
 
+from bam_jax.inference.worklist import WRITERS
 from bam_jax.runtime import command
 
 # What texts are ranked by -> the key of a record, of which less comes first.
@@ -49,82 +48,6 @@ def parser() -> argparse.ArgumentParser:
   add("--input", help="a file; standard input if absent")
   add("--output-format", choices=tuple(WRITERS), default="jsonl")
   return found
-
-
-def _answer(record: Mapping[str, Any]) -> list[str]:
-  """Returns the labels of an answer, or its number."""
-  said = record["answer"]
-  if "value" in said:
-    return [str(said["value"])]
-  return said.get("labels") or ([said["label"]] if "label" in said else [])
-
-
-def write_jsonl(out: TextIO, records: Sequence[Mapping], run: str) -> None:
-  """Writes a JSON object a line."""
-  del run
-  for record in records:
-    out.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
-def write_csv(out: TextIO, records: Sequence[Mapping], run: str) -> None:
-  """Writes a table: the texts, then what is said of them."""
-  del run
-  if not records:
-    return
-  names = [*records[0]["texts"], "answer", "disagreement", "margin", "row"]
-  table = csv.writer(out, lineterminator="\n")
-  table.writerow(names)
-  for record in records:
-    said = ["; ".join(_answer(record))]
-    rest = [record[name] for name in names[-3:]]
-    table.writerow([*record["texts"].values(), *said, *rest])
-
-
-def write_label_studio(
-  out: TextIO, records: Sequence[Mapping], run: str
-) -> None:
-  """Writes a list of tasks with predictions, as Label Studio imports them.
-
-  Its labelling config names the choices `label`, and the first text `text`.
-  """
-  tasks = []
-  for record in records:
-    (first, *_), said = record["texts"], record["answer"]
-    kind = "number" if "value" in said else "choices"
-    value = said["value"] if kind == "number" else _answer(record)
-    result = {
-      "from_name": "label",
-      "to_name": "text",
-      "type": kind,
-      "value": {kind: value},
-    }
-    tasks.append(
-      {
-        "data": {"text": record["texts"][first], **record["texts"]},
-        "meta": {k: record[k] for k in ("row", "disagreement", "margin")},
-        "predictions": [{"model_version": run, "result": [result]}],
-      }
-    )
-  json.dump(tasks, out, ensure_ascii=False, indent=1)
-  out.write("\n")
-
-
-def write_doccano(out: TextIO, records: Sequence[Mapping], run: str) -> None:
-  """Writes JSON lines with `text` and `label`, as doccano imports them."""
-  del run
-  for record in records:
-    texts = list(record["texts"].values())
-    line = {"text": "\n".join(texts), "label": _answer(record)}
-    more = {k: record[k] for k in ("row", "disagreement", "margin")}
-    out.write(json.dumps(line | more, ensure_ascii=False) + "\n")
-
-
-WRITERS: Mapping[str, Callable[[TextIO, Sequence[Mapping], str], None]] = {
-  "jsonl": write_jsonl,
-  "csv": write_csv,
-  "label-studio": write_label_studio,
-  "doccano": write_doccano,
-}
 
 
 def seeds_of(run: Path, asked: str | None) -> list[int]:

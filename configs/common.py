@@ -116,6 +116,9 @@ def base() -> ConfigDict:
   # settings are chosen on it, never on dev. What goes together stays together:
   # equal and swapped rows, phrases of a sentence. 0 = none, dev is scored.
   c.data.holdout = 0.0
+  # Which share of that size it is, from 0: with holdout=0.2 the folds 0 to 4
+  # are all rows, each once, as bam_jax.label_errors takes them.
+  c.data.fold = 0
   # Files of plain text (.txt, .txt.gz), with commas between them, for the tasks
   # mlm and next; an empty line ends a document, and where a file has none each
   # line is one. "" = there are no such tasks but in a tasks file.

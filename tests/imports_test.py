@@ -47,6 +47,7 @@ COMMANDS = frozenset(
     "predict",
     "serve",
     "label_next",
+    "label_errors",
     "features",
     "export",
     "doctor",

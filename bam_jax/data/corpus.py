@@ -25,13 +25,16 @@ from bam_jax.tasks.table import Task
 class Texts:
   """The text of every split, read once."""
 
-  def __init__(self, read: Callable[[Task, str], sources.Examples]):
+  def __init__(
+    self, read: Callable[[Task, str], sources.Examples], *, fold: int = 0
+  ):
     """Reads nothing yet.
 
     Args:
       read: (task, split) -> its rows.
+      fold: which share of the training rows is held out, where one is.
     """
-    self._read = read
+    self._read, self._fold = read, fold
     self._seen: dict[tuple[str, str], sources.Examples] = {}
     self._facts: dict[tuple[str, str], dict[str, Any]] = {}
     self._holdouts: dict[tuple[str, float], Holdout] = {}
@@ -79,7 +82,7 @@ class Texts:
       seen = self._seen.get((task.name, task.train))
       examples = seen or self._load(task, task.train)
       self._holdouts[key] = hold_out(
-        task, examples.texts, share, examples.groups
+        task, examples.texts, share, examples.groups, fold=self._fold
       )
     return self._holdouts[key]
 

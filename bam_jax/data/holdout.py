@@ -51,7 +51,12 @@ class Holdout:
 
 
 def hold_out(
-  task: Task, texts: Texts, share: float, groups: Sequence[str] = ()
+  task: Task,
+  texts: Texts,
+  share: float,
+  groups: Sequence[str] = (),
+  *,
+  fold: int = 0,
 ) -> Holdout:
   """Divides the training rows of a task; no seed and no tokenizer moves them.
 
@@ -60,6 +65,8 @@ def hold_out(
     texts: one or two columns of N texts.
     share: of the rows to hold out, above 0; what goes together may make more.
     groups: the N groups that its rows name; () = they name none.
+    fold: which share of that size, in the order of the draw; the folds of 1 / n
+      are n, and each row is in one.
 
   Raises:
     ValueError: none would be left on one side.
@@ -73,9 +80,12 @@ def hold_out(
   place = np.argsort(order)
   last = np.zeros(rows, np.int64)
   np.maximum.at(last, row, place[thing])
-  count = round(share * rows)
-  end = np.sort(last)[count - 1] if count else -1
-  mask = last <= end
+  ordered = np.sort(last)
+  begin, end = (
+    ordered[min(count, rows) - 1] if count else -1
+    for count in (round(n * share * rows) for n in (fold, fold + 1))
+  )
+  mask = (begin < last) & (last <= end)
   if not 0 < mask.sum() < rows:
     said = (
       f"data.holdout={share} holds out {mask.sum()} of the {rows} training "
@@ -89,12 +99,16 @@ def hold_out(
     raise ValueError(
       f"{said}; leave some on both sides: --config.data.holdout=0.1"
     )
-  inside = np.unique(row[(place[thing] <= end) & ~mask[row]])
+  drawn = (begin < place[thing]) & (place[thing] <= end)
+  inside = np.unique(row[drawn & ~mask[row]])
+  # A phrase of things of two folds is in the later one.
+  torn = np.unique(row[(place[thing] <= begin) & mask[row]])
+  but = f" but for {len(torn)} of two folds" * bool(len(torn))
   return Holdout(
     mask,
     f"{task.name}: {mask.sum()} of {rows} training rows are held out, none of "
-    f"which {grouping.none}; {_common(texts, mask)} of them have a text that a "
-    f"kept row has too, and {len(inside)} kept rows are a part of one",
+    f"which {grouping.none}{but}; {_common(texts, mask)} of them have a text "
+    f"that a kept row has too, and {len(inside)} kept rows are a part of one",
   )
 
 

@@ -131,7 +131,7 @@ class Materials:
         read(task, split), trains=split == task.train, **most
       )
 
-    return corpus.Texts(some)
+    return corpus.Texts(some, fold=data.fold)
 
   @property
   def lengths(self) -> Lengths:

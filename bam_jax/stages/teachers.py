@@ -54,10 +54,11 @@ class Teachers:
 
   def shared(self, task: Task) -> dict[str, Any]:
     """Returns what teacher and student share in any two directories."""
+    data = self.experiment.config.data
     return {
       "labels": list(task.labels),
       "text": self.materials.texts.fingerprint(task, task.train),
-      "holdout": self.experiment.config.data.holdout,
+      "holdout": [data.holdout, data.fold] if data.fold else data.holdout,
     }
 
   def targets(

@@ -51,6 +51,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "select.patience",
       "nonfinite.limit",
       "data.synthetic_seed",
+      "data.fold",
       "span.stride",
       "optim.clip",
       "optim.weight_decay",
@@ -143,6 +144,7 @@ def check(c: ConfigDict) -> None:
       if not allowed(value := lookup(c, key)):
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
+  folded(c.data)
   scratch(c)
   adversary(c)
   distilling(c)
@@ -156,6 +158,21 @@ def check(c: ConfigDict) -> None:
   if c.max_length < 5:
     raise ValueError(
       f"max_length is {c.max_length}; a pair of sentences needs 5 at least"
+    )
+
+
+def folded(data: ConfigDict) -> None:
+  """Checks that there is such a fold.
+
+  Args:
+    data: the config's.
+  """
+  # 10 of 0.1 are all rows, whatever floats say.
+  folds = int(1 / data.holdout + 1e-9) if data.holdout else 1
+  if data.fold >= folds:
+    raise ValueError(
+      f"data.fold is {data.fold}, and data.holdout={data.holdout:g} makes"
+      f" {folds} fold{'s' * (folds > 1)}, counted from 0"
     )
 
 

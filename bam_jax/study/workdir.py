@@ -61,6 +61,7 @@ NEUTRAL: dict[str, Any] = {
   "adversary.shared_dropout": True,
   "adversary.proximal": 0.0,
   "adversary.momentum": -1.0,
+  "data.fold": 0,
   "data.text": "",
   "data.limit": "",
   "data.dev_limit": "",

@@ -30,6 +30,31 @@ def test_a_holdout_that_leaves_one_side_empty_is_refused(share):
     hold_out(RTE, rows(20), share)
 
 
+@pytest.mark.parametrize(("folds", "share"), [(3, 1 / 3), (10, 0.1)])
+def test_every_row_is_in_one_fold(folds, share):
+  masks = [hold_out(RTE, rows(23), share, fold=n).mask for n in range(folds)]
+  np.testing.assert_array_equal(np.sum(masks, 0), 1)
+  assert {mask.sum() for mask in masks} <= {23 // folds, 1 + 23 // folds}
+  np.testing.assert_array_equal(masks[0], hold_out(RTE, rows(23), share).mask)
+
+
+def test_what_goes_together_is_in_one_fold():
+  first, second = rows(12)
+  texts = [[*first, *second], [*second, *first]]
+  for fold in range(4):
+    mask = hold_out(RTE, texts, 0.25, fold=fold).mask
+    np.testing.assert_array_equal(mask[:12], mask[12:])
+
+
+def test_phrases_of_two_folds_are_counted():
+  # "b" stands in both, so in whichever fold comes later.
+  texts = [["a b", "b c", "b", "d e", "e f", "e"]]
+  found = [hold_out(SST2, texts, 1 / 2, fold=fold) for fold in (0, 1)]
+  assert (found[0].mask ^ found[1].mask).all()
+  assert "of two folds" not in found[0].sentence
+  assert "but for" in found[1].sentence
+
+
 def test_one_group_of_all_rows_cannot_be_divided():
   with pytest.raises(
     ValueError, match=r"7 training rows .* all of them go tog"

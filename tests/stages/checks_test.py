@@ -59,6 +59,8 @@ def refusal(config, workdir: Path) -> str:
     ("loss.reduction", "max", "sum or mean"),
     ("data.holdout", 1.0, "a share, from 0 to below 1"),
     ("data.holdout", 0.001, "leave some on both sides"),
+    ("data.fold", -1, "data.fold is -1; it is 0 or more"),
+    ("data.fold", 1, "data.holdout=0 makes 1 fold, counted from 0"),
     ("micro_rows", 3, "multi.batch_size=8 without packing does not divide"),
     ("max_length", 41, "has 40 positions; try --config.max_length=40"),
     ("max_length", 2, "max_length is 2"),

@@ -52,3 +52,19 @@ def test_a_held_out_row_may_be_longer_than_all_that_are_trained_on(
   logits = it.teachers.targets(student, STSB, [0])
   assert len(logits) == len(corpus.train(STSB))
   assert np.isfinite(logits).all()
+
+
+def test_logits_of_one_fold_do_not_fit_another(small_run, tmp_path):
+  shared = []
+  for fold in (0, 1):
+    config = small.settings(
+      small_run.glue,
+      small_run.encoder,
+      data__holdout=0.25,
+      data__fold=fold,
+    )
+    it = session.opened(config, Workdir(tmp_path / str(fold)))
+    shared.append(it.teachers.shared(STSB))
+    assert it.materials.texts.holdout(STSB, 0.25).mask.sum() in (12, 13)
+  assert shared[0] == shared[1] | {"holdout": 0.25}
+  assert shared[1]["holdout"] == [0.25, 1]

@@ -207,14 +207,22 @@ def generate(
       f"the synthetic suite has no {task.name!r} split {split!r}; it has "
       f"{', '.join(SIZES)} with train, validation and test"
     )
+  texts, found = truth(task, split, seed=seed)
+  if split == "train":
+    found = _with_noise(found, len(task.labels), seed, task.name)
+  return texts, found
+
+
+def truth(
+  task: Task, split: str, *, seed: int
+) -> tuple[tuple[list[str], ...], np.ndarray]:
+  """Returns what `generate` does, but for the noise in training labels."""
   texts, labels = _rows(task.name, split, seed)
   if task.labels:
     found = np.float32([task.labels.index(name) for name in labels])
   else:
     low, high = task.range
     found = np.float32([(value - low) / (high - low) for value in labels])
-  if split == "train":
-    found = _with_noise(found, len(task.labels), seed, task.name)
   return tuple(map(list, zip(*texts, strict=True))), found
 
 
