@@ -35,6 +35,10 @@ SERVE = [
   "uvicorn",  # HTTP itself
   "prometheus-client",  # what /metrics says
 ]
+# Not among the tests': it wants an older protobuf and pyarrow than the rest.
+BEAM = [
+  "apache-beam>=2.77",  # many machines make features; data.beam
+]
 DOCS = [
   "mkdocs>=1.6,<2",  # the pages of docs/, links checked
   "mkdocstrings[python]>=1.0",  # API pages from docstrings
@@ -56,6 +60,7 @@ setuptools.setup(
   extras_require={
     "docs": DOCS,
     "serve": SERVE,  # bam_jax.serve
+    "beam": BEAM,  # --config.data.beam=DirectRunner
     "onnx": ONNX,  # bam_jax.export --format=onnx
     "test": [
       *DOCS,  # tests/docs_test.py builds the pages

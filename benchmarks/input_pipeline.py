@@ -24,6 +24,7 @@ import time
 from typing import Any
 
 from bam_jax.data import builders
+from bam_jax.data.store import Store
 from bam_jax.data.windows import Lengths
 from bam_jax.runtime import command
 from bam_jax.runtime.console import bar
@@ -56,7 +57,7 @@ def tokenising(session: Session, repeats: int) -> dict[str, dict[str, float]]:
           [task.train],
           tokenizer=session.materials.encoder.tokenizer,
           lengths=Lengths(c.max_length, c.span.stride),
-          data_dir=session.workdir.data,
+          store=Store(session.workdir.data),
           load=lambda split, text=text: text,
         )
         seconds.append(time.process_time() - begin)

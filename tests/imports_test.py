@@ -60,6 +60,9 @@ COMMANDS = frozenset(
 OPTIONAL = {
   "training.trackers": {"wandb", "mlflow"},
   "runtime.energy": {"pynvml"},
+  "data.beam": {"apache_beam"},
+  "data.runners": {"apache_beam"},
+  "data.workers": {"apache_beam"},
   "serve": {"uvicorn"},
   "inference.service": {"starlette", "prometheus_client"},
   "inference.onnx_graph": {"jax2onnx", "onnx", "onnxruntime"},

@@ -5,7 +5,7 @@ tokens of the context, but at most half of what a window has room for, as each
 has to go on; the windows of transformers' run_qa with its doc_stride are these.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -164,51 +164,6 @@ def check_room(
       f" --config.max_length={max(long.values()) + special + 64} or more, if"
       " the encoder has the positions"
     )
-
-
-def featurised(
-  examples: Examples,
-  *,
-  tokenizer: Tokenizer,
-  lengths: Lengths,
-  chunk: int,
-  report: Callable[[int], None],
-) -> Iterator[list[dict]]:
-  """Yields the windows of chunks of rows ready to be written, see `builders`.
-
-  Args:
-    examples: questions and contexts.
-    tokenizer: the encoder's.
-    lengths: of windows.
-    chunk: rows at a time.
-    report: called with the number of rows that are done.
-  """
-  count = 0
-  for start in range(0, len(examples), chunk):
-    stop = min(start + chunk, len(examples))
-    part = windows(
-      tokenizer,
-      *(column[start:stop] for column in examples.texts),
-      examples.answers and examples.answers[start:stop],
-      lengths=lengths,
-    )
-    ends = part.words.offsets[1:-1]
-    nothing = [np.zeros(0, np.float32)] * len(part)
-    columns = {
-      "index": range(count, count + len(part)),
-      "tokens": np.split(part.tokens, part.offsets[1:-1]),
-      "types": np.split(part.types, part.offsets[1:-1]),
-      "label": nothing if part.labels is None else np.split(part.labels, ends),
-      "words": np.split(part.words.at, ends),
-      "chars": [x.ravel() for x in np.split(part.windows.chars, ends)],
-      "source": part.windows.source + start,
-    }
-    count += len(part)
-    yield [
-      dict(zip(columns, row, strict=True))
-      for row in zip(*columns.values(), strict=True)
-    ]
-    report(stop)
 
 
 def unread(features: Features) -> np.ndarray:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 import dataclasses
 import functools
 import hashlib
-from pathlib import Path
 import re
 from typing import Any
 
@@ -15,6 +14,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import examples as sources
+from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.runtime import distributed
@@ -109,28 +109,25 @@ class Corpus:
 
   def __init__(
     self,
-    path: Path,
+    store: Store,
     tokenizer: Tokenizer,
     texts: Texts,
     *,
     lengths: Lengths,
     double_unordered: bool,
     holdout: float,
-    progress: builders.Progress,
   ):
     """Reads nothing yet.
 
     Args:
-      path: where the TFDS shards are.
+      store: where the TFDS shards are.
       tokenizer: the encoder's own.
       texts: what is tokenised.
       lengths: of examples and windows.
       double_unordered: adds swapped copies to symmetric tasks' training rows.
       holdout: share of the training rows that is scored in place of dev.
-      progress: called with (what, rows done, rows in all).
     """
-    self._progress = progress
-    self._path, self._tokenizer, self._lengths = path, tokenizer, lengths
+    self._store, self._tokenizer, self._lengths = store, tokenizer, lengths
     self._texts = texts
     self._double, self._holdout = double_unordered, holdout
     self._features = functools.cache(self._load)
@@ -173,9 +170,8 @@ class Corpus:
         splits,
         tokenizer=self._tokenizer,
         lengths=self._lengths,
-        data_dir=self._path,
+        store=self._store,
         load=functools.partial(load, task),
-        progress=self._progress,
       )
 
   def rows(self, task: Task) -> int:

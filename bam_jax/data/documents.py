@@ -5,15 +5,14 @@ each token it is noted whether a word begins there, as the tokenizer's own
 division into words has it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from bam_jax.data.features import Features
 from bam_jax.data.ragged import offsets_of, spans
-from bam_jax.data.sources.examples import Examples
 from bam_jax.data.tokenizer import Tokenizer
-from bam_jax.data.windows import Lengths, Windows
+from bam_jax.data.windows import Windows
 from bam_jax.data.words import Words
 
 # What a tokenizer that knows words takes for two.
@@ -109,41 +108,3 @@ def counts(
   """Returns how many parts each document has, i64[N]."""
   found = parts(tokenizer, documents, most=most)
   return np.bincount(found.source, minlength=len(documents))
-
-
-def featurised(
-  examples: Examples,
-  *,
-  tokenizer: Tokenizer,
-  lengths: Lengths,
-  chunk: int,
-  report: Callable[[int], None],
-) -> Iterator[list[dict]]:
-  """Yields the parts of chunks of documents ready to be written.
-
-  Args:
-    examples: documents.
-    tokenizer: the encoder's.
-    lengths: of parts.
-    chunk: documents at a time.
-    report: called with the number of documents that are done.
-  """
-  count = 0
-  for start in range(0, len(examples), chunk):
-    stop = min(start + chunk, len(examples))
-    found = parts(tokenizer, examples.texts[0][start:stop], most=lengths.most)
-    ends = found.words.offsets[1:-1]
-    columns = {
-      "index": range(count, count + len(found)),
-      "tokens": np.split(found.tokens, found.offsets[1:-1]),
-      "types": np.split(found.types, found.offsets[1:-1]),
-      "label": np.split(found.labels, ends),
-      "words": np.split(found.words.at, ends),
-      "source": found.source + start,
-    }
-    count += len(found)
-    yield [
-      dict(zip(columns, row, strict=True))
-      for row in zip(*columns.values(), strict=True)
-    ]
-    report(stop)

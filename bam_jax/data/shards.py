@@ -7,11 +7,13 @@ every file, because neither array_record nor TFDS notices every flipped byte.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import dataclasses
 import itertools
 import json
 from pathlib import Path
 from typing import Any
 
+from array_record.python import array_record_module
 import numpy as np
 import tensorflow_datasets as tfds
 from tensorflow_datasets.proto import tf_example_pb2
@@ -21,7 +23,8 @@ from bam_jax.runtime.sealed import IntegrityError, again, beside, verify
 
 # Rows that are held as Python objects at a time.
 CHUNK = 16_384
-_SHARD_ROWS = 131_072
+# Rows of a shard; the last one of a split has what is left.
+SHARD = 131_072
 
 
 def vector(dtype: Any) -> tfds.features.Tensor:
@@ -33,6 +36,19 @@ def vector(dtype: Any) -> tfds.features.Tensor:
 PARTS = {"source": np.int64}
 # Of windows also where in its text each place is.
 WINDOWS = {**PARTS, "chars": vector(np.int32)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+  """How much one file of a split holds.
+
+  Attributes:
+    rows: how many.
+    size: bytes of them, as they were before the file compressed them.
+  """
+
+  rows: int
+  size: int
 
 
 def write(
@@ -58,16 +74,91 @@ def write(
   """
   with beside(folder) as temporary:
     try:
-      _write_rows(temporary, name, columns, splits, metadata, counted)
+      written = {
+        split: [
+          write_shard(temporary / file_of(name, split, number), columns, some)
+          for number, some in enumerate(_divided(chunks))
+        ]
+        for split, chunks in splits.items()
+      }
     except RuntimeError as error:
-      # What array_record says of a full disk.
-      raise OSError(
-        f"{folder} cannot be written ({error}); make room, or take a --workdir "
-        "elsewhere, and run the same command again"
-      ) from error
+      raise full(folder, error) from error
+    describe(
+      temporary,
+      name=name,
+      columns=columns,
+      splits=written,
+      metadata={**metadata, **counted()},
+    )
 
 
-def _write_rows(folder, name, columns, splits, metadata, counted) -> None:
+def full(folder: Path, error: RuntimeError) -> OSError:
+  """Returns what to say of what array_record says of a full disk."""
+  return OSError(
+    f"{folder} cannot be written ({error}); make room, or take a --workdir "
+    "elsewhere, and run the same command again"
+  )
+
+
+def _divided(chunks: Iterable[list[Mapping]]) -> Iterator[Iterable[Mapping]]:
+  """Yields the rows of each shard, to be read before the next is asked for."""
+  rows = itertools.chain.from_iterable(chunks)
+  for first in rows:
+    yield itertools.chain([first], itertools.islice(rows, SHARD - 1))
+
+
+def file_of(name: str, split: str, number: int) -> str:
+  """Returns the name of a shard, as TFDS has it."""
+  return f"{name}-{split}.array_record-{number:05d}"
+
+
+def write_shard(
+  path: Path, columns: Mapping[str, Any], rows: Iterable[Mapping]
+) -> Shard:
+  """Writes one file of a split; the same rows are the same bytes.
+
+  TFDS's own writer leaves protobuf to write a row's columns in whichever order
+  it hashes them, another one in every process.
+
+  Args:
+    path: of the file.
+    columns: TFDS feature of each column.
+    rows: those of the shard.
+
+  Raises:
+    RuntimeError: what array_record says of a full disk.
+  """
+  features = tfds.features.FeaturesDict(columns)
+  serializer = tfds.core.ExampleSerializer(features.get_serialized_info())
+  # In groups of one, as TFDS asks, a row is read without its neighbours.
+  writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
+  count = size = 0
+  for row in rows:
+    example = serializer.get_tf_example(features.encode_example(row))
+    record = example.SerializeToString(deterministic=True)
+    writer.write(record)
+    count, size = count + 1, size + len(record)
+  writer.close()
+  return Shard(count, size)
+
+
+def describe(
+  folder: Path,
+  *,
+  name: str,
+  columns: Mapping[str, Any],
+  splits: Mapping[str, Sequence[Shard]],
+  metadata: Mapping[str, Any],
+) -> None:
+  """Writes what TFDS has to know of the shards in a folder.
+
+  Args:
+    folder: where they are.
+    name: of the dataset.
+    columns: TFDS feature of each column.
+    splits: the shards of each split, in order.
+    metadata: JSON values that say what the rows were made from.
+  """
   info = tfds.core.DatasetInfo(
     builder=tfds.core.dataset_info.DatasetIdentity(
       name=name,
@@ -78,15 +169,27 @@ def _write_rows(folder, name, columns, splits, metadata, counted) -> None:
     features=tfds.features.FeaturesDict(columns),
     metadata=tfds.core.MetadataDict(metadata),
   )
-  writer = tfds.core.SequentialWriter(
-    info, max_examples_per_shard=_SHARD_ROWS, file_format="array_record"
+  info.set_file_format(tfds.core.FileFormat.ARRAY_RECORD)
+  info.set_splits(
+    tfds.core.SplitDict(
+      [
+        tfds.core.SplitInfo(
+          name=split,
+          shard_lengths=[shard.rows for shard in written],
+          num_bytes=sum(shard.size for shard in written),
+          filename_template=tfds.core.ShardedFileTemplate(
+            dataset_name=name,
+            data_dir=folder,
+            split=split,
+            filetype_suffix="array_record",
+            template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
+          ),
+        )
+        for split, written in splits.items()
+      ]
+    )
   )
-  writer.initialize_splits(list(splits))
-  for split, chunks in splits.items():
-    for chunk in chunks:
-      writer.add_examples({split: chunk})
-  info.metadata.update(counted())
-  writer.close_all()
+  info.write_to_directory(folder)
 
 
 def open_dataset(

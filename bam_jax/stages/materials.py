@@ -22,6 +22,7 @@ from bam_jax.data.fields import VOCABULARY
 from bam_jax.data.masking import Masker
 from bam_jax.data.sources import readers
 from bam_jax.data.sources.examples import Examples
+from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.hf import directory as hf
@@ -144,13 +145,12 @@ class Materials:
     """The tokenised rows of every task."""
     config = self.experiment.config
     return corpus.Corpus(
-      self.data,
+      Store(self.data, config.data.beam, Bars()),
       self.encoder.tokenizer,
       self.texts,
       lengths=self.lengths,
       double_unordered=config.data.double_unordered,
       holdout=config.data.holdout,
-      progress=Bars(),
     )
 
   @functools.cached_property

@@ -5,7 +5,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from bam_jax.data import sampling
+from bam_jax.data import runners, sampling
 from bam_jax.models.attention import KERNELS
 from bam_jax.models.encoders import ENCODERS
 from bam_jax.runtime import distributed, tracing
@@ -138,6 +138,8 @@ def check(c: ConfigDict) -> None:
       )
   tracing.profiled_steps(c.profile)
   trackers.check(names(c.trackers))
+  if c.data.beam:
+    runners.flags(c.data.beam)
   sharing(c)
   for words, (allowed, keys) in RANGES.items():
     for key in keys:

@@ -27,6 +27,7 @@ FREE = (
   # What is asked of the numbers; see `Workdir.claims`.
   "claims",
   "claims_margin",
+  "data.beam",
   "eval_batch_size",
   "log_every",
   "mesh",
@@ -116,7 +117,7 @@ def shaping(config: Mapping) -> dict[str, Any]:
   # Where all trials teach together, one more makes other students.
   ensemble = flat.get("teacher.trials") == "ensemble"
   free = set(FREE) - ({"trials"} if ensemble else set())
-  flat = {k: v for k, v in flat.items() if k.split(".")[0] not in free}
+  flat = {k: v for k, v in flat.items() if not {k, k.split(".")[0]} & free}
   return without_neutral(flat)
 
 

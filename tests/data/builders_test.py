@@ -15,6 +15,7 @@ from bam_jax.data import builders, features, shards
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.sources import examples
 from bam_jax.data.sources import examples as sources
+from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.runtime import sealed
@@ -55,14 +56,13 @@ def _examples(task, split="train", *, rows=5, labelled=True, columns=2):
 
 
 def _load(tokenizer, data_dir, task, splits, load, **changes):
-  arguments = {"lengths": Lengths(8, 2), "progress": None} | changes
   return builders.load_features(
     task,
     splits,
     tokenizer=tokenizer,
-    data_dir=data_dir,
+    lengths=changes.pop("lengths", Lengths(8, 2)),
+    store=Store(data_dir, **changes),
     load=load,
-    **arguments,
   )
 
 
@@ -76,7 +76,7 @@ def test_features_come_back_as_made_over_chunks_and_shards(
   tokenizer, data_dir, monkeypatch
 ):
   monkeypatch.setattr(shards, "CHUNK", 4)
-  monkeypatch.setattr(shards, "_SHARD_ROWS", 3)
+  monkeypatch.setattr(shards, "SHARD", 3)
   examples = _examples(_MRPC, rows=11)
   calls = []
   for _ in range(2):
@@ -359,13 +359,14 @@ def test_damaged_or_absent_logits_are_refused(tmp_path):
 def test_neither_tensorflow_nor_jax_is_imported_to_write_and_read(tmp_path):
   (tmp_path / "vocab.txt").write_text("\n".join(_WORDS))
   code = f"""
-import sys
+import pathlib, sys
 import numpy as np
 from bam_jax.tasks import table as tasks
 from bam_jax.data import builders, features
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.sources import examples as sources
+from bam_jax.data.store import Store
 from bam_jax.data.windows import Lengths
 folder = {str(tmp_path)!r}
 examples = sources.Examples("cola", "train", (["a", "b"],), None, "")
@@ -375,7 +376,7 @@ builders.load_features(
   ["train"],
   tokenizer=load_tokenizer(folder, vocab_size=None),
   lengths=Lengths(8, 2),
-  data_dir=folder,
+  store=Store(pathlib.Path(folder)),
   load=lambda split: examples,
 )
 logits_lib.write(

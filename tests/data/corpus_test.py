@@ -6,6 +6,7 @@ import pytest
 
 from bam_jax.data import corpus
 from bam_jax.data.sources import readers
+from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.tasks.coverage import Coverage
@@ -39,10 +40,9 @@ def make(tmp_path_factory, tokenizer):
       lengths=Lengths(32, 8),
       double_unordered=True,
       holdout=0.0,
-      progress=lambda what, done, total: None,
     )
     texts = corpus.Texts(reader(root))
-    return corpus.Corpus(root, tokenizer, texts, **(settings | changes))
+    return corpus.Corpus(Store(root), tokenizer, texts, **(settings | changes))
 
   return make
 
@@ -123,13 +123,12 @@ def test_unknown_words_and_cut_rows_are_counted_and_kept_on_disk(
 
   def of(max_length, holdout=0.0):
     return corpus.Corpus(
-      tmp_path / "data",
+      Store(tmp_path / "data"),
       tokenizer,
       corpus.Texts(reader(tmp_path)),
       lengths=Lengths(max_length, 8),
       double_unordered=True,
       holdout=holdout,
-      progress=lambda what, done, total: None,
     ).coverage(COLA)
 
   for _ in range(2):  # the second time from disk
@@ -154,13 +153,12 @@ def test_rows_of_dev_that_are_in_train_are_counted_swapped_ones_too(
     rows = [f"{i}\t{pair}\t{i}" for i, pair in enumerate(pairs)]
     path.write_text(head + "\n".join(rows) + "\n")
   found = corpus.Corpus(
-    tmp_path / "data",
+    Store(tmp_path / "data"),
     tokenizer,
     corpus.Texts(reader(tmp_path)),
     lengths=Lengths(16, 8),
     double_unordered=False,
     holdout=0.0,
-    progress=lambda what, done, total: None,
   ).coverage(STSB)
   assert found["train"].repeated == 0
   assert found["validation"].repeated == 2

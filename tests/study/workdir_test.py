@@ -164,7 +164,9 @@ def test_scores_are_kept_per_seed_in_the_order_of_seeds(tmp_path):
 def test_names_of_groups_of_keys():
   tree = {"a": 1, "b": {"c": 2, "d": {"e": 3}}}
   assert files.flatten(tree) == {"a": 1, "b.c": 2, "b.d.e": 3}
-  shaping = workdir.shaping({"mesh": {"data": 1}, "x": (1,)})
+  shaping = workdir.shaping(
+    {"mesh": {"data": 1}, "data": {"beam": "DirectRunner"}, "x": (1,)}
+  )
   assert shaping == {"x": [1]}
 
 

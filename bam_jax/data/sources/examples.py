@@ -1,6 +1,6 @@
 """What a split holds: texts, labels in the task's own order, and no rubbish."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 import dataclasses
 import functools
 import hashlib
@@ -72,6 +72,24 @@ class Examples:
       answers=self.answers and [self.answers[row] for row in rows],
       weights=None if self.weights is None else self.weights[rows],
     )
+
+  def chunks(self, most: int) -> Iterator["Examples"]:
+    """Yields the rows in order, so many at a time."""
+    each = [1] * len(self) if self.words is None else [*map(len, self.words)]
+    ends = np.concatenate([[0], np.cumsum(each, dtype=np.int64)])
+    for start in range(0, len(self), most):
+      rows = slice(start, min(start + most, len(self)))
+      labelled = slice(ends[rows.start], ends[rows.stop])
+      yield dataclasses.replace(
+        self,
+        texts=tuple(column[rows] for column in self.texts),
+        labels=None if self.labels is None else self.labels[labelled],
+        soft=None if self.soft is None else self.soft[rows],
+        groups=self.groups[rows],
+        words=None if self.words is None else self.words[rows],
+        answers=self.answers and self.answers[rows],
+        weights=None if self.weights is None else self.weights[rows],
+      )
 
   @functools.cached_property
   def fingerprint(self) -> str:
