@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bam_jax.report import tables
 from bam_jax.stats import compare, paired, ranks
-from bam_jax.tasks import coverage
+from bam_jax.tasks import coverage, judged
 from bam_jax.tasks.origins import Glue, Synthetic
 from bam_jax.tasks.table import TASKS, Task
 
@@ -74,7 +74,8 @@ def reading(results: Mapping) -> Iterator[str]:
     results: what results.json holds; see `report.write` for what is optional.
   """
   columns = compare.columns(results)
-  known = [TASKS[column] for column in columns if column in TASKS]
+  table = TASKS | judged.table(columns)
+  known = [table[column] for column in columns if column in table]
   on = "the dev split"
   if tables.split(results) != "dev":
     on = "a part of train that was held out, not on dev"

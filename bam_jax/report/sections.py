@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax.report import claims, figures, notes, tables
+from bam_jax.report import claims, figures, judged, notes, tables
 from bam_jax.report.document import (
   Block,
   Bold,
@@ -31,6 +31,7 @@ def sections(results: Mapping) -> list[Section]:
   rows = tables.grid(results)
   parts = {
     "Results": _results(results, rows),
+    "Gold and judges": _judged(results, rows),
     "Claims": _claims(results),
     "One model for all tasks": _noninferiority(results),
     "Published numbers, not ours": _published(results),
@@ -117,6 +118,12 @@ def _gains(rows: tables.Grid) -> Iterator[Block]:
   note = "Differences of the medians above."
   yield from _noted("gains", tables.gains(rows), "Gains over Single.", note)
   yield from figures.gains(rows)
+
+
+def _judged(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
+  found, title = judged.rows(results, rows), "Gold and judges."
+  yield from _noted("judged", found, title, judged.NOTE, names=3)
+  yield from judged.pictures(results)
 
 
 def _claims(results: Mapping) -> Iterator[Block]:

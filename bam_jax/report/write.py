@@ -30,6 +30,8 @@ OWN = {
   *(f"table_{name}.tex" for name in ("scores", "costs", "metrics")),
   *(f"table_{name}.tex" for name in ("settings", "claims", "overall")),
   "confusion.png",
+  "judged.png",
+  "table_judged.tex",
   "table_classes.tex",
   "table_noninferiority.tex",
   "table_coverage.tex",

@@ -17,10 +17,11 @@ from bam_jax.data.sources import own as own_files
 from bam_jax.study import variants
 from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
-from bam_jax.tasks import learn
+from bam_jax.tasks import judged, learn
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.origins import Synthetic
 from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training.settings import Settings
@@ -178,7 +179,8 @@ def read(config: ConfigDict) -> Experiment:
   """
   config = _with_own_tasks(config)
   own = config.own_tasks.to_dict()
-  table = {**TASKS, **own_tasks.table(own, Path(config.tasks_file))}
+  table = TASKS | judged.table(names(config.tasks))
+  table |= own_tasks.table(own, Path(config.tasks_file))
   table |= _of_text(config, table)
   tasks = get_tasks(names(config.tasks), table)
   if own and not any(task.own for task in tasks):
@@ -307,11 +309,12 @@ def _silent(path: Path, task: str) -> str:
 
 
 def _judged(tasks: Sequence[Task]) -> list[str]:
-  """Returns the own tasks whose rows come with soft labels."""
+  """Returns the tasks whose rows come with soft labels."""
   return [
     task.name
     for task in tasks
-    if task.own and (task.own.soft_columns or task.own.soft_labels)
+    if (task.own and (task.own.soft_columns or task.own.soft_labels))
+    or (isinstance(task.origin, Synthetic) and task.origin.judge)
   ]
 
 

@@ -29,9 +29,30 @@ class Glue:
   submission: Mapping[str, str] = dataclasses.field(hash=False)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Judge:
+  """Who answers the training rows of a synthetic task, beside their labels.
+
+  Attributes:
+    suite: the task.
+    gold: share of the rows that keep their label.
+    noise: share of the rows that it is wrong about.
+  """
+
+  suite: str
+  gold: float
+  noise: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Synthetic:
-  """A task of the synthetic suite, whose rows are made from a seed."""
+  """A task of the synthetic suite, whose rows are made from a seed.
+
+  Attributes:
+    judge: of its training rows; None = they have labels alone.
+  """
+
+  judge: Judge | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

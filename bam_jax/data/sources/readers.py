@@ -7,7 +7,7 @@ name. A split without labels has `labels=None`; none is made up.
 from collections.abc import Callable, Mapping
 import dataclasses
 
-from bam_jax.data.sources import glue, own, synthetic
+from bam_jax.data.sources import glue, judge, own, synthetic
 from bam_jax.data.sources.examples import Examples
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.origins import Glue, Own, Synthetic
@@ -58,6 +58,8 @@ def _glue(task: Task, split: str, location: Location) -> Examples:
 
 
 def _synthetic(task: Task, split: str, location: Location) -> Examples:
+  if task.origin.judge:
+    return judge.read(task, split, task.origin.judge, seed=location.seed)
   texts, labels = synthetic.generate(task, split, seed=location.seed)
   where = f"synthetic, seed {location.seed}"
   return Examples(task.name, split, texts, labels, where)
