@@ -16,6 +16,7 @@ says what), 1 anything else.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+import dataclasses
 import heapq
 from pathlib import Path
 import sys
@@ -102,6 +103,7 @@ def ranked(flags: argparse.Namespace) -> list[dict[str, Any]]:
     raise ValueError(
       f"{head.name} is a number, which has no margin; type --by=disagreement"
     )
+  plain = dataclasses.replace(head, calibration=None)
   # Refused before a text is read.
   uncertainty.of(head, np.zeros((1, 1, head.classes)))
   reader = streams.Reader(
@@ -119,9 +121,14 @@ def ranked(flags: argparse.Namespace) -> list[dict[str, Any]]:
   with console.counter("asked") as progress:
     for batch in streams.batches(reader, inference.BATCH):
       columns = [list(column) for column in zip(*batch, strict=True)]
-      outputs = [m.logits([head.name], columns)[head.name] for m in models]
+      outputs = [
+        model.heads[head.name].tempered(found[head.name])
+        for model in models
+        for found in [model.logits([head.name], columns)]
+      ]
       doubts = uncertainty.of(head, np.stack(outputs))
-      said = description.answers(head, doubts.outputs)
+      # Each trial has been tempered by its own.
+      said = description.answers(plain, doubts.outputs)
       records = [
         {
           "row": count + number,

@@ -9,7 +9,9 @@ can be read in one way only. The task's text columns are found by their names,
 where the first line (or each JSON object) names them, else by position; a file
 named .csv or .tsv names them. One answer a row, in the same order, none for an
 empty line. Memory does not grow with the input, and no training data are
-needed: a run's directory is enough, as is one made by bam_jax.export.
+needed: a run's directory is enough, as is one made by bam_jax.export. With
+--abstain=0.8 nothing is said where what would be said is less likely than that,
+by the model's own probabilities (docs/calibration.md).
 
 Exit codes: 0 done, 2 something in the command or a line is wrong (one sentence
 says what; what came before that line is answered), 1 anything else.
@@ -46,6 +48,12 @@ def parser() -> argparse.ArgumentParser:
     help="the first line is an example: columns count by position",
   )
   add("--output-format", choices=answers, default="jsonl")
+  add(
+    "--abstain",
+    type=float,
+    metavar="P",
+    help="say nothing where an answer's probability is below P",
+  )
   return found
 
 
@@ -55,6 +63,7 @@ def stream(
   reader: Iterable[Sequence[str]],
   writer_of: Callable,
   progress: Callable[[int], None],
+  abstain: Callable[[Any], Any] = lambda answer: answer,
 ) -> None:
   """Answers example after example, a batch at a time.
 
@@ -65,6 +74,7 @@ def stream(
     writer_of: called with the heads that answer; returns a `streams.Writer`
       and a function that flushes it.
     progress: called with the number of examples of each batch.
+    abstain: (answer) -> what is said in its place.
 
   Raises:
     ValueError: a row is no example; those before it are answered.
@@ -79,28 +89,34 @@ def stream(
       writer, flush = writer_of([model.heads[name] for name in fitting])
     found = model.answers(fitting, list(zip(*batch, strict=True)))
     for answers in zip(*found.values(), strict=True):
-      writer.write(answers)
+      writer.write([*map(abstain, answers)])
     flush()
     progress(len(batch))
 
 
 def answer(flags: argparse.Namespace) -> None:
   """Answers on what is read."""
+  from bam_jax.inference import abstention, streams
   from bam_jax.inference import model as inference
-  from bam_jax.inference import streams
   from bam_jax.runtime import console
 
+  def tell(sentence: str) -> None:
+    print(sentence, file=sys.stderr)
+
   model, tasks = inference.prepare(Path(flags.run), flags.task, flags.trial)
+  heads = [model.heads[task] for task in tasks]
+  unless = abstention.Abstention(0.0)
+  if flags.abstain is not None:
+    for sentence in abstention.check(flags.abstain, heads):
+      tell(sentence)
+    unless = abstention.Abstention(flags.abstain)
   alone = flags.task != inference.ALL
   out = sys.stdout
 
   def writer_of(heads):
     left = [name for name in tasks if name not in {h.name for h in heads}]
     if left:
-      print(
-        f"{', '.join(left)} read other texts: left out",
-        file=sys.stderr,
-      )
+      tell(f"{', '.join(left)} read other texts: left out")
     made = streams.Writer(
       out, format=flags.output_format, heads=heads, alone=alone
     )
@@ -108,15 +124,17 @@ def answer(flags: argparse.Namespace) -> None:
 
   reader = streams.Reader(
     Path(flags.input) if flags.input else sys.stdin.buffer,
-    layouts=[model.heads[task].text for task in tasks],
-    worded=inference.worded([model.heads[task] for task in tasks]),
-    listed=inference.choosing([model.heads[task] for task in tasks]),
+    layouts=[head.text for head in heads],
+    worded=inference.worded(heads),
+    listed=inference.choosing(heads),
     format=flags.input_format or "",
     headed=False if flags.no_header else None,
-    say=lambda sentence: print(sentence, file=sys.stderr),
+    say=tell,
   )
   with console.counter("answered") as progress:
-    stream(model, tasks, reader, writer_of, progress)
+    stream(model, tasks, reader, writer_of, progress, unless)
+  if flags.abstain is not None:
+    tell(unless.sentence)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -119,6 +119,13 @@ def base() -> ConfigDict:
   # Which share of that size it is, from 0: with holdout=0.2 the folds 0 to 4
   # are all rows, each once, as bam_jax.label_errors takes them.
   c.data.fold = 0
+  # Probabilities to act on (docs/calibration.md), from rows held out of train:
+  c.calibration = ConfigDict()
+  # their share, as data.holdout has it; dev is scored. 0 = nothing is fitted.
+  c.calibration.share = 0.0
+  # By what labels' thresholds are chosen: f1, precision=0.9, or TASK=f1 for
+  # some tasks; "" = one half, and of classes the likeliest.
+  c.calibration.threshold = ""
   # Files of plain text (.txt, .txt.gz), with commas between them, for the tasks
   # mlm and next; an empty line ends a document, and where a file has none each
   # line is one. "" = there are no such tasks but in a tasks file.

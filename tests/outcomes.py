@@ -81,6 +81,24 @@ def read(text):
   return found, kinds
 
 
+def fitted(kept):
+  """What `calibrations.fitted` returns of three trials and two labels."""
+  each = [[50.0, 60.0, 55.5, 55.0]] * 3
+  sides = dict.fromkeys(("precision", "recall", "f1"), each)
+  return {
+    "temperature": [1.5, 2.0, 1.75],
+    "rows": 1234,
+    "after": {name: [0.1, 0.2, 0.3] for name in kept if name != "curve"},
+    "area": [0.05, 0.06, 0.07],
+    "coverage": [[1.0, 0.9, 0.8]] * 3,
+    "thresholds": {
+      "labels": ["yes", ODD],
+      "values": [[0.25, None], [0.5, None], [None, None]],
+      **dict.fromkeys(("half", "fitted"), sides),
+    },
+  }
+
+
 def complete(found=None):
   """Results in which everything is that a report can show."""
   found = found or three()
@@ -97,6 +115,7 @@ def complete(found=None):
     for task, run in scored[method].items():
       curves[run] = {"loss": {task: curve}, "score": {task: curve}}
       kept = calibration.summary(rng.normal(0, 2, (3, 30, 2)), labels)
+      kept["fitted"] = fitted(kept)
       calibrated.setdefault(method, {})[task] = kept
       told = rng.normal(size=(3, 30, 3)), labels, ("no", ODD, "yes")
       each.setdefault(method, {})[task] = classes.summary(*told)

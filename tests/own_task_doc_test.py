@@ -42,7 +42,7 @@ def folder(tmp_path_factory) -> Path:
     "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
   }
   (folder / "readme").mkdir()
-  kinds = ("tagging", "span", "ranking")
+  kinds = ("tagging", "span", "ranking", "calibration")
   blocks = [(folder, block) for block in pasted("own-task.md")]
   for kind in kinds:
     (folder / kind).mkdir()
@@ -131,3 +131,12 @@ def test_candidates_are_ranked(folder):
   said = (folder / "ranking" / "said").read_text().strip().splitlines()
   (best, *_) = json.loads(said[-1])["candidates"]
   assert best["rank"] == 1 and best["probability"] > 1 / 3
+
+
+def test_a_calibrated_model_says_or_abstains(folder):
+  found = results(folder / "calibration", "W")["calibration"]["single"]["mail"]
+  assert found["fitted"]["thresholds"]["labels"] == ["billing", "bug"]
+  said = (folder / "calibration" / "said").read_text().strip().splitlines()
+  for record in map(json.loads, said[-2:]):
+    assert set(record["probabilities"]) == {"billing", "bug"}
+    assert (record["labels"] is None) == record.get("abstained", False)

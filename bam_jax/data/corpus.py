@@ -11,7 +11,7 @@ import numpy as np
 
 from bam_jax.data import builders, contexts
 from bam_jax.data.features import Features
-from bam_jax.data.holdout import Holdout, hold_out
+from bam_jax.data.holdout import Holdout, Part, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import examples as sources
 from bam_jax.data.store import Store
@@ -37,7 +37,7 @@ class Texts:
     self._read, self._fold = read, fold
     self._seen: dict[tuple[str, str], sources.Examples] = {}
     self._facts: dict[tuple[str, str], dict[str, Any]] = {}
-    self._holdouts: dict[tuple[str, float], Holdout] = {}
+    self._holdouts: dict[tuple[str, Part], Holdout] = {}
 
   def look(self, task: Task, split: str) -> sources.Examples:
     """Reads a split ahead, so that what is wrong with it shows early.
@@ -71,18 +71,23 @@ class Texts:
       self.look(task, split)
     return self._facts[task.name, split]
 
-  def holdout(self, task: Task, share: float) -> Holdout:
+  def holdout(self, task: Task, part: Part) -> Holdout:
     """Returns which training rows are held out, of the text itself.
 
     Raises:
       ValueError: none would be left on one side.
     """
-    key = task.name, share
+    key = task.name, part
     if key not in self._holdouts:
       seen = self._seen.get((task.name, task.train))
       examples = seen or self._load(task, task.train)
       self._holdouts[key] = hold_out(
-        task, examples.texts, share, examples.groups, fold=self._fold
+        task,
+        examples.texts,
+        part.share(task),
+        examples.groups,
+        fold=self._fold,
+        key=part.key,
       )
     return self._holdouts[key]
 
@@ -115,7 +120,7 @@ class Corpus:
     *,
     lengths: Lengths,
     double_unordered: bool,
-    holdout: float,
+    holdout: Part,
   ):
     """Reads nothing yet.
 
@@ -125,7 +130,7 @@ class Corpus:
       texts: what is tokenised.
       lengths: of examples and windows.
       double_unordered: adds swapped copies to symmetric tasks' training rows.
-      holdout: share of the training rows that is scored in place of dev.
+      holdout: the part of the training rows that is not trained on.
     """
     self._store, self._tokenizer, self._lengths = store, tokenizer, lengths
     self._texts = texts
@@ -188,7 +193,7 @@ class Corpus:
   def train(self, task: Task) -> Features:
     """Returns the rows trained on, swapped copies last."""
     features, rows = self.taught(task), self.rows(task)
-    if not self._holdout:
+    if not self._holdout.share(task):
       return features
     # A held-out row's copy would give its label away.
     mask = self._texts.holdout(task, self._holdout).mask
@@ -196,13 +201,8 @@ class Corpus:
 
   def scored(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} that scores are made of; the first is shown."""
-    if self._holdout:
-      features = self._features(task, ("train",))["train"]
-      mask = self._texts.holdout(task, self._holdout).mask
-      # Nothing is scored by a teacher's word.
-      return {
-        "holdout": features.take(mask[features.source] & features.has_gold)
-      }
+    if self._holdout.scored:
+      return {"holdout": self._held(task)}
     return self._dev(task)
 
   def _dev(self, task: Task) -> dict[str, Features]:
@@ -212,11 +212,21 @@ class Corpus:
     # A text that has no label of this task may have one of another.
     return {split: rows.take(rows.has_gold) for split, rows in found.items()}
 
+  def fitted(self, task: Task) -> Features | None:
+    """Returns the rows that calibration is fitted on; None = there are none."""
+    return self._held(task) if self._holdout.fits(task) else None
+
+  def _held(self, task: Task) -> Features:
+    features = self._features(task, ("train",))["train"]
+    mask = self._texts.holdout(task, self._holdout).mask
+    # Nothing is scored, or fitted, by a teacher's word.
+    return features.take(mask[features.source] & features.has_gold)
+
   def coverage(self, task: Task) -> dict[str, Coverage]:
     """Returns how much is read of the splits trained and scored on."""
     splits = self._features(task, ("train",))
     found = {task.train: (splits["train"], np.zeros(0, np.int64))}
-    if not self._holdout:
+    if not self._holdout.scored:
       for split, rows in self._dev(task).items():
         found[split] = rows, self._repeats(task, split)
     return {

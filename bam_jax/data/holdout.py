@@ -11,11 +11,13 @@ the longest that it stands in are.
 
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
+from typing import Any
 import zlib
 
 import numpy as np
 
 from bam_jax.data.sources.groups import numbered, together
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 Texts = Sequence[Sequence[str]]
@@ -38,6 +40,44 @@ class Grouping:
 
 
 @dataclasses.dataclass(frozen=True)
+class Part:
+  """What of the training rows is not trained on, and what for.
+
+  Attributes:
+    key: of the config, that asks for it.
+    asked: the share of the rows; 0 = none.
+  """
+
+  key: str = "data.holdout"
+  asked: float = 0.0
+
+  @staticmethod
+  def of(config: Any) -> "Part":
+    """Returns the part that a config asks for; there is one at most."""
+    if config.calibration.share:
+      return Part("calibration.share", config.calibration.share)
+    return Part(asked=config.data.holdout)
+
+  @property
+  def scored(self) -> bool:
+    """Whether it is scored in place of dev; if not, calibration is fitted."""
+    return bool(self.asked) and self.key == "data.holdout"
+
+  def share(self, task: Task) -> float:
+    """Returns the share of a task's rows; of what is not calibrated none.
+
+    Those of a table are held out for all of its tasks.
+    """
+    read = self.scored or self.fits(task) or task.table
+    return self.asked if read else 0.0
+
+  def fits(self, task: Task) -> bool:
+    """Tells whether anything of a task is fitted on it."""
+    fitting = bool(self.asked) and not self.scored
+    return fitting and bool(KINDS[task.kind].calibrates)
+
+
+@dataclasses.dataclass(frozen=True)
 class Holdout:
   """The rows of a task that are held out, and what kept ones tell of them.
 
@@ -57,6 +97,7 @@ def hold_out(
   groups: Sequence[str] = (),
   *,
   fold: int = 0,
+  key: str = "data.holdout",
 ) -> Holdout:
   """Divides the training rows of a task; no seed and no tokenizer moves them.
 
@@ -67,6 +108,7 @@ def hold_out(
     groups: the N groups that its rows name; () = they name none.
     fold: which share of that size, in the order of the draw; the folds of 1 / n
       are n, and each row is in one.
+    key: of the config, that asks for it.
 
   Raises:
     ValueError: none would be left on one side.
@@ -88,7 +130,7 @@ def hold_out(
   mask = (begin < last) & (last <= end)
   if not 0 < mask.sum() < rows:
     said = (
-      f"data.holdout={share} holds out {mask.sum()} of the {rows} training "
+      f"{key}={share} holds out {mask.sum()} of the {rows} training "
       f"rows of {task.name}"
     )
     if len(order) == 1:
@@ -96,9 +138,7 @@ def hold_out(
         f"{said}, since all of them go together: a row is held out only if it "
         f"neither {grouping.none}"
       )
-    raise ValueError(
-      f"{said}; leave some on both sides: --config.data.holdout=0.1"
-    )
+    raise ValueError(f"{said}; leave some on both sides: --config.{key}=0.1")
   drawn = (begin < place[thing]) & (place[thing] <= end)
   inside = np.unique(row[drawn & ~mask[row]])
   # A phrase of things of two folds is in the later one.

@@ -1,6 +1,6 @@
 """The model card of an exported model: README.md with what is known of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import json
 from pathlib import Path
 import re
@@ -84,6 +84,7 @@ def write(
     _data(about),
     "## Scores",
     _scores(description.heads, about),
+    *_calibrated(description.heads, about),
     "## How to use it",
     usage,
     "## Settings",
@@ -128,7 +129,9 @@ def _data(about: Mapping[str, Any]) -> str:
   if not rows:
     tasks = about.get("settings", {}).get("tasks", "unknown")
     return f"Trained on: {tasks}. Where the rows came from was not noted."
-  holdout = about.get("settings", {}).get("data", {}).get("holdout", 0)
+  config = about.get("settings", {})
+  holdout = config.get("data", {}).get("holdout", 0)
+  holdout = holdout or config.get("calibration", {}).get("share", 0)
   less = f", less the share of {holdout:g} that was held out" if holdout else ""
   return "\n".join(
     [
@@ -139,6 +142,37 @@ def _data(about: Mapping[str, Any]) -> str:
       *rows,
     ]
   )
+
+
+def _calibrated(
+  heads: Sequence[Head], about: Mapping[str, Any]
+) -> Iterator[str]:
+  """Yields a table of what was fitted on held-out rows, if anything was."""
+  rows = []
+  for head in heads:
+    if head.calibration is None:
+      continue
+    said = head.calibration.thresholds.items()
+    least = ", ".join(
+      f"{name} {'never' if value is None else f'{value:.3g}'}"
+      for name, value in said
+    )
+    count = about.get("calibration", {}).get(head.name, {}).get("rows", "")
+    temperature = head.calibration.temperature
+    rows.append(f"| {head.name} | {count} | {temperature:.3f} | {least} |")
+  if rows:
+    yield "## Calibration"
+    yield "\n".join(
+      [
+        "Divide the logits of a task by its temperature before the softmax or "
+        "the sigmoid. A label with a threshold is said from that probability "
+        "on. `bam_jax.load` does both. Fitted on rows held out of training.",
+        "",
+        "| task | rows | temperature | thresholds |",
+        "|---|--:|--:|---|",
+        *rows,
+      ]
+    )
 
 
 def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import shapes as shapes_of
 from bam_jax.runtime import sealed
+from bam_jax.runtime.errors import one_line
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
@@ -38,8 +39,8 @@ class Trained:
     params: f32 numpy, named as `multitask.init_params` does.
     description: what the heads mean.
     tokenizer: the directory with its files.
-    about: where it comes from: `run`, `trial`, `scores`, `data`, `commit`,
-      `settings`, as far as it is known.
+    about: where it comes from: `run`, `trial`, `scores`, `calibration`, `data`,
+      `commit`, `settings`, as far as it is known.
   """
 
   config: EncoderConfig
@@ -136,11 +137,19 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
     "scores": entry.get("scores", {}),
     "examples": entry.get("examples", {}),
     "data": raw.get("data", {}),
+    "calibration": entry.get("calibration", {}),
     "commit": made.get("commit"),
     "versions": made.get("versions", {}),
     "settings": made.get("config", {}),
   }
-  return Trained(config, params, description, folder, about)
+  try:
+    fitted = description.calibrated(about["calibration"])
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
+    raise ValueError(
+      f"{path / 'scores.json'} has a calibration of trial {seed} that is none "
+      f"({one_line(error)}); fit it again: --config.stage=evaluate"
+    ) from error
+  return Trained(config, params, fitted, folder, about)
 
 
 def _choose(path, seeds, scores, trial, tasks, description) -> int:

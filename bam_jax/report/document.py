@@ -101,3 +101,26 @@ def blocks_of(sections: Sequence[Section], kind: type) -> Iterator:
   """Yields all blocks of a kind."""
   for section in sections:
     yield from (block for block in section.blocks if isinstance(block, kind))
+
+
+def noted(
+  name: str,
+  found: Sequence[Sequence[Text]],
+  caption: str,
+  note: str,
+  *,
+  names: int = 1,
+) -> Iterator[Block]:
+  """Yields a table and what has to be said of it; nothing without rows.
+
+  Args:
+    name: of the table.
+    found: its rows, the header first.
+    caption: of the table, before the note.
+    note: what stands below it too.
+    names: see `Table`.
+  """
+  header, *rows = found
+  if rows:
+    yield Table(name, header, rows, f"{caption} {note}", names)
+    yield Paragraph(note)

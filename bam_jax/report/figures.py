@@ -126,18 +126,6 @@ def schedules(results: Mapping) -> Iterator[Picture]:
     yield Picture("schedules.png", text, draw)
 
 
-def calibration(results: Mapping) -> Picture:
-  """Shows accuracy against confidence."""
-  panels: dict[str, dict[str, list]] = {}
-  for method, tasks in results["calibration"].items():
-    for task, found in tasks.items():
-      panel = panels.setdefault(tables.column_name(task), {})
-      panel[tables.method_name(method)] = found["curve"]
-  text = "Accuracy against confidence, one panel a task, one line a method; on"
-  text += " the diagonal a model is as often right as it says"
-  return Picture("calibration.png", text, lambda: plots.reliability(panels))
-
-
 def confusions(results: Mapping) -> Iterator[Picture]:
   """Shows which classes are taken for which, where there are three or more."""
   panels = {}

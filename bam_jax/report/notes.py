@@ -28,12 +28,6 @@ PAIRED = (
   " same examples; multi-bootstrap and crossed-effects also about other"
   " examples."
 )
-CALIBRATION = (
-  "Median over trials ± standard deviation: expected calibration error in"
-  " 15 bins of confidence (of equal width, and of equal mass) and Brier score,"
-  " x100; negative log-likelihood in nats. Lower is better. Regression has no"
-  " confidence."
-)
 CLASSES = (
   "Median over trials ± standard deviation, x100. AUROC and average precision"
   " (AP) are of the class's probability against all others. Where one class is"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax.report import claims, figures, judged, notes, tables
+from bam_jax.report import claims, confidence, figures, judged, notes, tables
 from bam_jax.report.document import (
   Block,
   Bold,
@@ -14,6 +14,7 @@ from bam_jax.report.document import (
   Table,
   Text,
   Warn,
+  noted,
 )
 from bam_jax.stats import compare
 from bam_jax.stats import search as tuning
@@ -43,7 +44,7 @@ def sections(results: Mapping) -> list[Section]:
     "Medians and their intervals": _spread(rows),
     "What the encoder reads": _coverage(results),
     "Each class": _classes(results),
-    "Calibration": _calibration(results),
+    "Calibration": confidence.blocks(results),
     "Learning curves": _learning(results),
     "Schedules": _schedules(results),
     "Cost": _costs(results),
@@ -84,16 +85,6 @@ def _score(summary: compare.Summary | None, bold: bool, stars: str) -> Text:
   return Bold(median) if bold else median, stars + plus_minus + sd
 
 
-def _noted(
-  name: str, found: tables.Rows, caption: str, note: str, *, names: int = 1
-) -> Iterator[Block]:
-  """Yields a table and what has to be said of it; nothing without rows."""
-  header, *rows = found
-  if rows:
-    yield Table(name, header, rows, f"{caption} {note}", names)
-    yield Paragraph(note)
-
-
 def _published(results: Mapping) -> Iterator[Block]:
   rows = tables.published(results)
   if not rows:
@@ -104,25 +95,25 @@ def _published(results: Mapping) -> Iterator[Block]:
     for method, row in rows.items()
   ]
   title = "Published numbers, not ours."
-  yield from _noted("published", found, title, notes.PUBLISHED)
+  yield from noted("published", found, title, notes.PUBLISHED)
 
 
 def _settings(results: Mapping) -> Iterator[Block]:
   if search := results.get("search"):
     note = " ".join(tuning.budget(search))
     title = "Settings that were searched."
-    yield from _noted("settings", tuning.rows(search), title, note, names=3)
+    yield from noted("settings", tuning.rows(search), title, note, names=3)
 
 
 def _gains(rows: tables.Grid) -> Iterator[Block]:
   note = "Differences of the medians above."
-  yield from _noted("gains", tables.gains(rows), "Gains over Single.", note)
+  yield from noted("gains", tables.gains(rows), "Gains over Single.", note)
   yield from figures.gains(rows)
 
 
 def _judged(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
   found, title = judged.rows(results, rows), "Gold and judges."
-  yield from _noted("judged", found, title, judged.NOTE, names=3)
+  yield from noted("judged", found, title, judged.NOTE, names=3)
   yield from judged.pictures(results)
 
 
@@ -139,7 +130,7 @@ def _claims(results: Mapping) -> Iterator[Block]:
 
 
 def _noninferiority(results: Mapping) -> Iterator[Block]:
-  yield from _noted(
+  yield from noted(
     "noninferiority",
     claims.noninferiority(results),
     "One model for all tasks.",
@@ -150,7 +141,7 @@ def _noninferiority(results: Mapping) -> Iterator[Block]:
 
 def _overall(results: Mapping) -> Iterator[Block]:
   found = claims.overall(results)
-  yield from _noted("overall", found, "Over all tasks.", claims.OVERALL)
+  yield from noted("overall", found, "Over all tasks.", claims.OVERALL)
   yield from figures.profiles(results)
 
 
@@ -185,7 +176,7 @@ def _tests(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
 
 def _differences(results: Mapping) -> Iterator[Block]:
   found = tables.differences(results)
-  yield from _noted(
+  yield from noted(
     "differences", found, "Differences.", notes.DIFFERENCES, names=2
   )
 
@@ -193,7 +184,7 @@ def _differences(results: Mapping) -> Iterator[Block]:
 def _spread(rows: tables.Grid) -> Iterator[Block]:
   title = "Medians and their intervals."
   note = notes.spread(rows)
-  yield from _noted("spread", tables.spread(rows), title, note, names=2)
+  yield from noted("spread", tables.spread(rows), title, note, names=2)
 
 
 def _coverage(results: Mapping) -> Iterator[Block]:
@@ -201,22 +192,13 @@ def _coverage(results: Mapping) -> Iterator[Block]:
   for text in notes.unread(results):
     yield Warn(text)
   title = "What the encoder reads."
-  yield from _noted("coverage", found, title, notes.COVERAGE, names=2)
+  yield from noted("coverage", found, title, notes.COVERAGE, names=2)
 
 
 def _classes(results: Mapping) -> Iterator[Block]:
   found = tables.classes(results)
-  yield from _noted("classes", found, "Each class.", notes.CLASSES, names=3)
+  yield from noted("classes", found, "Each class.", notes.CLASSES, names=3)
   yield from figures.confusions(results)
-
-
-def _calibration(results: Mapping) -> Iterator[Block]:
-  found = tables.calibration(results)
-  yield from _noted(
-    "calibration", found, "Calibration.", notes.CALIBRATION, names=2
-  )
-  if len(found) > 1:
-    yield figures.calibration(results)
 
 
 def _learning(results: Mapping) -> Iterator[Block]:
@@ -238,7 +220,7 @@ def _schedules(results: Mapping) -> Iterator[Block]:
 
 def _costs(results: Mapping) -> Iterator[Block]:
   found = tables.costs(results)
-  yield from _noted("costs", found, "Cost.", notes.COSTS)
+  yield from noted("costs", found, "Cost.", notes.COSTS)
 
 
 def _details(results: Mapping) -> Iterator[Block]:

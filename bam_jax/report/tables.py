@@ -226,26 +226,6 @@ def differences(results: Mapping) -> Rows:
   return out
 
 
-def calibration(results: Mapping) -> Rows:
-  """Returns a line for every method and task whose dev logits were kept."""
-  keys = {
-    "ece": ("ECE", 100),
-    "ece_equal_mass": ("ECE, equal mass", 100),
-    "brier": ("Brier", 100),
-    "nll": ("NLL", 1),
-  }
-  out = [["Task", "Method", *(name for name, _ in keys.values())]]
-  for method, tasks in results.get("calibration", {}).items():
-    for task, found in tasks.items():
-      cells = []
-      for key, (_, factor) in keys.items():
-        one = compare.summary([factor * x for x in found[key]])
-        sd = f" ± {one.sd:.2f}" if one.n > 1 else ""
-        cells.append(f"{one.median:.2f}{sd}")
-      out.append([column_name(task), method_name(method), *cells])
-  return out
-
-
 def classes(results: Mapping) -> Rows:
   """Returns a line for every class of every method and task.
 

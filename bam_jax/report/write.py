@@ -32,6 +32,8 @@ OWN = {
   "confusion.png",
   "judged.png",
   "table_judged.tex",
+  "abstention.png",
+  *(f"table_{name}.tex" for name in ("temperature", "thresholds")),
   "table_classes.tex",
   "table_noninferiority.tex",
   "table_coverage.tex",
@@ -47,7 +49,8 @@ def write(results: Mapping, workdir: Path) -> Path:
       "noninferiority" (`stats.claims`), "claims_named" (`Workdir.claims`),
       "overall" (`aggregates.overall`), "search"
       (`search.search`), "variants" (name -> {key: value}), "calibration"
-      (method -> task -> `calibration.summary`), "classes" (likewise,
+      (method -> task -> `calibration.summary`, with "fitted" of
+      `calibrations.fitted` where it was), "classes" (likewise,
       `classes.summary`), "split" ("dev" if not),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" and "joules" (likewise), "scored" (method -> task -> run),

@@ -16,7 +16,7 @@ from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
-from bam_jax.stages import initial, lessons, masks, values
+from bam_jax.stages import calibrating, initial, lessons, masks, values
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
 from bam_jax.study import claims, variants
@@ -88,6 +88,7 @@ def settings(experiment: Experiment) -> None:
       if variant:
         raise ValueError(f"variant {variant}: {error}") from error
       raise
+  calibrating.check(experiment)
   claims.check(c.claims, experiment.methods, experiment.trained_tasks)
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
@@ -338,8 +339,8 @@ def text(session: Session) -> None:
     rows = sizes[task.name] = len(train)
     lessons.check_gold(experiment.runs, task.name, train.labels)
     room(session.materials, train)
-    if c.data.holdout:
-      texts.holdout(task, c.data.holdout)
+    if experiment.held.share(task):
+      texts.holdout(task, experiment.held)
     if task.name in soft:
       seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
       for path in experiment.soft_paths(task.name, sorted(seeds)):

@@ -14,6 +14,7 @@ from bam_jax.stages import outcomes
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.tasks import coverage, metrics
+from bam_jax.tasks.calibration import SPLIT
 from bam_jax.tasks.table import Task
 from bam_jax.training import forward as forward_pass
 from bam_jax.training.checkpoint import load_params
@@ -52,7 +53,7 @@ def unscored(session: Session, run: Run, *, again: bool) -> list[Sequence[int]]:
 def score(
   session: Session, run: Run, seed: int, params: Any, meta: Mapping[str, Any]
 ) -> None:
-  """Scores one trial of a run on dev and records it.
+  """Scores one trial of a run on dev, calibrates it and records both.
 
   One at a time, so that the numbers do not depend on which trials were
   trained, or were left unscored, together.
@@ -64,7 +65,7 @@ def score(
     params: its parameters, [1, ...].
     meta: what was noted when they were saved.
   """
-  datasets = scored(session, run)
+  datasets = asked(session, run)
   said = forward(session, run, params, datasets, "evaluates")
   kept = {
     (task.name, split): outcomes.keep(
@@ -96,6 +97,18 @@ def scored(session: Session, run: Run) -> Datasets:
     (task, split, rows)
     for task in session.experiment.tasks_of(run)
     for split, rows in session.materials.corpus.scored(task).items()
+  ]
+
+
+def asked(session: Session, run: Run) -> Datasets:
+  """Returns what a finished trial answers: also what it is calibrated on."""
+  rows = {
+    task: session.materials.corpus.fitted(task)
+    for task in session.experiment.tasks_of(run)
+  }
+  return [
+    *scored(session, run),
+    *((task, SPLIT, found) for task, found in rows.items() if found),
   ]
 
 

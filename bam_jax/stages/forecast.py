@@ -108,8 +108,9 @@ def rows_of(session: Session, task: Task, *, held: bool) -> int:
   if text.answers is not None:
     tokenizer = materials.encoder.tokenizer
     rows = contexts.counts(tokenizer, text, materials.lengths)
-  if data.holdout and not held:
-    rows = rows[~materials.texts.holdout(task, data.holdout).mask]
+  out = session.experiment.held
+  if out.share(task) and not held:
+    rows = rows[~materials.texts.holdout(task, out).mask]
   twice = task.symmetric and data.double_unordered
   return int(rows.sum()) * (2 if twice else 1)
 

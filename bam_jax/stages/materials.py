@@ -150,7 +150,7 @@ class Materials:
       self.texts,
       lengths=self.lengths,
       double_unordered=config.data.double_unordered,
-      holdout=config.data.holdout,
+      holdout=self.experiment.held,
     )
 
   @functools.cached_property

@@ -12,7 +12,7 @@ from bam_jax.report import write as report
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
 from bam_jax.runtime.files import write_json
-from bam_jax.stages import checks, pretrained, reuse
+from bam_jax.stages import calibrating, checks, pretrained, reuse
 from bam_jax.stages.evaluate import evaluate
 from bam_jax.stages.predict import predict
 from bam_jax.stages.session import Session, opened
@@ -26,10 +26,11 @@ from bam_jax.tasks import coverage
 
 def tell(here: Session) -> None:
   """Says how much of every task's text is read, and held out."""
-  share = here.config.data.holdout
+  held = here.experiment.held
+  calibrating.tell(here.experiment, here.materials.corpus.fitted)
   for task in here.experiment.trained_tasks:
-    if share:
-      say(here.materials.texts.holdout(task, share).sentence)
+    if held.share(task):
+      say(here.materials.texts.holdout(task, held).sentence)
     found = here.materials.corpus.coverage(task)
     say(coverage.sentence(task.name, found))
     for text in coverage.warnings(task.name, found, here.config.max_length):

@@ -143,7 +143,7 @@ def take_trial(session: Session, run: Run, seed: int, found: Found) -> None:
       raise Damaged(f"{found} is not what its scores.json says it is")
     folder = found.workdir.run(found.run)
     logits = predictions.read(predictions.path(folder, seed))
-    wanted = {(task.name, s) for task, s, _ in evaluate.scored(session, run)}
+    wanted = {(task.name, s) for task, s, _ in evaluate.asked(session, run)}
     if logits.keys() != wanted:
       raise Damaged(f"the dev logits of {found} are not of all scored splits")
   except ValueError as error:

@@ -8,12 +8,15 @@ import numpy as np
 
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import say
+from bam_jax.stages import calibrating
+from bam_jax.stats.thresholds import Rule
 from bam_jax.study import predictions
 from bam_jax.study.leases import Leases
 from bam_jax.study.plan import Run
 from bam_jax.study.predictions import Predictions
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import metrics
+from bam_jax.tasks.calibration import SPLIT
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -31,6 +34,8 @@ def score(name: str, kept: Kept, table: Mapping[str, Task]) -> dict[str, Any]:
   """
   entry: dict[str, Any] = {"scores": {}, "examples": {}, "warnings": []}
   for (task, split), rows in kept.items():
+    if split == SPLIT:
+      continue
     mine = entry["scores"].setdefault(task, {})
     answers = rows.logits
     found = metrics.scores(table[task], answers, rows.labels, rows.words)
@@ -59,10 +64,12 @@ class Scorebook:
   Attributes:
     workdir: the working directory.
     leases: of the command.
+    rules: what the thresholds of tasks are chosen by; {} = there are none.
   """
 
   workdir: Workdir
   leases: Leases
+  rules: Mapping[str, Rule] = dataclasses.field(default_factory=dict)
 
   def keep(
     self,
@@ -86,7 +93,11 @@ class Scorebook:
       coverage: task -> split -> how much of its text the encoder reads.
       taken_from: the trial of another study that it is; "" = of none.
     """
-    entry = score(f"{run.name} seed {seed}", kept, table)
+    name = f"{run.name} seed {seed}"
+    entry = score(name, kept, table)
+    fitted, notes = calibrating.fit(kept, table, self.rules)
+    entry |= {"calibration": fitted} if fitted else {}
+    entry["warnings"] += [f"{name}: {note}" for note in notes]
     for warning in entry["warnings"]:
       say(warning)
     entry["coverage"] = dict(coverage)

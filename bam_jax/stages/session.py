@@ -136,7 +136,7 @@ def opened(
     materials=materials,
     lineage=lineage,
     teachers=Teachers(found, materials, lineage, workdir),
-    scorebook=Scorebook(workdir, leases),
+    scorebook=Scorebook(workdir, leases, found.rules),
     leases=leases,
     stop=stop,
   )

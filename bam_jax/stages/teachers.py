@@ -54,11 +54,12 @@ class Teachers:
 
   def shared(self, task: Task) -> dict[str, Any]:
     """Returns what teacher and student share in any two directories."""
-    data = self.experiment.config.data
+    share = self.experiment.held.share(task)
+    fold = self.experiment.config.data.fold
     return {
       "labels": list(task.labels),
       "text": self.materials.texts.fingerprint(task, task.train),
-      "holdout": [data.holdout, data.fold] if data.fold else data.holdout,
+      "holdout": [share, fold] if fold else share,
     }
 
   def targets(

@@ -107,7 +107,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   "a share, above 0 and below 1": (lambda n: 0 < n < 1, ("masking.share",)),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
-    ("head_dropout", "data.holdout", "optim.b1", "optim.b2"),
+    (
+      *("head_dropout", "data.holdout", "calibration.share"),
+      *("optim.b1", "optim.b2"),
+    ),
   ),
 }
 # Keys that are one of a few words.

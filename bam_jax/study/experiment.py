@@ -13,11 +13,13 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bam_jax.data import limits
+from bam_jax.data.holdout import Part
 from bam_jax.data.sources import own as own_files
+from bam_jax.stats.thresholds import Rule
 from bam_jax.study import variants
 from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
-from bam_jax.tasks import judged, learn
+from bam_jax.tasks import calibration, judged, learn
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
@@ -76,6 +78,21 @@ class Experiment:
       found[split] = limits.counts(said, data[key], names)
       limits.check_tables(said, found[split], self.tasks)
     return found
+
+  @property
+  def held(self) -> Part:
+    """The part of the training rows that is not trained on."""
+    return Part.of(self.config)
+
+  @functools.cached_property
+  def rules(self) -> dict[str, Rule]:
+    """What the thresholds of tasks are chosen by.
+
+    Raises:
+      ValueError: what the config says of them cannot be read.
+    """
+    text = self.config.calibration.threshold
+    return calibration.rules(text, self.trained_tasks)
 
   @property
   def seeds(self) -> tuple[int, ...]:

@@ -48,6 +48,8 @@ NAMING = (
   "teacher.trials",
   "teacher.files",
   "teacher.online",
+  # Nothing is trained by it: whoever takes a trial over chooses anew.
+  "calibration.threshold",
 )
 
 
@@ -128,7 +130,7 @@ class Lineage:
       ],
       # What is held out follows from them and the share.
       "groups": {
-        task.name: task.group for task in tasks if config.data.holdout
+        task.name: task.group for task in tasks if experiment.held.share(task)
       },
       "learn": learned(tasks, run, experiment.settings(run).config),
       "start": start,

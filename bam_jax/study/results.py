@@ -14,7 +14,6 @@ import numpy as np
 from bam_jax.runtime.console import Bars, bar
 from bam_jax.stats import (
   aggregates,
-  calibration,
   classes,
   compare,
   crossed,
@@ -22,7 +21,13 @@ from bam_jax.stats import (
 )
 from bam_jax.stats import search as tuning
 from bam_jax.stats.claims import noninferiority, sequence
-from bam_jax.study import claims, history, predictions, variants
+from bam_jax.study import (
+  calibrations,
+  claims,
+  history,
+  predictions,
+  variants,
+)
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import scored
 from bam_jax.study.predictions import Predictions
@@ -138,10 +143,13 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     kept = _kept(experiment, workdir, methods, task, read)
     sure = KINDS[task.kind].kept == "outputs"
     for method, rows in kept.items() if sure else ():
-      sides = rows.logits, rows.labels
-      if KINDS[task.kind].many:
-        sides = calibration.each_label(*sides)
-      if found := calibration.summary(*sides):
+      if found := calibrations.plain(task, rows):
+        run = results["scored"][method][task.name]
+        seeds, scores = methods[method][task.name]["seeds"], workdir.scores(run)
+        trials = [scores[str(s)].get("calibration", {}) for s in seeds]
+        if all(task.name in each for each in trials):
+          mine = [each[task.name] for each in trials]
+          found["fitted"] = calibrations.fitted(task, rows, mine)
         results["calibration"].setdefault(method, {})[task.name] = found
       if task.labels:
         each = classes.summary(rows.logits, rows.labels, task.labels)

@@ -62,6 +62,8 @@ NEUTRAL: dict[str, Any] = {
   "adversary.shared_dropout": True,
   "adversary.proximal": 0.0,
   "adversary.momentum": -1.0,
+  "calibration.share": 0.0,
+  "calibration.threshold": "",
   "data.fold": 0,
   "data.text": "",
   "data.limit": "",

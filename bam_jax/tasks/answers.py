@@ -100,6 +100,7 @@ class Answer:
     spans: what was found in the text; None where nothing is looked for.
     part: what of the context answers; None where no question was asked.
     candidates: of a question, the best first; None where there are none.
+    abstained: nothing is said, as it would not be sure enough.
   """
 
   label: str | None = None
@@ -109,6 +110,25 @@ class Answer:
   spans: tuple[Span, ...] | None = None
   part: Part | None = None
   candidates: tuple[Candidate, ...] | None = None
+  abstained: bool = False
+
+  @property
+  def confidence(self) -> float | None:
+    """The probability that what is said is so; None where there is none.
+
+    Of several labels it is that of the one that is least sure.
+    """
+    chances = self.probabilities
+    if self.labels is not None:
+      return min(p if x in self.labels else 1 - p for x, p in chances.items())
+    return chances.get(self.label)
+
+  def unless(self, least: float) -> "Answer":
+    """Returns it, or says nothing where its confidence is below `least`."""
+    if self.confidence is None or self.confidence >= least:
+      return self
+    labels = None if self.labels is None else ()
+    return dataclasses.replace(self, label=None, labels=labels, abstained=True)
 
   def record(self) -> dict[str, Any]:
     """Returns what JSON is to say."""
@@ -122,10 +142,13 @@ class Answer:
       found = [dataclasses.asdict(each) for each in self.candidates]
       said = {} if self.label is None else {"label": self.label}
       return {**said, "candidates": found}
-    chances = dict(self.probabilities)
+    chances = {"probabilities": dict(self.probabilities)}
+    if self.abstained:
+      name = "label" if self.labels is None else "labels"
+      return {name: None, **chances, "abstained": True}
     if self.labels is not None:
-      return {"labels": list(self.labels), "probabilities": chances}
-    return {"label": self.label, "probabilities": chances}
+      return {"labels": list(self.labels), **chances}
+    return {"label": self.label, **chances}
 
 
 def labelled(

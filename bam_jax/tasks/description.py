@@ -4,7 +4,7 @@ With this, a tokenizer and parameters a model answers without the data that it
 was trained on. Label names travel with it, so no order is ever guessed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 import json
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.tasks import learn
+from bam_jax.tasks import calibration, learn
 from bam_jax.tasks.answers import Answer, Read
+from bam_jax.tasks.calibration import Calibration
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.learn import USUAL, Learn
 from bam_jax.tasks.spans import Limits
@@ -36,6 +37,8 @@ class Head:
     range: lowest and highest value of a regression task.
     headline: the metric that trials are compared by.
     learn: what the task chose for itself.
+    calibration: what was fitted on rows held out of its training; None =
+      nothing was.
   """
 
   name: str
@@ -45,11 +48,13 @@ class Head:
   range: tuple[float, float] | None
   headline: str
   learn: Learn = USUAL
+  calibration: Calibration | None = None
 
   @staticmethod
   def of(task: Task) -> "Head":
-    """Returns what the head of a task means."""
-    fields = [field.name for field in dataclasses.fields(Head)]
+    """Returns what the head of a task means, before any trial of it."""
+    fields = {field.name for field in dataclasses.fields(Head)}
+    fields -= {"calibration"}
     return Head(**{name: getattr(task, name) for name in fields})
 
   @property
@@ -67,6 +72,10 @@ class Head:
     low, high = self.range
     inner = "1 / (1 + exp(-x))" if output == "sigmoid" else "x"
     return f"min(max({low:g} + {high - low:g} * {inner}, {low:g}), {high:g})"
+
+  def tempered(self, logits: np.ndarray) -> np.ndarray:
+    """Returns logits by the temperature of its calibration, if it has one."""
+    return logits / self.calibration.temperature if self.calibration else logits
 
 
 def answers(
@@ -90,7 +99,9 @@ def answers(
       f"the logits of {head.name} are not finite; the model has diverged, take "
       "another trial"
     )
-  return KINDS[head.kind].answer(head, own, read)
+  said = KINDS[head.kind].answer(head, head.tempered(own), read)
+  fitted = head.calibration
+  return [fitted.decide(each) for each in said] if fitted else said
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,9 +126,27 @@ class Description:
     """Returns the description of a model with one of the heads."""
     return dataclasses.replace(self, heads=(find(self.heads, name),))
 
+  def calibrated(self, fitted: Mapping[str, Any]) -> "Description":
+    """Returns the description of a trial, of which this was fitted.
+
+    Args:
+      fitted: task -> what scores.json keeps of it.
+    """
+    heads = (
+      dataclasses.replace(
+        head, calibration=calibration.parse(fitted.get(head.name), head)
+      )
+      for head in self.heads
+    )
+    return dataclasses.replace(self, heads=tuple(heads))
+
   def record(self) -> dict[str, Any]:
     """Returns what JSON is to say; `parse` reads it."""
-    return {"schema": SCHEMA} | dataclasses.asdict(self)
+    found = {"schema": SCHEMA} | dataclasses.asdict(self)
+    for head in found["heads"]:
+      if head["calibration"] is None:
+        del head["calibration"]
+    return found
 
   def save(self, directory: Path, **others: Any) -> None:
     """Writes heads.json into a directory that is there."""
@@ -187,7 +216,8 @@ def parse(raw: Any, path: Path) -> Description:
       told = made.labels or made.range or not KINDS[made.kind].defined
       if len(made.text) not in (1, 2) or not told:
         raise ValueError(f"head {made.name} has no text columns or no range")
-      heads.append(made)
+      fitted = calibration.parse(each.get("calibration"), made)
+      heads.append(dataclasses.replace(made, calibration=fitted))
     if raw["regression_output"] not in ("sigmoid", "linear") or not heads:
       raise ValueError("no heads, or an unknown regression_output")
     if raw["dtype"] not in ("float32", "bfloat16"):

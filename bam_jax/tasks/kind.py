@@ -66,6 +66,8 @@ class TaskKind:
       it is f32[C] in place of one number.
     kept: what is kept of dev for scores and tests: "outputs", or "outcomes", by
       `KEPT` of stages/outcomes.py.
+    calibrates: what has the probabilities that are calibrated, a "row" or a
+      "word"; "" = nothing.
   """
 
   name: str
@@ -100,3 +102,4 @@ class TaskKind:
   grouped: bool = False
   many: bool = False
   kept: str = "outputs"
+  calibrates: str = ""

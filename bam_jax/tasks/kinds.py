@@ -94,6 +94,7 @@ _ROWS = (
     written=lambda words, answer: words[answer.label],
     model="SequenceClassification",
     problem_type="single_label_classification",
+    calibrates="row",
   ),
   TaskKind(
     name="multilabel",
@@ -130,7 +131,9 @@ _ROWS = (
     answer=answers.several,
     columns=_with_labels,
     cells=lambda task, answer: [
-      json.dumps(list(answer.labels), ensure_ascii=False),
+      ""
+      if answer.abstained
+      else json.dumps(list(answer.labels), ensure_ascii=False),
       *(answer.probabilities[label] for label in task.labels),
     ],
     mean=mean_chance,
@@ -138,6 +141,7 @@ _ROWS = (
     model="SequenceClassification",
     problem_type="multi_label_classification",
     many=True,
+    calibrates="row",
   ),
   TaskKind(
     name="regression",
@@ -200,6 +204,7 @@ _ROWS = (
     written=None,
     model="TokenClassification",
     problem_type="",
+    calibrates="word",
   ),
   TaskKind(
     name="span",
@@ -351,6 +356,7 @@ _NEXT = dataclasses.replace(
   mean=None,
   written=None,
   named=(),
+  calibrates="",
 )
 
 KINDS: Mapping[str, TaskKind] = {

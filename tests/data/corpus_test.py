@@ -5,6 +5,7 @@ import functools
 import pytest
 
 from bam_jax.data import corpus
+from bam_jax.data.holdout import Part
 from bam_jax.data.sources import readers
 from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import load_tokenizer
@@ -39,7 +40,7 @@ def make(tmp_path_factory, tokenizer):
     settings = dict(
       lengths=Lengths(32, 8),
       double_unordered=True,
-      holdout=0.0,
+      holdout=Part(),
     )
     texts = corpus.Texts(reader(root))
     return corpus.Corpus(Store(root), tokenizer, texts, **(settings | changes))
@@ -55,7 +56,7 @@ def test_symmetric_tasks_get_swapped_copies_when_asked(make):
 
 
 def test_held_out_rows_and_their_copies_are_never_trained_on(make):
-  held = make(holdout=0.3)
+  held = make(holdout=Part(asked=0.3))
   trained, scored = held.train(STSB), held.scored(STSB)
   assert list(scored) == ["holdout"]
   out = set(scored["holdout"].index.tolist())
@@ -128,7 +129,7 @@ def test_unknown_words_and_cut_rows_are_counted_and_kept_on_disk(
       corpus.Texts(reader(tmp_path)),
       lengths=Lengths(max_length, 8),
       double_unordered=True,
-      holdout=holdout,
+      holdout=Part(asked=holdout),
     ).coverage(COLA)
 
   for _ in range(2):  # the second time from disk
@@ -158,7 +159,7 @@ def test_rows_of_dev_that_are_in_train_are_counted_swapped_ones_too(
     corpus.Texts(reader(tmp_path)),
     lengths=Lengths(16, 8),
     double_unordered=False,
-    holdout=0.0,
+    holdout=Part(),
   ).coverage(STSB)
   assert found["train"].repeated == 0
   assert found["validation"].repeated == 2

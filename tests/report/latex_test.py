@@ -81,7 +81,7 @@ def test_every_table_of_the_report_is_there(folder):
   assert [file.stem.removeprefix("table_") for file in files] == [
     *("calibration", "claims", "classes", "costs", "coverage"),
     *("differences", "gains", "metrics", "noninferiority", "scores"),
-    *("spread", "tests"),
+    *("spread", "temperature", "tests", "thresholds"),
   ]
   for file in files:
     text = file.read_text()

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bam_jax.report import tables
+from bam_jax.report import confidence, tables
 from bam_jax.report import write as report
 from bam_jax.stats import calibration, classes
-from tests.outcomes import ODD, read, record, results, three
+from tests.outcomes import ODD, complete, read, record, results, three
 
 
 def only(found, title):
@@ -139,6 +139,27 @@ def test_calibration_has_a_table_and_a_picture(tmp_path):
   # A report without it leaves no picture of another time behind.
   report.write(three(), tmp_path)
   assert not (tmp_path / "report/calibration.png").exists()
+
+
+def test_what_was_fitted_has_two_tables_and_a_picture(tmp_path):
+  found = complete()
+  header, row, *_ = confidence.temperature(found)
+  assert header[2:4] == ["Rows", "Temperature"] and header[-1] == "AURC"
+  assert row[2:4] == ["1,234", "1.75"] and row[-1] == "6.00"
+  before = np.median(found["calibration"]["single"]["rte"]["nll"])
+  assert row[7] == f"{before:.2f} → 0.20"
+  _, *rows = confidence.thresholds(found)
+  assert [line[1] for line in rows[:4]] == [
+    *("yes", ODD, "all (micro)", "all (macro)"),
+  ]
+  assert [line[3] for line in rows[:4]] == [
+    *("0.38, never in 1 of 3", "never", "–", "–"),
+  ]
+  assert rows[0][4:] == ["50.00 → 50.00"] * 3
+  report.write(found, tmp_path)
+  assert (tmp_path / "report/abstention.png").is_file()
+  report.write(three(), tmp_path)
+  assert not (tmp_path / "report/abstention.png").exists()
 
 
 def test_each_class_has_a_line_and_a_confusion_its_picture(tmp_path):

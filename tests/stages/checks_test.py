@@ -61,6 +61,9 @@ def refusal(config, workdir: Path) -> str:
     ("data.holdout", 0.001, "leave some on both sides"),
     ("data.fold", -1, "data.fold is -1; it is 0 or more"),
     ("data.fold", 1, "data.holdout=0 makes 1 fold, counted from 0"),
+    ("calibration.share", 1.0, "a share, from 0 to below 1"),
+    ("calibration.share", 0.001, "calibration.share=0.001 holds out 0 of"),
+    ("calibration.threshold", "f1", "set --config.calibration.share=0.1"),
     ("micro_rows", 3, "multi.batch_size=8 without packing does not divide"),
     ("max_length", 41, "has 40 positions; try --config.max_length=40"),
     ("max_length", 2, "max_length is 2"),
@@ -75,6 +78,21 @@ def refusal(config, workdir: Path) -> str:
 )
 def test_a_setting_that_cannot_be(inputs, tmp_path, key, value, said):
   config = small.settings(*inputs, **{key: value})
+  assert said in refusal(config, tmp_path / "W")
+
+
+@pytest.mark.parametrize(
+  ("changes", "said"),
+  [
+    ({"data.holdout": 0.1}, "choose them first, and then leave data.holdout"),
+    ({"tasks": "stsb"}, "stsb is of kind regression, and probabilities of"),
+    ({"tasks": "stsb,cola", "calibration.threshold": "stsb=f1"}, "'stsb=f1'"),
+  ],
+)
+def test_rows_held_out_for_calibration_are_for_something(
+  inputs, tmp_path, changes, said
+):
+  config = small.settings(*inputs, calibration__share=0.2, **changes)
   assert said in refusal(config, tmp_path / "W")
 
 

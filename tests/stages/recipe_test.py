@@ -332,7 +332,7 @@ def test_held_out_rows_are_scored_and_never_trained_on(small_run, tmp_path):
       seen[task] |= set(batch["index"][batch["task"] == task].tolist())
   rows = small.ROWS["train"]
   for number, task in enumerate((COLA, STSB)):
-    mask = it.materials.texts.holdout(task, 0.2).mask
+    mask = it.materials.texts.holdout(task, it.experiment.held).mask
     assert len(mask) == rows
     assert mask.sum() == 0.2 * rows
     out = set(np.flatnonzero(mask).tolist())
