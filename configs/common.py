@@ -297,6 +297,12 @@ def base() -> ConfigDict:
   c.optim.clip = 1.0
   # Share of the steps in which the rate rises.
   c.optim.warmup = 0.1
+  # The weights that are scored and kept: none, those of the step; swa, the mean
+  # of all steps from optim.average_start of the run on (Izmailov et al. 2018);
+  # ema, a mean of which optim.average_decay stays in each of them.
+  c.optim.average = "none"
+  c.optim.average_start = 0.5
+  c.optim.average_decay = 0.999
   # continuous, or bert: the decay starts at step 0, so the rate drops to 0.9
   # of its peak where warm-up ends.
   c.optim.warmup_join = "continuous"

@@ -102,6 +102,14 @@ def reading(results: Mapping) -> Iterator[str]:
     if kind in settings and any(kind in m for m in results["methods"]):
       pairs = (f"{key} {value}" for key, value in settings[kind].items())
       yield f"{kind.capitalize()}: {', '.join(pairs)}"
+  optim = settings.get("optim", {})
+  if optim.get("average", "none") != "none":
+    late = f"{1 - optim['average_start']:.0%}"
+    stays = f", decay {optim['average_decay']:g}" * (optim["average"] == "ema")
+    yield (
+      f"Kept weights: the mean of those of the last {late} of each run's steps"
+      f" ({optim['average']}{stays})"
+    )
   if not results.get("search"):
     for variant, changes in results.get("variants", {}).items():
       pairs = (f"{key} {value}" for key, value in changes.items())

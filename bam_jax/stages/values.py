@@ -110,6 +110,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     (
       *("head_dropout", "data.holdout", "calibration.share"),
       *("optim.b1", "optim.b2"),
+      *("optim.average_start", "optim.average_decay"),
     ),
   ),
 }
@@ -127,6 +128,7 @@ WORDS = {
   "loss.regression_output": ("sigmoid", "linear"),
   "sampling.kind": sampling.SAMPLING,
   "nonfinite.policy": ("stop", "skip"),
+  "optim.average": ("none", *schedules.AVERAGES),
   "teacher.mix": tuple(MIXES),
 }
 

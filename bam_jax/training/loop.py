@@ -224,8 +224,9 @@ def train(
   ):
     state = loop(watched, state, job, watch, start=start)
   kept = state.best or state
+  params = state.best.params if state.best else state.kept
   # What only served to match a teacher is no part of the model.
-  params = {k: v for k, v in kept.params.items() if k != PROJECTION}
+  params = {k: v for k, v in params.items() if k != PROJECTION}
   return params, jax.device_get(kept.step).tolist()
 
 
@@ -270,7 +271,7 @@ def loop(
       if logging:
         writer.log(done)
       if evaluating:
-        scores = watch.evaluate(state.params)
+        scores = watch.evaluate(state.kept)
         writer.scores(done, scores)
         if state.best:
           state, ended = consider(state, scores, config.select)

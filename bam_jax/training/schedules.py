@@ -175,6 +175,38 @@ def lambda_of(config: ConfigDict, steps: int) -> optax.Schedule:
   )
 
 
+# What stays of the mean of the weights, by (steps that are in it, decay).
+AVERAGES: Mapping[str, Callable[[Any, float], Any]] = {
+  "swa": lambda steps, decay: steps / (steps + 1.0),
+  "ema": lambda steps, decay: jnp.where(steps > 0, decay, 0.0),
+}
+
+
+def average_of(config: ConfigDict, steps: int) -> optax.Schedule | None:
+  """Returns what stays of the mean of the weights in each step of a run.
+
+  Nothing before the mean begins, so that it is the weights until then.
+
+  Args:
+    config: the whole config.
+    steps: of the run.
+
+  Returns:
+    step -> share; None where there is no mean.
+  """
+  optim = config.optim
+  if optim.average not in AVERAGES:
+    return None
+  stays, decay = AVERAGES[optim.average], optim.average_decay
+  first = int(optim.average_start * steps)
+
+  def share(step):
+    within = jnp.maximum(step - first, 0).astype(jnp.float32)
+    return jnp.where(step > first, stays(within, decay), 0.0)
+
+  return share
+
+
 def _fill(
   build: Callable[..., optax.Schedule],
   kind: str,

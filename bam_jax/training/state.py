@@ -45,6 +45,8 @@ class TrainState:
     best: None where the last step is kept, whatever its score.
     average: of the parameters of all steps, the later ones the more; None where
       nothing is held against it.
+    mean: of the parameters of late steps, which are kept in their place; None
+      where those of the step are.
   """
 
   step: jax.Array
@@ -54,6 +56,12 @@ class TrainState:
   bad: jax.Array
   best: Best | None
   average: Any = None
+  mean: Any = None
+
+  @property
+  def kept(self) -> Any:
+    """The parameters that are scored and kept."""
+    return self.params if self.mean is None else self.mean
 
 
 def over_trials(fn: Callable, trials: int) -> Callable:
@@ -96,7 +104,7 @@ def take_in(
     score=scores,
     step=state.step,
     waited=jnp.zeros_like(best.waited),
-    params=state.params,
+    params=state.kept,
   )
   waiting = best.replace(waited=best.waited + 1)
   return state.replace(best=choose(better, now, waiting))
@@ -108,6 +116,7 @@ def make_init(
   *,
   selecting: bool,
   averaging: bool = False,
+  late: bool = False,
   more: Callable[[jax.Array], dict] = lambda key: {},
 ) -> Callable[[jax.Array, Any], TrainState]:
   """Returns init(seed, given) -> TrainState of one trial.
@@ -131,6 +140,7 @@ def make_init(
       bad=zero,
       best=best if selecting else None,
       average=params if averaging else None,
+      mean=params if late else None,
     )
 
   return init

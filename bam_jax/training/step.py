@@ -58,6 +58,7 @@ def make_train_step(
   rate: optax.Schedule,
   micro_rows: int,
   momentum: optax.Schedule | None = None,
+  stays: optax.Schedule | None = None,
 ) -> Callable[[TrainState, Mapping], tuple[TrainState, dict]]:
   """Returns step(state, batch) -> (state, sums) for one trial.
 
@@ -73,6 +74,7 @@ def make_train_step(
     micro_rows: rows of a micro-batch, which divide those of a batch; 0 = all.
     momentum: step -> what stays of the average of the parameters, which
       `gradient` is then given too; None = there is none.
+    stays: step -> what stays of the mean of late steps; None = there is none.
   """
 
   def accumulated(params, batch, key, share, *average):
@@ -116,6 +118,11 @@ def make_train_step(
       state = state.replace(
         average=optax.incremental_update(params, state.average, new)
       )
+    if stays is not None:
+      new = 1 - stays(state.step)
+      state = state.replace(
+        mean=optax.incremental_update(params, state.mean, new)
+      )
     return state.replace(
       step=state.step + 1, params=params, opt_state=opt_state
     ), sums
@@ -140,10 +147,10 @@ def guard(step: Callable, *, skip: bool) -> Callable:
     finite = jnp.isfinite(sums["loss"]).all(1) & jnp.isfinite(sums["grad_norm"])
     bad = state.bad + ~finite
     taken = finite if skip else jnp.broadcast_to((bad == 0).all(), bad.shape)
-    params, opt_state, average = choose(
+    params, opt_state, average, mean = choose(
       taken,
-      (new.params, new.opt_state, new.average),
-      (state.params, state.opt_state, state.average),
+      (new.params, new.opt_state, new.average, new.mean),
+      (state.params, state.opt_state, state.average, state.mean),
     )
     number = new.step if skip else jnp.where(taken, new.step, state.step)
     return state.replace(
@@ -151,6 +158,7 @@ def guard(step: Callable, *, skip: bool) -> Callable:
       params=params,
       opt_state=opt_state,
       average=average,
+      mean=mean,
       bad=bad,
     ), sums | {"bad": bad}
 
@@ -188,6 +196,7 @@ def make_run(
   mean = config.loss.reduction == "mean"
   adversary = ADVERSARIES[config.adversary.kind]
   momentum = adversary.momentum(config.adversary, steps)
+  stays = schedules.average_of(config, steps)
 
   def step_of(matched):
     passes = Passes(
@@ -204,6 +213,7 @@ def make_run(
       rate=rate,
       micro_rows=config.micro_rows,
       momentum=momentum,
+      stays=stays,
     )
 
   def beside(state, batch, fixed):
@@ -215,6 +225,7 @@ def make_run(
     tx,
     selecting=selecting,
     averaging=momentum is not None,
+    late=stays is not None,
     more=more,
   )
   return init, beside if matching else step_of(None)

@@ -53,6 +53,23 @@ def test_selection_says_that_its_rows_give_the_score_too(
   assert f"- {second}" in report.markdown(found)
 
 
+@pytest.mark.parametrize(
+  ("average", "said"),
+  [
+    ("none", None),
+    ("swa", "the last 25% of each run's steps (swa)"),
+    ("ema", "the last 25% of each run's steps (ema, decay 0.99)"),
+  ],
+)
+def test_the_mean_of_weights_is_said(average, said):
+  optim = dict(average=average, average_start=0.75, average_decay=0.99)
+  found = three() | {"settings": {"optim": optim}}
+  lines = [x for x in notes.reading(found) if x.startswith("Kept weights")]
+  assert [*lines] == (
+    [f"Kept weights: the mean of those of {said}"] * bool(said)
+  )
+
+
 def test_costs_show_what_is_known_and_no_more():
   found = complete()
   header, *rows = tables.costs(found)
