@@ -209,6 +209,8 @@ def base() -> ConfigDict:
   c.learn.class_weight = ""
   # What its loss counts among those of other tasks; "" = 1.
   c.learn.weight = ""
+  # What a row without a label counts, which a teacher answers; "" = 1.
+  c.learn.unlabelled_weight = ""
 
   # --- adversaries: further passes a step (docs/adversarial.md)
   c.adversary = ConfigDict()
@@ -269,6 +271,12 @@ def base() -> ConfigDict:
   # "rte=soft.jsonl,mrpc=soft.parquet", or a run of another working directory,
   # with any encoder, whose logits are made: "rte=W/runs/single.rte".
   c.teacher.files = ""
+  # A row without a label teaches nothing where the largest probability that its
+  # teacher gives is below this; 0 = off.
+  c.teacher.confidence = 0.0
+  # Nor where fewer of the teaching trials (teacher.trials=ensemble), or of the
+  # judges, vote for its most voted label than this share; 0 = off.
+  c.teacher.agreement = 0.0
   # A frozen teacher that reads along in every taught step, whose inside the
   # student matches beside all else: a finished run W/runs/NAME, an encoder's
   # directory or hub name, of the student's tokenizer; "" = none.

@@ -14,6 +14,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, Part, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import examples as sources
+from bam_jax.data.sources import unlabelled
 from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.data.windows import Lengths
@@ -81,6 +82,10 @@ class Texts:
     if key not in self._holdouts:
       seen = self._seen.get((task.name, task.train))
       examples = seen or self._load(task, task.train)
+      among = None
+      # The tasks of a table have one hold-out, whatever they label.
+      if unlabelled.has(task) and not task.table:
+        among = sources.has_gold(examples.labels)
       self._holdouts[key] = hold_out(
         task,
         examples.texts,
@@ -88,6 +93,7 @@ class Texts:
         examples.groups,
         fold=self._fold,
         key=part.key,
+        among=among,
       )
     return self._holdouts[key]
 
@@ -150,7 +156,7 @@ class Corpus:
     mine, key = self._texts.take(task, split), (task.table, split)
     if key not in self._tables:
       texts = dataclasses.replace(
-        mine, labels=None, soft=None, groups=(), weights=None
+        mine, labels=None, soft=None, groups=(), weights=None, agreed=None
       )
       whole = dataclasses.replace(task, name=task.table)
       found = self._tokenised(whole, (split,), lambda *_: texts)
@@ -263,6 +269,7 @@ def _read(
     rows=len(rows),
     unknown=float(unknown / max(words, 1)),
     cut=None if rows.cut is None else rows.cut / max(len(read), 1),
+    unlabelled=int((~read.has_gold).sum()) if read.labels is not None else 0,
     repeated=len(again),
     first=tuple(again[:FIRST].tolist()),
     **_lost(rows),

@@ -98,6 +98,7 @@ def hold_out(
   *,
   fold: int = 0,
   key: str = "data.holdout",
+  among: np.ndarray | None = None,
 ) -> Holdout:
   """Divides the training rows of a task; no seed and no tokenizer moves them.
 
@@ -109,6 +110,8 @@ def hold_out(
     fold: which share of that size, in the order of the draw; the folds of 1 / n
       are n, and each row is in one.
     key: of the config, that asks for it.
+    among: bool[N], the rows that the share is of; others are held out only with
+      what goes together with one of these. None = all.
 
   Raises:
     ValueError: none would be left on one side.
@@ -122,12 +125,15 @@ def hold_out(
   place = np.argsort(order)
   last = np.zeros(rows, np.int64)
   np.maximum.at(last, row, place[thing])
-  ordered = np.sort(last)
+  chosen = last if among is None else last[among]
+  ordered = np.sort(chosen)
   begin, end = (
-    ordered[min(count, rows) - 1] if count else -1
-    for count in (round(n * share * rows) for n in (fold, fold + 1))
+    ordered[min(count, len(ordered)) - 1] if count else -1
+    for count in (round(n * share * len(ordered)) for n in (fold, fold + 1))
   )
   mask = (begin < last) & (last <= end)
+  if among is not None:
+    mask &= np.isin(np.arange(rows), row[np.isin(thing, thing[among[row]])])
   if not 0 < mask.sum() < rows:
     said = (
       f"{key}={share} holds out {mask.sum()} of the {rows} training "

@@ -6,8 +6,9 @@ another teacher.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -79,30 +80,71 @@ def write(
   Raises:
     ValueError: a logit is not finite, or there are logits in `path` already.
   """
-  counts = np.ones(len(index), np.int64) if words is None else words
-  assert logits.ndim == 2 and len(logits) == counts.sum()
-  assert len(index) == len(counts) == metadata["rows"]
+  assert len(index) == metadata["rows"]
+  write_parts(path, [Logits(index, logits, words, windows)], metadata=metadata)
+
+
+def write_parts(
+  path: Path, parts: Iterable[Logits], *, metadata: Mapping
+) -> None:
+  """Writes a teacher's logits part after part, as `write` does all at once.
+
+  Args:
+    path: the folder to make.
+    parts: of the rows, one after the other; one at a time is held. All but the
+      last have a multiple of `shards.CHUNK` rows, so that the files are the
+      same however the rows are divided.
+    metadata: see `write`; its "rows" are those of all parts.
+
+  Raises:
+    ValueError: see `write`.
+  """
   path = Path(path)
   if path.exists():
     raise ValueError(f"{path} holds teacher logits already; delete it first")
+  parts = iter(parts)
+  first = next(parts)
+  columns = _LOGITS | (_WORDS if first.words is not None else {})
+  columns |= shards.WINDOWS if first.windows is not None else {}
+  shards.write(
+    path,
+    name="logits",
+    columns=columns,
+    splits={"train": _chunks(path, itertools.chain([first], parts))},
+    metadata=metadata,
+  )
+
+
+def check(path: Path, said: Logits) -> None:
+  """Refuses logits that are not finite.
+
+  Args:
+    path: where they go.
+    said: the logits.
+
+  Raises:
+    ValueError: one is not.
+  """
+  words, logits = said.words, said.values
+  counts = np.ones(len(said.index), np.int64) if words is None else words
+  assert logits.ndim == 2 and len(logits) == counts.sum()
+  assert len(said.index) == len(counts)
   # A word that was not read is NaN in every column; nothing else may be.
   unread = np.isnan(logits).all(1) & (words is not None)
-  broken = np.repeat(index, counts)[~np.isfinite(logits).all(1) & ~unread]
+  broken = np.repeat(said.index, counts)[~np.isfinite(logits).all(1) & ~unread]
   if len(broken):
     raise ValueError(
       f"the teacher's logits for {path} are not finite at row "
       f"{examples.some(broken)}; its training has diverged: train it again "
       "with a lower rate"
     )
-  columns = _LOGITS | (_WORDS if words is not None else {})
-  columns |= shards.WINDOWS if windows is not None else {}
-  shards.write(
-    path,
-    name="logits",
-    columns=columns,
-    splits={"train": _rows(index, logits, words, windows)},
-    metadata=metadata,
-  )
+
+
+def _chunks(path: Path, parts: Iterable[Logits]) -> Iterator[list[dict]]:
+  """Yields chunks of rows ready to be written, of one part at a time."""
+  for part in parts:
+    check(path, part)
+    yield from _rows(part.index, part.values, part.words, part.windows)
 
 
 def _rows(

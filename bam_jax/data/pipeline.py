@@ -299,12 +299,14 @@ class Layout:
     batch_size: examples in a batch.
     packing: several examples in a row, or one.
     masker: of tasks that mask tokens; None = there is none.
+    rows: of every batch, enough for the fullest; 0 = as many as that needs.
   """
 
   width: int
   batch_size: int
   packing: bool
   masker: Masker | None = None
+  rows: int = 0
 
 
 def eval_batches(
@@ -349,7 +351,7 @@ def eval_batches(
     width=layout.width,
     packing=layout.packing,
     row_shapes=1,
-    multiple=multiple,
+    multiple=layout.rows or multiple,
   )
   return Batches(plan)
 

@@ -15,7 +15,7 @@ from bam_jax.data import corpus, soft_labels
 from bam_jax.data import logits as logits_lib
 from bam_jax.data.features import Features
 from bam_jax.data.projection import project
-from bam_jax.runtime import distributed, sealed
+from bam_jax.runtime import sealed
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -45,20 +45,12 @@ def metadata(
   }
 
 
-def write(
-  features: Features,
-  logits: np.ndarray,
-  *,
-  path: Path,
-  metadata: dict[str, Any],
-) -> None:
-  """Writes the logits of a task's training rows by one trial.
+def said(features: Features, logits: np.ndarray) -> logits_lib.Logits:
+  """Returns what a teacher says of rows.
 
   Args:
     features: N rows.
     logits: f32[N, C], or f32[M, C] of their words.
-    path: the directory.
-    metadata: from `metadata`.
   """
   words = None
   if features.words:
@@ -66,30 +58,19 @@ def write(
     # What the teacher has not read it says nothing of.
     unread = features.words.at < 0
     logits = np.where(unread[:, None], np.float32(np.nan), logits)
-  with distributed.leader_first(f"logits {path}"):
-    if distributed.leader():
-      logits_lib.write(
-        path,
-        index=features.index,
-        logits=logits,
-        metadata=metadata,
-        words=words,
-        windows=features.windows,
-      )
+  return logits_lib.Logits(features.index, logits, words, features.windows)
 
 
 def read(
-  task: Task,
   features: Features,
   *,
   made: Mapping[Path, dict[str, Any]],
-) -> np.ndarray:
-  """Returns the teacher's logits f32[N, C] of these rows; several are averaged.
+) -> list[np.ndarray]:
+  """Returns the logits f32[N, C] of these rows, of each teacher; see `average`.
 
   Where words are labelled f32[M, C], NaN for words that no teacher has read.
 
   Args:
-    task: the task.
     features: the student's training rows.
     made: the datasets of one or more teachers or trials, and what each must
       have been made with: see `metadata`.
@@ -100,10 +81,10 @@ def read(
   """
   found = []
   for path, metadata in made.items():
-    said = logits_lib.read(path, expected=metadata)
+    theirs = logits_lib.read(path, expected=metadata)
     cure = f"delete {path} and run --config.stage=teach again"
-    found.append(align(said, features, path, cure))
-  return average(found, task, features)
+    found.append(align(theirs, features, path, cure))
+  return found
 
 
 def read_elsewhere(
@@ -113,15 +94,14 @@ def read_elsewhere(
   paths: Sequence[Path],
   rows: int,
   shared: Mapping[str, Any],
-) -> np.ndarray:
-  """Returns soft labels made elsewhere as logits f32[N, C] of these rows.
+) -> list[np.ndarray]:
+  """Returns soft labels made elsewhere as logits f32[N, C] of these rows, each.
 
   Args:
     task: the task.
     features: the student's training rows. A swapped copy is taught what its
       original is, unless the teacher has seen copies too.
-    paths: files or datasets, see `soft_labels.read_soft_labels`; several are
-      averaged.
+    paths: files or datasets, see `soft_labels.read_soft_labels`.
     rows: of the task's train split, without copies.
     shared: see there.
 
@@ -130,14 +110,14 @@ def read_elsewhere(
   """
   found = []
   for path in paths:
-    said = soft_labels.read_soft_labels(
+    theirs = soft_labels.read_soft_labels(
       path, task=task, rows=rows, shared=shared
     )
     wanted = features
-    if len(said.index) == rows:
+    if len(theirs.index) == rows:
       wanted = dataclasses.replace(features, index=features.index % rows)
-    found.append(align(said, wanted, path, soft_labels.elsewhere(path)))
-  return average(found, task, features)
+    found.append(align(theirs, wanted, path, soft_labels.elsewhere(path)))
+  return found
 
 
 def align(

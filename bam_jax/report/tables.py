@@ -289,7 +289,8 @@ def coverage_of(results: Mapping) -> Rows:
   for task, splits in results.get("coverage", {}).items():
     for split, each in coverage.parse(splits).items():
       cut = NONE if each.cut is None else f"{each.cut:.1%}"
-      cells = [split, f"{each.rows:,}", f"{each.unknown:.1%}", cut]
+      blank = f" ({each.unlabelled:,} without a label)" * bool(each.unlabelled)
+      cells = [split, f"{each.rows:,}{blank}", f"{each.unknown:.1%}", cut]
       cells.append(f"{each.repeated:,}")
       unread = NONE if each.unread is None else f"{each.unread:,}"
       cells += [unread] * worded

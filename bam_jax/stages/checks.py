@@ -16,7 +16,14 @@ from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
-from bam_jax.stages import calibrating, initial, lessons, masks, values
+from bam_jax.stages import (
+  calibrating,
+  initial,
+  lessons,
+  masks,
+  unlabelled,
+  values,
+)
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
 from bam_jax.study import claims, variants
@@ -327,16 +334,12 @@ def text(session: Session) -> None:
   c, experiment = session.config, session.experiment
   texts = session.materials.texts
   # Nothing else is looked at that no run will read.
-  soft = {
-    task
-    for run in experiment.runs
-    for task, teacher in run.teachers
-    if teacher == OUTSIDE
-  }
-  sizes = {}
+  soft = {t for r in experiment.runs for t, by in r.teachers if by == OUTSIDE}
+  sizes, labels = {}, {}
   for task in experiment.trained_tasks:
     train = texts.look(task, task.train)
     rows = sizes[task.name] = len(train)
+    labels[task.name] = train.labels
     lessons.check_gold(experiment.runs, task.name, train.labels)
     room(session.materials, train)
     if experiment.held.share(task):
@@ -350,6 +353,7 @@ def text(session: Session) -> None:
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
         room(session.materials, texts.look(task, split))
+  unlabelled.check(experiment, labels)
   masks.check_letters(session.materials)
   for run in experiment.runs:
     drawn = tables.drawn(experiment.tasks_of(run))

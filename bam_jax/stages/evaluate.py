@@ -149,20 +149,25 @@ def logits(
   datasets: Datasets,
   *,
   progress: Callable[[int], None],
+  layout: Layout | None = None,
 ) -> dict[tuple[str, str], np.ndarray]:
   """Returns the logits f32[R, N, C] of every (task, split)."""
-  config = session.config
-  rows = (rows for _, _, rows in datasets)
   return forward_pass.outputs(
     session.materials.model(run),
     params,
     datasets,
-    Layout(
-      width_of(rows, at_most=config.max_length),
-      config.eval_batch_size,
-      packing=config.data.packing,
-      masker=session.materials.masker(run),
-    ),
+    layout or layout_of(session, run, datasets),
     mesh=session.materials.mesh,
     progress=progress,
+  )
+
+
+def layout_of(session: Session, run: Run, datasets: Datasets) -> Layout:
+  """Returns how examples lie in the batches in which a run answers."""
+  config = session.config
+  return Layout(
+    width_of((rows for _, _, rows in datasets), at_most=config.max_length),
+    config.eval_batch_size,
+    packing=config.data.packing,
+    masker=session.materials.masker(run),
   )

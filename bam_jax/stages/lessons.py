@@ -173,11 +173,14 @@ def batches(
 
 
 def _emphasis(task: Task, rows: Features) -> np.ndarray | None:
-  """Returns what rows count, themselves and by class, f32[N]; None = 1."""
+  """Returns what rows count, by themselves, class and label; None = 1."""
   said, found = task.learn.class_weight, rows.weights
   if said:
     by_class = balance.emphasis(said, rows.labels)
     found = by_class if found is None else found * by_class
+  if count := task.learn.unlabelled_weight:
+    blank = np.where(rows.has_gold, np.float32(1), np.float32(count))
+    found = blank if found is None else found * blank
   return found
 
 

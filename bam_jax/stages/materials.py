@@ -20,7 +20,7 @@ from bam_jax.data import corpus, limits, masking, vocabulary
 from bam_jax.data.features import width_of
 from bam_jax.data.fields import VOCABULARY
 from bam_jax.data.masking import Masker
-from bam_jax.data.sources import readers
+from bam_jax.data.sources import readers, unlabelled
 from bam_jax.data.sources.examples import Examples
 from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
@@ -128,11 +128,17 @@ class Materials:
     most = self.experiment.limits
 
     def some(task: Task, split: str) -> Examples:
-      return limits.limited(
-        read(task, split), trains=split == task.train, **most
+      trains = split == task.train
+      found = limits.limited(read(task, split), trains=trains, **most)
+      if not (trains and unlabelled.has(task)):
+        return found
+      # The limit is one of labels.
+      return unlabelled.joined(
+        task, found, [here.see(task, s) for s in task.dev]
       )
 
-    return corpus.Texts(some, fold=data.fold)
+    here = corpus.Texts(some, fold=data.fold)
+    return here
 
   @property
   def lengths(self) -> Lengths:

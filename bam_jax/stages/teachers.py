@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from bam_jax.data import teachers
+from bam_jax.data import trust as trusting
+from bam_jax.data.features import Features
+from bam_jax.runtime.console import say
 from bam_jax.stages.materials import Materials
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Lineage
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
 
@@ -67,16 +71,40 @@ class Teachers:
   ) -> np.ndarray | None:
     """Returns the logits f32[N, C] that teach a run one task, or None.
 
+    NaN where there are none, and where a row without a label has an answer that
+    teacher.confidence or teacher.agreement does not trust.
+
     Args:
       run: the student.
       task: one of its tasks; the N rows are its training rows.
       seeds: of the teacher's trials.
     """
-    corpus = self.materials.corpus
-    rows = corpus.train(task)
+    rows = self.materials.corpus.train(task)
     name = dict(run.teachers).get(task.name)
     if name is None:
       return None
+    said, agreed = self._said(name, task, rows, seeds)
+    settings = self.experiment.settings(run).config.teacher
+    trust, gold = trusting.Trust.of(settings), rows.has_gold
+    if not trust or gold.all():
+      return said
+    asked = " and ".join(
+      f"teacher.{key}={value}"
+      for key, value in dataclasses.asdict(trust).items()
+      if value
+    )
+    doubted = trusting.doubted(trust, KINDS[task.kind], said, agreed, gold)
+    say(
+      f"{run.name}: of {(~gold).sum()} rows of {task.name} without a label"
+      f" {doubted.sum()} are left out by {asked}"
+    )
+    return np.where(doubted[:, None], np.float32(np.nan), said)
+
+  def _said(
+    self, name: str, task: Task, rows: Features, seeds: Sequence[int]
+  ) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns what all teachers say, and how far they agree; see `Trust`."""
+    corpus = self.materials.corpus
     if name != OUTSIDE:
       made = {
         self.workdir.teacher(name, task.name, seed): self.expected(
@@ -84,15 +112,22 @@ class Teachers:
         )
         for seed in seeds
       }
-      return teachers.read(task, rows, made=made)
-    if paths := self.experiment.soft_paths(task.name, seeds):
-      return teachers.read_elsewhere(
+      each = teachers.read(rows, made=made)
+    elif paths := self.experiment.soft_paths(task.name, seeds):
+      each = teachers.read_elsewhere(
         task,
         rows,
         paths=paths,
         rows=corpus.rows(task),
         shared=self.shared(task),
       )
-    soft = self.materials.texts.take(task, task.train).soft
-    # A swapped copy is taught what its original is.
-    return soft[rows.index % len(soft)]
+    else:
+      examples = self.materials.texts.take(task, task.train)
+      # A swapped copy is taught what its original is.
+      own = rows.index % len(examples)
+      agreed = examples.agreed
+      return examples.soft[own], None if agreed is None else agreed[own]
+    voted = None
+    if not rows.has_gold.all():
+      voted = trusting.votes(KINDS[task.kind], each)
+    return teachers.average(each, task, rows), voted

@@ -73,7 +73,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       ),
     ),
   ),
-  "from 0 to 1": (lambda n: 0 <= n <= 1, ("teacher.value",)),
+  "from 0 to 1": (
+    lambda n: 0 <= n <= 1,
+    ("teacher.value", "teacher.agreement"),
+  ),
   # A typing slip of a few zeros would take all memory there is.
   "from 1 to 100000": (
     lambda n: 1 <= n <= 100_000,
@@ -111,6 +114,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       *("head_dropout", "data.holdout", "calibration.share"),
       *("optim.b1", "optim.b2"),
       *("optim.average_start", "optim.average_decay"),
+      "teacher.confidence",
     ),
   ),
 }

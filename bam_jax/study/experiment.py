@@ -330,7 +330,7 @@ def _judged(tasks: Sequence[Task]) -> list[str]:
   return [
     task.name
     for task in tasks
-    if (task.own and (task.own.soft_columns or task.own.soft_labels))
+    if (task.own and task.own.judges)
     or (isinstance(task.origin, Synthetic) and task.origin.judge)
   ]
 

@@ -321,6 +321,7 @@ def leftovers(workdir: Workdir) -> Iterator[Finding]:
     "runs/*/checkpoints/training-*/*orbax-checkpoint-tmp*",
     "runs/*/checkpoints/training-*/damaged-*",
     *(f"data/{folder}.*{HALF}" for folder in ("", "*/", "teachers/*/*/")),
+    f"data/teachers/*/*/parts-*/.*{HALF}",
   )
   found = [
     path for each in patterns for path in sorted(workdir.path.glob(each))

@@ -163,11 +163,13 @@ def learned(
     idle.add("kd_loss")
   if not ADVERSARIES[config.adversary.kind].compares:
     idle.add("adv_loss")
+  taught = dict(run.teachers)
   return {
     task.name: {
       key: value
       for key, value in task.learn.chosen(KINDS[task.kind]).items()
-      if key not in idle
+      # Rows without a label are there where somebody teaches them.
+      if key not in idle and (key != "unlabelled_weight" or task.name in taught)
     }
     for task in tasks
   }

@@ -79,6 +79,8 @@ NEUTRAL: dict[str, Any] = {
   "span.stride": 128,
   "span.longest": 30,
   "span.threshold": 0.0,
+  "teacher.agreement": 0.0,
+  "teacher.confidence": 0.0,
   "teacher.mix": "targets",
   "teacher.temperature": 1.0,
   "teacher.online": "",
@@ -199,8 +201,11 @@ class Workdir:
       write_json(self.file, made)
     except OSError as error:
       raise unwritable(self.path, error) from error
-    # A command that was killed while it deleted states, or took trials over,
-    # does not come by again.
+    # A command that was killed while it deleted states or parts, or took trials
+    # over, does not come by again.
+    for made in self.data.glob("teachers/*/*/seed-*"):
+      parts = made.with_name(made.name.replace("seed", "parts"))
+      shutil.rmtree(parts, ignore_errors=True)
     for left in ("discarded*", "taking-*"):
       for gone in self.path.glob(f"runs/*/checkpoints/{left}"):
         shutil.rmtree(gone, ignore_errors=True)
@@ -341,6 +346,10 @@ class Workdir:
   def teacher(self, run: str, task: str, seed: int) -> Path:
     """Returns where a trial's logits of a task's training rows are."""
     return self.data / "teachers" / run / task / f"seed-{seed}"
+
+  def teacher_parts(self, run: str, task: str, seed: int) -> Path:
+    """Returns where they are until they are whole, part by part."""
+    return self.teacher(run, task, seed).with_name(f"parts-{seed}")
 
   def scores(self, run: str) -> dict[str, Any]:
     """Returns {seed: {"scores": {task: {metric: x100}}, "seconds": ...}}."""

@@ -35,6 +35,7 @@ class Coverage:
       labelled. Of questions those whose answer is whole in no window.
     words: all labelled words, or questions; 0 where rows are labelled.
     what: of which there are so many, "words" or "answers".
+    unlabelled: how many rows have no label, and learn from a teacher alone.
   """
 
   rows: int
@@ -45,11 +46,20 @@ class Coverage:
   unread: int | None = None
   words: int = 0
   what: str = "words"
+  unlabelled: int = 0
 
 
 def record(found: Mapping[str, Coverage]) -> dict[str, Any]:
   """Returns the coverage of a task's splits as JSON values."""
-  return {split: dataclasses.asdict(each) for split, each in found.items()}
+  return {
+    split: {
+      key: value
+      for key, value in dataclasses.asdict(each).items()
+      # Most splits have none.
+      if value or key != "unlabelled"
+    }
+    for split, each in found.items()
+  }
 
 
 def parse(found: Mapping[str, Any]) -> dict[str, Coverage]:
@@ -69,6 +79,9 @@ def sentence(task: str, found: Mapping[str, Coverage]) -> str:
       part += f" and {each.cut:.1%} of its rows are cut"
     if each.unread is not None:
       part += f" ({each.unread} of its {each.words} {each.what} are not read)"
+    if each.unlabelled:
+      part += f"; {each.rows - each.unlabelled} of these have a label and"
+      part += f" {each.unlabelled} have none"
     parts.append(part)
   return f"{task}: {'; '.join(parts)}"
 

@@ -50,7 +50,11 @@ class TaskKind:
     columns: (task) -> what stands over the columns of its answers in a table.
     cells: (task, answer) -> what stands in them.
     mean: (outputs f32[K, N, C] of K teachers, words) -> of all together, f32[N,
-      C]; None = nobody teaches it.
+      C]; of rows also with weights f64[K, N] behind; None = nobody teaches it.
+    sure: (outputs f[N, C]) -> how sure they are of each row, from 0 to 1; None
+      = they do not say.
+    agreed: (outputs f[K, N, C]) -> the share of votes of the larger side, f[N];
+      None = there are no votes.
     written: (label name -> as a file writes it, answer) -> the GLUE server's
       word for it; None where it takes no such task.
     model: which of transformers' model classes for a task it leaves as.
@@ -91,11 +95,13 @@ class TaskKind:
   )
   columns: Callable[[Meaning], list[str]]
   cells: Callable[[Meaning, Answer], list[Any]]
-  mean: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None
+  mean: Callable[..., np.ndarray] | None
   written: Callable[[Mapping[str, str], Answer], str] | None
   model: str
   problem_type: str
   columns_of: Callable[[Meaning], tuple[str, ...]] = lambda task: task.labels
+  sure: Callable[[np.ndarray], np.ndarray] | None = None
+  agreed: Callable[[np.ndarray], np.ndarray] | None = None
   named: tuple[str, ...] = ("text",)
   beside: tuple[str, ...] = ()
   lower: tuple[str, ...] = ()

@@ -5,47 +5,11 @@ import dataclasses
 import json
 
 import numpy as np
-import scipy
 
 from bam_jax.stats import masked
-from bam_jax.tasks import answers, choices, spans, tags
+from bam_jax.tasks import answers, choices, spans, tags, together
 from bam_jax.tasks.answers import Meaning
 from bam_jax.tasks.kind import EXAMPLE, WHOLE, TaskKind
-
-
-def mean_probability(
-  logits: np.ndarray, words: np.ndarray | None
-) -> np.ndarray:
-  """Averages in probability space: the softmax of it is the mean softmax.
-
-  Args:
-    logits: f32[K, N, C].
-    words: of no account.
-
-  Returns:
-    f32[N, C].
-  """
-  mean = scipy.special.logsumexp(
-    scipy.special.log_softmax(logits, axis=-1), axis=0
-  ) - np.log(len(logits))
-  return mean.astype(np.float32)
-
-
-def mean_chance(logits: np.ndarray, words: np.ndarray | None) -> np.ndarray:
-  """Averages the chance that each label holds: the sigmoid of it is the mean.
-
-  Args:
-    logits: f32[K, N, C].
-    words: of no account.
-
-  Returns:
-    f32[N, C].
-  """
-  holds, not_ = (
-    scipy.special.logsumexp(scipy.special.log_expit(sign * logits), axis=0)
-    for sign in (np.float64(1), np.float64(-1))
-  )
-  return (holds - not_).astype(np.float32)
 
 
 def _with_labels(task: Meaning) -> list[str]:
@@ -53,10 +17,12 @@ def _with_labels(task: Meaning) -> list[str]:
   return [task.name, *(f"{task.name}:{label}" for label in task.labels)]
 
 
-_ANY = (
-  *("soft_columns", "soft_labels", "symmetric"),
-  *("ignore", "group", "split", "row_weight"),
+# Of rows that a teacher may teach without a label.
+_TAUGHT = (
+  *("soft_columns", "soft_labels", "judges"),
+  *("unlabelled", "unlabelled_weight"),
 )
+_ANY = (*_TAUGHT, "symmetric", "ignore", "group", "split", "row_weight")
 _ROWS = (
   TaskKind(
     name="classification",
@@ -90,7 +56,9 @@ _ROWS = (
       answer.label,
       *(answer.probabilities[label] for label in task.labels),
     ],
-    mean=mean_probability,
+    mean=together.mean_probability,
+    sure=together.largest,
+    agreed=together.agreed,
     written=lambda words, answer: words[answer.label],
     model="SequenceClassification",
     problem_type="single_label_classification",
@@ -108,8 +76,7 @@ _ROWS = (
     defined="labels",
     found=False,
     takes=(
-      "soft_columns",
-      "soft_labels",
+      *_TAUGHT,
       "symmetric",
       "ignore",
       "group",
@@ -136,7 +103,9 @@ _ROWS = (
       else json.dumps(list(answer.labels), ensure_ascii=False),
       *(answer.probabilities[label] for label in task.labels),
     ],
-    mean=mean_chance,
+    mean=together.mean_chance,
+    sure=together.least_sure,
+    agreed=together.agreed_by_label,
     written=None,
     model="SequenceClassification",
     problem_type="multi_label_classification",
@@ -164,7 +133,7 @@ _ROWS = (
     answer=answers.valued,
     columns=lambda task: [task.name],
     cells=lambda task, answer: [answer.value],
-    mean=lambda values, words: np.mean(values, axis=0),
+    mean=together.mean_value,
     written=lambda words, answer: f"{answer.value:.3f}",
     model="SequenceClassification",
     problem_type="regression",
@@ -200,7 +169,7 @@ _ROWS = (
     cells=lambda task, answer: [
       json.dumps(answer.record()["spans"], ensure_ascii=False)
     ],
-    mean=mean_probability,
+    mean=together.mean_probability,
     written=None,
     model="TokenClassification",
     problem_type="",

@@ -30,6 +30,7 @@ class Learn:
     class_weight: what rows count by their class; "balanced", or a number for
       each class, 1/3.
     weight: of its loss among those of other tasks.
+    unlabelled_weight: of the loss of a row without a label.
   """
 
   head: str = ""
@@ -41,11 +42,12 @@ class Learn:
   adv_loss: str = ""
   class_weight: str = ""
   weight: float | None = None
+  unlabelled_weight: float | None = None
 
   def chosen(self, kind: TaskKind) -> dict[str, Any]:
     """Returns what it chooses that its kind does not have already."""
     usual = {"head": kind.head, "loss": kind.loss, "weight": 1.0}
-    usual["pool"] = USUAL_POOL
+    usual |= {"pool": USUAL_POOL, "unlabelled_weight": 1.0}
     return {
       key: value
       for key, value in dataclasses.asdict(self).items()
@@ -83,6 +85,7 @@ KEYS = tuple(field.name for field in dataclasses.fields(Learn))
 NUMBERS: Mapping[str, tuple[str, Callable[[float], bool]]] = {
   "dropout": ("is a share, from 0 to below 1", lambda n: 0 <= n < 1),
   "weight": ("is a number above 0", lambda n: 0 < n < math.inf),
+  "unlabelled_weight": ("is a number above 0", lambda n: 0 < n < math.inf),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import dataclasses
 
 from bam_jax.tasks.files import Dialect, Division
+from bam_jax.tasks.judges import Judge
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,9 +70,9 @@ class Own:
     config: of the hub's data set, where splits and not files are named.
     revision: of the hub's data set.
     dev_share: share of the train file that is dev; 0 = dev has its own file.
-    soft_columns: of the train file, with another model's answers: one a label,
-      or one with all of them; () = none.
-    soft_labels: file with another model's answers; "" = none.
+    judges: other models whose answers come with the rows; () = none.
+    unlabelled: whether there are files of texts without labels.
+    unlabelled_rows: whether rows of train may have no label, judged or not.
     ignore: labels whose rows are left out, by their names (labels.name).
     rename: name of a label in the files -> of the task's label that it means.
     relevant: names of the labels of right pairs, where a row is a question and
@@ -96,8 +97,9 @@ class Own:
   config: str
   revision: str
   dev_share: float
-  soft_columns: tuple[str, ...]
-  soft_labels: str
+  judges: tuple[Judge, ...]
+  unlabelled: bool
+  unlabelled_rows: bool
   ignore: tuple[str, ...]
   rename: Mapping[str, str] = dataclasses.field(hash=False)
   relevant: tuple[str, ...]

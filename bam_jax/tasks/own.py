@@ -13,8 +13,16 @@ from typing import Any
 
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import files as file_keys
+from bam_jax.tasks import (
+  judges,
+  learn,
+  mtdnn,
+  scored,
+  toml_yaml,
+  unlabelled,
+  wide,
+)
 from bam_jax.tasks import labels as label_names
-from bam_jax.tasks import learn, mtdnn, scored, toml_yaml, wide
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.files import Division
 from bam_jax.tasks.kind import EXAMPLE, WHOLE, TaskKind
@@ -48,18 +56,19 @@ KEYS = (
   "delimiter",
   "encoding",
   *learn.KEYS,
-  "soft_columns",
-  "soft_labels",
+  *judges.KEYS,
+  "unlabelled",
   "hub",
   "config",
   "revision",
 )
 # They mean something else where a task may stand: select.by, a column.
 RESERVED = ("average", "last")
-SOFT = ("soft_columns", "soft_labels")
 # Keys that not every kind takes.
 FOREIGN = (
-  *SOFT,
+  *judges.KEYS,
+  "unlabelled",
+  "unlabelled_weight",
   "symmetric",
   "ignore",
   "rename",
@@ -299,7 +308,7 @@ def _ignored(entry: Entry, labels: Sequence[str]) -> tuple[str, ...]:
 
 def _label(entry: Entry) -> str:
   """Returns the label column."""
-  if "label" not in entry.given and {*entry.given} & {*SOFT}:
+  if "label" not in entry.given and {*entry.given} & {*judges.KEYS}:
     entry.refuse(
       "label",
       "is missing; rows of train that have soft labels need no other, but"
@@ -330,15 +339,8 @@ def _own(
   read: Sequence[str],
 ) -> Own:
   """Returns where the rows are, of which some columns are read."""
-  soft = entry.texts("soft_columns", "a column, or a list of them", needed=0)
-  if soft and "soft_labels" in entry.given:
-    entry.refuse("soft_labels", "and soft_columns cannot both teach")
-  if len(soft) not in (0, 1, len(labels) or 1):
-    entry.refuse(
-      "soft_columns",
-      f"has {len(soft)} columns; one column for each of the labels"
-      f" {', '.join(labels)}, in this order, or one with all probabilities",
-    )
+  judged = judges.of_entry(entry, labels)
+  more, blank = unlabelled.of_entry(entry, judged)
   repository = entry.string("hub", needed=False)
   if repository and not _HUB.fullmatch(repository):
     entry.refuse("hub", "is OWNER/NAME of a data set")
@@ -359,7 +361,7 @@ def _own(
     if key in entry.given and not repository:
       entry.refuse(key, "is only for a data set of the hub; add hub")
   keys = [key for key in ("train", "dev", "test") if key in entry.given]
-  names = [name for key in keys for name in entry.files(key)]
+  names = [name for key in keys for name in entry.files(key)] + [*more]
   split = next((name for name in names if not Path(name).suffix), "")
   if split and repository and "config" not in entry.given:
     entry.refuse(
@@ -372,14 +374,15 @@ def _own(
     file=str(entry.path),
     table=entry.string("table", needed=False),
     folder=str(entry.path.parent),
-    files=files,
+    files=files | ({unlabelled.SPLIT: more} if more else {}),
     format=entry.string("format", needed=False),
     hub=repository,
     config=entry.string("config", needed=False),
     revision=entry.string("revision", needed=False) or "main",
     dev_share=0.0,
-    soft_columns=soft,
-    soft_labels=entry.string("soft_labels", needed=False),
+    judges=judged,
+    unlabelled=bool(more),
+    unlabelled_rows=blank,
     ignore=_ignored(entry, labels),
     rename=file_keys.renamed(entry, labels),
     relevant=file_keys.relevant(entry),
@@ -388,7 +391,7 @@ def _own(
     marked=(),
     separator=entry.string("separator", needed=False),
     dialect=file_keys.dialect(
-      entry, [*read, *soft, *filter(None, [group, weighed])]
+      entry, [*read, *judges.columns(judged), *filter(None, [group, weighed])]
     ),
     division=division,
   )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bam_jax.runtime.spelling import hint
-from bam_jax.tasks import learn
+from bam_jax.tasks import judges, learn
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.kinds import KINDS
 
@@ -17,11 +17,20 @@ TABLE, COLUMNS = "table", "labels"
 # What all columns of a table share, and what each may say.
 SHARED = (
   *("train", "dev", "test", "dev_share", "split", "group", "row_weight"),
-  *("text", "columns", "delimiter", "encoding", "hub", "config", "revision"),
+  *(
+    "unlabelled",
+    "text",
+    "columns",
+    "delimiter",
+    "encoding",
+    "hub",
+    "config",
+    "revision",
+  ),
 )
 EACH = (
   *("column", "many", "labels", "range", "metric", "ignore", "rename"),
-  *("separator", *learn.KEYS, "soft_columns", "soft_labels"),
+  *("separator", *learn.KEYS, *judges.KEYS),
 )
 _FORM = (
   "is a list of tables: begin each with [[table]], and each of its label"

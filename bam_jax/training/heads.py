@@ -33,6 +33,7 @@ def fault(task: Task, tasks: Mapping[str, Task]) -> tuple[str, str] | None:
     ("pool", _pool(task)),
     ("head_of", _owner(task, tasks)),
     ("class_weight", _class_weight(task)),
+    ("unlabelled_weight", _unlabelled_weight(task)),
     *((role, _objective(task, role)) for role in FITS),
   ):
     if why:
@@ -75,6 +76,14 @@ def _class_weight(task: Task) -> str:
       f" {'/'.join('1' * task.classes)}"
     )
   return ""
+
+
+def _unlabelled_weight(task: Task) -> str:
+  """Says why what rows without a label count cannot be; "" = it can."""
+  said = task.learn.unlabelled_weight
+  if said is None or "unlabelled_weight" in KINDS[task.kind].takes:
+    return ""
+  return f"is for rows of text, and {task.name} is of kind {task.kind}"
 
 
 def _option(objective: str) -> str:

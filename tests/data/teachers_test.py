@@ -88,8 +88,7 @@ def written(path, features, task=RTE, **changes):
 def test_a_subset_of_rows_may_be_read(tmp_path):
   everything = rows(range(6))
   path = written(tmp_path / "seed-0", everything)
-  found = teachers.read(
-    RTE,
+  (found,) = teachers.read(
     everything.take(np.array([4, 1])),
     made={path: metadata(RTE, everything)},
   )
@@ -120,7 +119,6 @@ def test_logits_of_something_else_are_refused_naming_both_sides(
   path = written(tmp_path / "seed-0", rows(range(6)))
   with pytest.raises(sealed.IntegrityError) as error:
     teachers.read(
-      task,
       features,
       made={path: metadata(task, features, **changes)},
     )
@@ -137,7 +135,6 @@ def test_a_damaged_shard_is_refused_with_file_and_cure(tmp_path):
   shard.write_bytes(data)
   with pytest.raises(sealed.IntegrityError) as error:
     teachers.read(
-      RTE,
       features,
       made={path: metadata(RTE, features)},
     )
@@ -153,7 +150,7 @@ def test_a_swapped_copy_is_taught_what_its_original_is(tmp_path):
     )
   )
   # Rows 3, 4, 5 are the copies of 0, 1, 2.
-  found = teachers.read_elsewhere(
+  (found,) = teachers.read_elsewhere(
     STSB, rows([0, 2, 4, 5]), paths=[file], rows=3, shared={}
   )
   np.testing.assert_allclose(found.ravel(), [0, 0.4, 0.2, 0.4], 1e-6)
@@ -165,9 +162,10 @@ SHARED = dict(labels=list(RTE.labels), text="x0", holdout=0.0)
 def elsewhere(paths, index, rows_there, shared=SHARED):
   """Logits of other tokens than the teacher's, from other directories."""
   own = rows(index)
-  return teachers.read_elsewhere(
+  each = teachers.read_elsewhere(
     RTE, own, paths=paths, rows=rows_there, shared=shared
   )
+  return teachers.average(each, RTE, own)
 
 
 def test_another_tokenizers_student_joins_by_example(tmp_path):

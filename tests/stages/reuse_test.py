@@ -63,7 +63,7 @@ def test_a_second_study_trains_only_its_students(
 ):
   found, taught = trained(monkeypatch), []
   monkeypatch.setattr(
-    teach.teachers, "write", lambda *args, **kwargs: taught.append(args)
+    teach.Parts, "join", lambda *args, **kwargs: taught.append(args)
   )
   # Other methods, the same teachers.
   config = asked(small_run, reuse=str(teachers), methods="single,single->multi")

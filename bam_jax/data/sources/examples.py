@@ -36,6 +36,8 @@ class Examples:
     answers: of each row, a question and a context, the gold answers: text, and
       where in the context it begins; () = there is none. None = no row asks.
     weights: f32[N], what each row counts; None = all alike.
+    agreed: f32[N], which share of several judges of a row is of the larger
+      side; None where there are none.
   """
 
   task: str
@@ -48,6 +50,7 @@ class Examples:
   words: Sequence[np.ndarray] | None = None
   answers: Sequence[Sequence[tuple[str, int]]] | None = None
   weights: np.ndarray | None = None
+  agreed: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.texts[0])
@@ -71,6 +74,7 @@ class Examples:
       words=None if words is None else [words[row] for row in rows],
       answers=self.answers and [self.answers[row] for row in rows],
       weights=None if self.weights is None else self.weights[rows],
+      agreed=None if self.agreed is None else self.agreed[rows],
     )
 
   def chunks(self, most: int) -> Iterator["Examples"]:
@@ -107,6 +111,8 @@ class Examples:
       digest.update(b"weights" + self.weights.astype("<f4").tobytes())
     if self.soft is not None:
       digest.update(self.soft.astype("<f4").tobytes())
+    if self.agreed is not None:
+      digest.update(b"agreed" + self.agreed.astype("<f4").tobytes())
     for row in self.words or ():
       digest.update(
         len(row).to_bytes(8, "little") + row.astype("<i4").tobytes()

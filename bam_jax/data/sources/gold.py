@@ -88,9 +88,9 @@ def tell(
     )
     _say(f"{task.name} leaves out {(~kept).sum()} {rows}: {counts}")
   if alone := (kept & ~known).sum():
+    who = "their soft label" if task.own.judges else "a teacher"
     _say(
-      f"{task.name}: {alone} {rows} have no label and learn from their soft"
-      " label alone"
+      f"{task.name}: {alone} {rows} have no label and learn from {who} alone"
     )
 
 

@@ -1,8 +1,6 @@
 """Reads the rows of a user's own tasks, and the soft labels beside them."""
 
 from collections.abc import Callable, Mapping, Sequence
-import json
-import os.path
 from pathlib import Path
 import sys
 from typing import Any
@@ -14,6 +12,7 @@ from bam_jax.data.sources import (
   division,
   gold,
   grouped,
+  judged,
   many,
   neighbours,
   plain,
@@ -21,13 +20,14 @@ from bam_jax.data.sources import (
   splits,
   squad,
   tagged,
+  unlabelled,
 )
 from bam_jax.data.sources import examples as examples_lib
 from bam_jax.data.sources import groups as groups_lib
-from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.runtime.spelling import shown
+from bam_jax.tasks import judges
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
@@ -57,13 +57,12 @@ def read(task: Task, split: str) -> Examples:
   paths = splits.files(task, split)
   first = paths[0]
   origin = f"{first} and {len(paths) - 1} more" if paths[1:] else str(first)
-  judged = own.soft_columns if trains else ()
+  answers = judges.columns(own.judges) if trains else []
   divided = splits.key_of(task, split) == "train"
   # Rows that a teacher judges need no gold; who cuts dev from them sees that.
-  taught = bool(own.soft_columns or own.soft_labels)
-  taught = taught and divided
+  taught = bool(own.judges or own.unlabelled_rows) and divided
   grouped = [own.group] if own.group and divided else []
-  wanted = [*task.text, *judged, *grouped]
+  wanted = [*task.text, *answers, *grouped]
   label = [*(own.marked or [task.label])]
   if not taught:
     wanted, label = wanted + label, []
@@ -99,19 +98,13 @@ def read(task: Task, split: str) -> Examples:
     gold.tell_gaps(task, origin, known)
   else:
     gold.tell(task, origin, found, known=known, kept=kept)
-  soft = None
-  if trains and own.soft_columns:
+  said = soft = agreed = None
+  if trains and own.judges:
     # What is left out need not be right.
-    nothing = [np.nan] * task.classes
-    soft = np.float32(
-      [
-        _soft(task, *row) if mine and not _unjudged(task, row) else nothing
-        for row, mine in zip(found, kept, strict=True)
-      ]
-    ).reshape(-1, task.classes)
-  elif trains and own.soft_labels:
-    file = Path(own.folder) / os.path.expanduser(own.soft_labels)
-    soft = soft_files.read(file, task=task, count=counted)[here]
+    said = judged.by_columns(task, found, kept)
+    judged.by_files(task, said, here, counted)
+    soft, agreed = judged.together(task, said)
+    kept = unlabelled.taught(task, origin, kept, known, soft)
   if own.dev_share and divided:
     if not known.any():
       raise ValueError(
@@ -139,8 +132,18 @@ def read(task: Task, split: str) -> Examples:
         for row, mine in zip(found, kept, strict=True)
       ]
     )
+  if said is not None:
+    judged.tell(task, origin, said, labels, kept)
   examples = Examples(
-    task.name, split, texts, labels, origin, soft, groups, weights=weights
+    task.name,
+    split,
+    texts,
+    labels,
+    origin,
+    soft,
+    groups,
+    weights=weights,
+    agreed=agreed,
   )
   if own.table and not ((taught and trains) or known[kept].any()):
     raise ValueError(
@@ -235,37 +238,6 @@ def _weight(row: rows.Row, name: str) -> float:
       " which is what the row counts; ignore and data.limit leave rows out"
     )
   return found
-
-
-def _unjudged(task: Task, row: rows.Row) -> bool:
-  """Tells whether a row of a table has no soft label, which it may lack."""
-  said = [row[1][name] for name in task.own.soft_columns]
-  return bool(task.own.table) and all(
-    each is None or each == "" or each != each for each in said
-  )
-
-
-def _soft(task: Task, where: str, record: dict[str, Any]) -> list[float]:
-  """Returns the logits that the soft columns of a row mean."""
-  columns = task.own.soft_columns
-  where += f", {'columns' if len(columns) > 1 else 'column'} "
-  where += ", ".join(map(repr, columns))
-  values = [_parsed(record[name], where) for name in columns]
-  kind = "probs" if task.labels else "value"
-  value = values[0] if len(columns) == 1 else values
-  return soft_files.soft_label({kind: value}, task, where)
-
-
-def _parsed(value: Any, where: str) -> Any:
-  """A number, list or object, which CSV can only have as JSON text."""
-  if not isinstance(value, str):
-    return value
-  try:
-    return json.loads(value)
-  except (ValueError, RecursionError):
-    raise ValueError(
-      f"{where}: {shown(value)} is neither a number nor JSON"
-    ) from None
 
 
 # Whether a row may have several labels at once -> how they are read.

@@ -13,6 +13,8 @@ from bam_jax.data.sources import examples, parquet, rows
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
+# What a soft label is called, of which a row has one.
+_ANSWERS = ("probs", "logits", "value")
 # Far below the probability of any label that a teacher has not ruled out.
 _FLOOR = 1e-12
 # What two decimals of a probability are off by at most, and all of them.
@@ -20,7 +22,9 @@ _ROUNDED, _MOST = 0.005, 0.05
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def read(path: Path, *, task: Task, count: int) -> np.ndarray:
+def read(
+  path: Path, *, task: Task, count: int, partial: bool = False
+) -> np.ndarray:
   """Reads one soft label for every example; returns logits f32[count, C].
 
   A row has "index", the example number, and its soft label as `soft_label`
@@ -30,12 +34,14 @@ def read(path: Path, *, task: Task, count: int) -> np.ndarray:
     path: JSON lines (.jsonl) or Parquet (.parquet).
     task: whose labels they are.
     count: examples there are; each needs a row.
+    partial: whether some may have none, or one that says nothing: theirs are
+      NaN.
 
   Raises:
     FileNotFoundError: there is no such file.
     ValueError: a row is not as above; says which.
   """
-  logits, seen = np.empty((count, task.classes), np.float32), {}
+  logits, seen = np.full((count, task.classes), np.nan, np.float32), {}
   for where, record in _records(path):
     index = record.get("index")
     if type(index) is not int or not 0 <= index < count:
@@ -46,7 +52,11 @@ def read(path: Path, *, task: Task, count: int) -> np.ndarray:
     if index in seen:
       raise ValueError(f"{where}: index {index} is at {seen[index]} already")
     seen[index] = where
+    if partial and all(record.get(name) is None for name in _ANSWERS):
+      continue
     logits[index] = soft_label(record, task, where)
+  if partial:
+    return logits
   if wrong := examples.uncovered(np.fromiter(seen, np.int64), count):
     raise ValueError(f"the soft labels in {path} {wrong}")
   return logits
@@ -57,7 +67,7 @@ def _records(path: Path) -> Iterator[rows.Row]:
     raise FileNotFoundError(f"there is no file of soft labels {path}")
   if path.suffix == ".parquet":
     table = parquet.read(path)
-    ours = ("index", "probs", "logits", "value")
+    ours = ("index", *_ANSWERS)
     table = table.select([n for n in table.column_names if n in ours])
     yield from (
       (f"{path} row {n}", each) for n, each in enumerate(table.to_pylist())
@@ -83,11 +93,7 @@ def soft_label(
     ValueError: it is not as above.
   """
   allowed = ("probs", "logits") if task.labels else ("value",)
-  given = [
-    name
-    for name in ("probs", "logits", "value")
-    if record.get(name) is not None
-  ]
+  given = [name for name in _ANSWERS if record.get(name) is not None]
   if len(given) != 1 or given[0] not in allowed:
     raise ValueError(
       f"{where} has {' and '.join(given) or 'no soft label'}; a row of "
