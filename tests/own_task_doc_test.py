@@ -85,6 +85,15 @@ def test_the_second_block_trains_a_student_and_no_teacher(folder):
   assert not (folder / "W3" / "data" / "teachers").exists()
 
 
+def test_several_judges_teach_by_weight_and_texts_without_labels_too(folder):
+  assert list(results(folder, "W4")["methods"]) == ["single->multi"]
+  found = results(folder, "W5")
+  assert list(found["methods"]) == ["single", "single->multi"]
+  train = found["coverage"]["reviews"]["train"]
+  # One of the five texts stands in dev.
+  assert (train["rows"], train["unlabelled"]) == (8, 4)
+
+
 def test_the_report_says_where_rows_and_dev_come_from(folder):
   report = (folder / "W" / "report" / "report.md").read_text("utf-8")
   assert "answers from my_tasks.toml" in report

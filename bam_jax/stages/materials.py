@@ -132,7 +132,7 @@ class Materials:
       found = limits.limited(read(task, split), trains=trains, **most)
       if not (trains and unlabelled.has(task)):
         return found
-      # The limit is one of labels.
+      # The limit is one of train's files.
       return unlabelled.joined(
         task, found, [here.see(task, s) for s in task.dev]
       )

@@ -131,7 +131,32 @@ def test_a_hold_out_is_a_share_of_labelled_rows_with_their_equals(tmp_path):
   # Of rows that are all labelled nothing is another one.
   ones = np.ones(60, bool)
   one, other = (
-    holdout.hold_out(task, found.texts, 0.25, (), among).mask
+    holdout.hold_out(task, found.texts, 0.25, among=among).mask
     for among in (None, ones)
   )
   np.testing.assert_array_equal(one, other)
+
+
+def test_all_tasks_of_a_table_have_the_same_rows(tmp_path):
+  texts = "text,topic,mood,n,y\n"
+  (tmp_path / "train.csv").write_text(
+    texts + "a,p,no,0.9,0.1\nb,s,,,\nc,,yes,0.1,0.9\nd,s,,,\n"
+  )
+  (tmp_path / "dev.csv").write_text(texts + "e,p,no,,\nd,s,yes,,\n")
+  (tmp_path / "more.csv").write_text("text\ne\nf\na\ng\n")
+  (tmp_path / "my.toml").write_text(
+    '[[table]]\ntrain = "train.csv"\ndev = "dev.csv"\n'
+    'unlabelled = "more.csv"\ntext = "text"\n'
+    '[table.labels.topic]\nlabels = ["p", "s"]\nunlabelled_weight = 0.5\n'
+    '[table.labels.mood]\nlabels = ["no", "yes"]\n'
+    '[table.labels.mood.judges.gpt]\ncolumns = ["n", "y"]\n'
+  )
+  path = tmp_path / "my.toml"
+  found = {}
+  for name, task in own_tasks.table(own_tasks.read(path), path).items():
+    load = [readers.load(task, s, glue_dir="", seed=0) for s in task.splits]
+    found[name] = unlabelled.joined(task, load[0], load[1:])
+  assert found["topic"].texts == found["mood"].texts == (list("abcdfg"),)
+  assert np.isnan(found["topic"].labels).tolist() == [0, 0, 1, 0, 1, 1]
+  assert np.isnan(found["mood"].labels).tolist() == [0, 1, 0, 1, 1, 1]
+  assert np.isnan(found["mood"].soft[:, 0]).tolist() == [0, 1, 0, 1, 1, 1]
