@@ -16,14 +16,8 @@ from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
-from bam_jax.stages import (
-  calibrating,
-  initial,
-  lessons,
-  masks,
-  unlabelled,
-  values,
-)
+from bam_jax.stages import calibrating, initial, lessons, masks, values
+from bam_jax.stages import unlabelled as blank
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
 from bam_jax.study import claims, variants
@@ -353,7 +347,7 @@ def text(session: Session) -> None:
     if not c.data.holdout and c.stage in ("all", "train", "evaluate"):
       for split in task.dev:
         room(session.materials, texts.look(task, split))
-  unlabelled.check(experiment, labels)
+  blank.check(experiment, labels)
   masks.check_letters(session.materials)
   for run in experiment.runs:
     drawn = tables.drawn(experiment.tasks_of(run))

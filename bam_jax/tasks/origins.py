@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 import dataclasses
 
+from bam_jax.tasks import panel
 from bam_jax.tasks.files import Dialect, Division
-from bam_jax.tasks.judges import Judge
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,7 +97,7 @@ class Own:
   config: str
   revision: str
   dev_share: float
-  judges: tuple[Judge, ...]
+  judges: tuple[panel.Judge, ...]
   unlabelled: bool
   unlabelled_rows: bool
   ignore: tuple[str, ...]

@@ -13,16 +13,16 @@ from typing import Any
 
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks import files as file_keys
+from bam_jax.tasks import labels as label_names
 from bam_jax.tasks import (
-  judges,
   learn,
   mtdnn,
+  panel,
   scored,
   toml_yaml,
   unlabelled,
   wide,
 )
-from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.files import Division
 from bam_jax.tasks.kind import EXAMPLE, WHOLE, TaskKind
@@ -56,7 +56,7 @@ KEYS = (
   "delimiter",
   "encoding",
   *learn.KEYS,
-  *judges.KEYS,
+  *panel.KEYS,
   "unlabelled",
   "hub",
   "config",
@@ -66,7 +66,7 @@ KEYS = (
 RESERVED = ("average", "last")
 # Keys that not every kind takes.
 FOREIGN = (
-  *judges.KEYS,
+  *panel.KEYS,
   "unlabelled",
   "unlabelled_weight",
   "symmetric",
@@ -308,7 +308,7 @@ def _ignored(entry: Entry, labels: Sequence[str]) -> tuple[str, ...]:
 
 def _label(entry: Entry) -> str:
   """Returns the label column."""
-  if "label" not in entry.given and {*entry.given} & {*judges.KEYS}:
+  if "label" not in entry.given and {*entry.given} & {*panel.KEYS}:
     entry.refuse(
       "label",
       "is missing; rows of train that have soft labels need no other, but"
@@ -339,7 +339,7 @@ def _own(
   read: Sequence[str],
 ) -> Own:
   """Returns where the rows are, of which some columns are read."""
-  judged = judges.of_entry(entry, labels)
+  judged = panel.of_entry(entry, labels)
   more, blank = unlabelled.of_entry(entry, judged)
   repository = entry.string("hub", needed=False)
   if repository and not _HUB.fullmatch(repository):
@@ -391,7 +391,7 @@ def _own(
     marked=(),
     separator=entry.string("separator", needed=False),
     dialect=file_keys.dialect(
-      entry, [*read, *judges.columns(judged), *filter(None, [group, weighed])]
+      entry, [*read, *panel.columns(judged), *filter(None, [group, weighed])]
     ),
     division=division,
   )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bam_jax.tasks.entry import Entry
-from bam_jax.tasks.judges import Judge
+from bam_jax.tasks.panel import Judge
 
 # What their files are called among those of a task's splits.
 SPLIT = "unlabelled"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bam_jax.runtime.spelling import hint
-from bam_jax.tasks import judges, learn
+from bam_jax.tasks import learn, panel
 from bam_jax.tasks.entry import Entry
 from bam_jax.tasks.kinds import KINDS
 
@@ -30,7 +30,7 @@ SHARED = (
 )
 EACH = (
   *("column", "many", "labels", "range", "metric", "ignore", "rename"),
-  *("separator", *learn.KEYS, *judges.KEYS),
+  *("separator", *learn.KEYS, *panel.KEYS),
 )
 _FORM = (
   "is a list of tables: begin each with [[table]], and each of its label"

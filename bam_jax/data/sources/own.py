@@ -12,9 +12,9 @@ from bam_jax.data.sources import (
   division,
   gold,
   grouped,
-  judged,
   many,
   neighbours,
+  panel,
   plain,
   rows,
   splits,
@@ -27,8 +27,8 @@ from bam_jax.data.sources import groups as groups_lib
 from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples, check
 from bam_jax.runtime.spelling import shown
-from bam_jax.tasks import judges
 from bam_jax.tasks import own as own_tasks
+from bam_jax.tasks import panel as panel_keys
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -57,7 +57,7 @@ def read(task: Task, split: str) -> Examples:
   paths = splits.files(task, split)
   first = paths[0]
   origin = f"{first} and {len(paths) - 1} more" if paths[1:] else str(first)
-  answers = judges.columns(own.judges) if trains else []
+  answers = panel_keys.columns(own.judges) if trains else []
   divided = splits.key_of(task, split) == "train"
   # Rows that a teacher judges need no gold; who cuts dev from them sees that.
   taught = bool(own.judges or own.unlabelled_rows) and divided
@@ -101,9 +101,9 @@ def read(task: Task, split: str) -> Examples:
   said = soft = agreed = None
   if trains and own.judges:
     # What is left out need not be right.
-    said = judged.by_columns(task, found, kept)
-    judged.by_files(task, said, here, counted)
-    soft, agreed = judged.together(task, said)
+    said = panel.by_columns(task, found, kept)
+    panel.by_files(task, said, here, counted)
+    soft, agreed = panel.together(task, said)
     kept = unlabelled.taught(task, origin, kept, known, soft)
   if own.dev_share and divided:
     if not known.any():
@@ -133,7 +133,7 @@ def read(task: Task, split: str) -> Examples:
       ]
     )
   if said is not None:
-    judged.tell(task, origin, said, labels, kept)
+    panel.tell(task, origin, said, labels, kept)
   examples = Examples(
     task.name,
     split,

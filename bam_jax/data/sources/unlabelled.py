@@ -11,10 +11,10 @@ from absl import logging
 import numpy as np
 
 from bam_jax.data.sources import groups as groups_lib
-from bam_jax.data.sources import judged, rows, splits
+from bam_jax.data.sources import panel, rows, splits
 from bam_jax.data.sources.examples import Examples, check, has_gold
 from bam_jax.runtime.spelling import shown
-from bam_jax.tasks import judges
+from bam_jax.tasks import panel as panel_keys
 from bam_jax.tasks.table import Task
 from bam_jax.tasks.unlabelled import SPLIT
 
@@ -104,7 +104,7 @@ def _read(task: Task, train: Examples) -> Examples:
   own = task.own
   paths = splits.files(task, SPLIT)
   origin = str(paths[0]) + f" and {len(paths) - 1} more" * bool(paths[1:])
-  answers = judges.columns(own.judges)
+  answers = panel_keys.columns(own.judges)
   optional = [*answers, *([own.group] if own.group else [])]
   found = [
     row
@@ -120,8 +120,8 @@ def _read(task: Task, train: Examples) -> Examples:
   soft = agreed = None
   kept = np.ones(len(found), bool)
   if own.judges:
-    said = judged.by_columns(task, found, _judged(found, answers))
-    soft, agreed = judged.together(task, said)
+    said = panel.by_columns(task, found, _judged(found, answers))
+    soft, agreed = panel.together(task, said)
     kept = taught(task, origin, kept, ~kept, soft)
   groups = [
     groups_lib.name_of(own.group, where, record)

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from bam_jax.tasks import own
-from bam_jax.tasks.judges import Judge
+from bam_jax.tasks.panel import Judge
 
 GOOD = """\
 [pets]

@@ -15,8 +15,8 @@ from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.rows import Row
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import metrics
-from bam_jax.tasks.judges import Judge
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.panel import Judge
 from bam_jax.tasks.table import Task
 
 # Whatever the kind of a number, the correlation of fewer says nothing.
