@@ -63,6 +63,7 @@ OPTIONAL = {
   "data.beam": {"apache_beam"},
   "data.runners": {"apache_beam"},
   "data.workers": {"apache_beam"},
+  "training.answers": {"apache_beam"},
   "serve": {"uvicorn"},
   "inference.service": {"starlette", "prometheus_client"},
   "inference.onnx_graph": {"jax2onnx", "onnx", "onnxruntime"},

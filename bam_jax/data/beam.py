@@ -52,8 +52,17 @@ def write(
   """
   job = workers.Job(layout, recipes, len(examples), shards.CHUNK, shards.SHARD)
   options = runners.flags(store.beam)
+  total = job.rows * len(recipes)
+  tell = functools.partial(
+    store.report, f"{facts['task']} {', '.join(recipes)} by Beam"
+  )
+
+  def report(files: int) -> None:
+    # The bar goes away when all shards are there, too.
+    tell(min(files * job.chunk, total - 1), total)
+
   with beside(folder) as temporary:
-    with _exchange(temporary, options) as place:
+    with exchange(temporary, options) as place:
       workers.save(job, f"{place}/job")
       for number, part in enumerate(examples.chunks(job.chunk)):
         # Neither goes into a row.
@@ -61,11 +70,13 @@ def write(
           dataclasses.replace(part, soft=None, groups=()),
           f"{place}/text-{number:06d}",
         )
-      what = f"{facts['task']} {', '.join(recipes)} by Beam"
-      with _watched(place, job, functools.partial(store.report, what)):
-        told = _run(place, job, options)
+      steps = functools.partial(_steps, place=place, job=job)
+      with watched(f"{place}/columns-*", report):
+        told = run(place, options, steps)
       written = _fetch(told, temporary, job)
-    cut = {name: sum(e["cut"] for e in told["made", name]) for name in recipes}
+    cut = dict.fromkeys(recipes, 0)
+    for each in _of("made", told):
+      cut[each["split"]] += each["cut"]
     shards.describe(
       temporary,
       name=columns.NAME,
@@ -73,10 +84,11 @@ def write(
       splits=written,
       metadata={**facts, columns.CUT: cut},
     )
+  tell(total, total)
 
 
 @contextlib.contextmanager
-def _exchange(temporary: Path, options: Sequence[str]) -> Iterator[str]:
+def exchange(temporary: Path, options: Sequence[str]) -> Iterator[str]:
   """Yields a folder that driver and workers see, which is gone afterwards.
 
   Args:
@@ -100,19 +112,16 @@ def _exchange(temporary: Path, options: Sequence[str]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _watched(
-  place: str, job: workers.Job, report: Callable[[int, int], None]
-) -> Iterator[None]:
-  """Tells, while a job runs, how many rows of text have been made."""
+def watched(pattern: str, report: Callable[[int], None]) -> Iterator[None]:
+  """Tells, while a job runs, how many files of a pattern its workers made."""
   from apache_beam.io.filesystems import FileSystems
 
-  total, ended = job.rows * len(job.recipes), threading.Event()
+  ended = threading.Event()
 
   def look() -> None:
     while not ended.wait(_LOOK):
-      (found,) = FileSystems.match([f"{place}/columns-*"])
-      # The bar goes away when all shards are there, too.
-      report(min(len(found.metadata_list) * job.chunk, total - 1), total)
+      (found,) = FileSystems.match([pattern])
+      report(len(found.metadata_list))
 
   watcher = threading.Thread(target=look, daemon=True)
   watcher.start()
@@ -121,17 +130,12 @@ def _watched(
   finally:
     ended.set()
     watcher.join()
-  report(total, total)
 
 
-def _run(
-  place: str, job: workers.Job, options: Sequence[str]
-) -> dict[tuple[str, str], list[dict]]:
-  """Runs the job; returns what was told of (kind, split), in order."""
+def _steps(pipeline: Any, place: str, job: workers.Job) -> Any:
+  """Returns what is told of all chunks and shards."""
   import apache_beam
-  from apache_beam.options.pipeline_options import PipelineOptions
 
-  pipeline = apache_beam.Pipeline(options=PipelineOptions([*options]))
   chunks = range(-(-job.rows // job.chunk))
   made = (
     pipeline
@@ -147,9 +151,29 @@ def _run(
     | "SpreadShards" >> apache_beam.Reshuffle()
     | "Write" >> apache_beam.FlatMap(workers.write, place)
   )
+  return (made, written) | apache_beam.Flatten()
+
+
+def run(
+  place: str, options: Sequence[str], steps: Callable[[Any], Any]
+) -> list[dict[str, Any]]:
+  """Runs a job; returns all that its workers tell, by their numbers.
+
+  Args:
+    place: from `exchange`.
+    options: Beam's, see `runners.flags`.
+    steps: (pipeline) -> what workers tell, as dicts of JSON values.
+
+  Raises:
+    ValueError: what a worker has to say of what it was given.
+    OSError: the runner has failed.
+  """
+  import apache_beam
+  from apache_beam.options.pipeline_options import PipelineOptions
+
+  pipeline = apache_beam.Pipeline(options=PipelineOptions([*options]))
   (
-    (made, written)
-    | apache_beam.Flatten()
+    steps(pipeline)
     | "Tell" >> apache_beam.Map(json.dumps)
     | apache_beam.io.WriteToText(
       f"{place}/told", num_shards=1, shard_name_template=""
@@ -163,29 +187,29 @@ def _run(
   except Exception as error:  # A runner raises whatever it likes.
     last = str(error).strip().rpartition("\n")[2]
     raise OSError(f"the Beam job has failed: {last or repr(error)}") from None
-  found = {(kind, s): [] for kind in ("made", "written") for s in job.recipes}
-  for each in sorted(told, key=lambda each: each["number"]):
+  told.sort(key=lambda each: each["number"])
+  for each in told:
     if each["kind"] == "failed":
       raise (ValueError if each["mine"] else RuntimeError)(each["said"])
-    found[each["kind"], each["split"]].append(each)
-  return found
+  return told
+
+
+def _of(kind: str, told: Sequence[Mapping]) -> Iterator[Mapping]:
+  return (each for each in told if each["kind"] == kind)
 
 
 def _fetch(
-  told: Mapping[tuple[str, str], Sequence[Mapping]],
-  folder: Path,
-  job: workers.Job,
+  told: Sequence[Mapping], folder: Path, job: workers.Job
 ) -> dict[str, list[shards.Shard]]:
   """Brings the shards to their folder; returns how much is in each."""
-  found = {}
-  for split in job.recipes:
-    found[split] = []
-    for number, each in enumerate(told["written", split]):
-      name = shards.file_of(columns.NAME, split, number)
-      with (
-        workers.opened(each["path"]) as there,
-        (folder / name).open("wb") as here,
-      ):
-        shutil.copyfileobj(there, here)
-      found[split].append(shards.Shard(each["rows"], each["size"]))
+  found = {split: [] for split in job.recipes}
+  for each in _of("written", told):
+    split = each["split"]
+    name = shards.file_of(columns.NAME, split, each["number"])
+    with (
+      workers.opened(each["path"]) as there,
+      (folder / name).open("wb") as here,
+    ):
+      shutil.copyfileobj(there, here)
+    found[split].append(shards.Shard(each["rows"], each["size"]))
   return found

@@ -40,7 +40,7 @@ class Job:
   shard: int
 
 
-def _said(error: Exception, number: int) -> dict[str, Any]:
+def failed(error: Exception, number: int) -> dict[str, Any]:
   """Returns what the driver is told of text that cannot be made into rows.
 
   It would be no better the next time, so the runner is not to try again.
@@ -62,7 +62,7 @@ def make(which: tuple[str, int], place: str) -> Iterator[dict[str, Any]]:
   except OSError:  # of the disk or the network: the runner tries again
     raise
   except Exception as error:
-    yield _said(error, number)
+    yield failed(error, number)
     return
   told = {"kind": "made", "split": split, "number": number, "path": path}
   yield told | {"rows": len(made), "cut": made.cut}
@@ -105,7 +105,7 @@ def write(shard: Mapping[str, Any], place: str) -> Iterator[dict[str, Any]]:
   except RuntimeError as error:
     raise shards.full(Path(place), error) from error
   except Exception as error:
-    yield _said(error, number)
+    yield failed(error, number)
     return
   told = {"kind": "written", "split": split, "number": number, "path": path}
   yield told | dataclasses.asdict(written)
