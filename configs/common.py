@@ -130,8 +130,8 @@ def base() -> ConfigDict:
   # mlm and next; an empty line ends a document, and where a file has none each
   # line is one. "" = there are no such tasks but in a tasks file.
   c.data.text = ""
-  # The runner of Apache Beam whose workers make features and answer as teachers,
-  # as in "DirectRunner --direct_num_workers=2" (docs/beam.md); "" = nobody else.
+  # The runner of Apache Beam whose workers make features and teachers' answers,
+  # as in "DirectRunner --direct_num_workers=2" (docs/beam.md); "" = none.
   c.data.beam = ""
   # Of the synthetic suite (tasks acceptability, sentiment, ...).
   c.data.synthetic_seed = 0

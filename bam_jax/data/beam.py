@@ -65,9 +65,9 @@ def write(
     with exchange(temporary, options) as place:
       workers.save(job, f"{place}/job")
       for number, part in enumerate(examples.chunks(job.chunk)):
-        # Neither goes into a row.
+        # These go into no row.
         workers.save(
-          dataclasses.replace(part, soft=None, groups=()),
+          dataclasses.replace(part, soft=None, groups=(), agreed=None),
           f"{place}/text-{number:06d}",
         )
       steps = functools.partial(_steps, place=place, job=job)

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 import dataclasses
 
+import jax
+import numpy as np
+
 from bam_jax.data import pipeline
 from bam_jax.data.parts import Parts
 from bam_jax.data.pipeline import Layout
@@ -12,7 +15,7 @@ from bam_jax.stages import evaluate
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
-from bam_jax.training import sharding
+from bam_jax.training import answers, sharding
 
 
 def teach(session: Session) -> None:
@@ -53,9 +56,13 @@ def teach_task(session: Session, teacher: Run, name: str, seed: int) -> None:
     session.materials.corpus.taught(task),
     session.teachers.expected(teacher.name, task, seed),
   )
+  folder = workdir.run(teacher.name)
+  if session.config.data.beam and not made.exists():
+    with session.leases.hold(folder, f"logits-{name}-{seed}-beam") as mine:
+      if mine:
+        have_answered(session, teacher, task, seed, parts)
   if not answer(session, teacher, task, seed, parts):
     return
-  folder = workdir.run(teacher.name)
   with session.leases.hold(folder, f"logits-{name}-{seed}") as mine:
     # Another command may have made them while this one looked.
     if mine and not made.exists():
@@ -104,6 +111,40 @@ def answer(
           if distributed.leader():
             parts.keep(part, said[task.name, task.train][0])
   return whole
+
+
+def have_answered(
+  session: Session, teacher: Run, task: Task, seed: int, parts: Parts
+) -> None:
+  """Has Beam's workers make the parts that nobody has made; see `answer`."""
+  lacking = [part for part in range(len(parts)) if not parts.there(part)]
+  with distributed.leader_first(f"{parts.folder} by Beam"):
+    if not lacking or not distributed.leader():
+      return
+    asked = answers.Asked(
+      session.materials.model(teacher),
+      jax.tree.map(np.asarray, session.finished(teacher.name, [seed])),
+      task,
+      layout_of(session, teacher, task, parts),
+      session.config.mesh.to_dict(),
+    )
+    text, done = f"teaches {task.name} by Beam", 0
+    with bar(teacher.name, len(lacking), text=text) as advance:
+
+      def progress(count: int) -> None:
+        nonlocal done
+        advance(count - done)
+        done = count
+
+      said = answers.by_workers(
+        asked,
+        ((part, parts.rows(part)) for part in lacking),
+        runner=session.config.data.beam,
+        beside=parts.folder,
+        progress=progress,
+      )
+      for part, logits in said:
+        parts.keep(part, logits)
 
 
 def layout_of(

@@ -93,6 +93,7 @@ class Examples:
         words=None if self.words is None else self.words[rows],
         answers=self.answers and self.answers[rows],
         weights=None if self.weights is None else self.weights[rows],
+        agreed=None if self.agreed is None else self.agreed[rows],
       )
 
   @functools.cached_property
