@@ -11,7 +11,8 @@ named .csv or .tsv names them. One answer a row, in the same order, none for an
 empty line. Memory does not grow with the input, and no training data are
 needed: a run's directory is enough, as is one made by bam_jax.export. With
 --abstain=0.8 nothing is said where what would be said is less likely than that,
-by the model's own probabilities (docs/calibration.md).
+by the model's own probabilities; with --trial=all the mean of a run's trials
+answers, and each answer says how far they disagree (docs/calibration.md).
 
 Exit codes: 0 done, 2 something in the command or a line is wrong (one sentence
 says what; what came before that line is answered), 1 anything else.
@@ -24,6 +25,10 @@ import sys
 from typing import Any
 
 from bam_jax.runtime import command
+
+
+def _trial(text: str) -> int | str:
+  return text if text == "all" else int(text)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,7 +44,12 @@ def parser() -> argparse.ArgumentParser:
   add = found.add_argument
   add("--run", required=True, help="W/runs/NAME, or an exported directory")
   add("--task", required=True, help="one of its heads, or all")
-  add("--trial", type=int, help="seed of the trial; the best on dev if absent")
+  add(
+    "--trial",
+    type=_trial,
+    metavar="SEED",
+    help="seed of the trial, or all of them; the best on dev if absent",
+  )
   add("--input", help="a file; standard input if absent")
   add("--input-format", choices=formats, help="else the suffix says it")
   add(
@@ -96,20 +106,34 @@ def stream(
 
 def answer(flags: argparse.Namespace) -> None:
   """Answers on what is read."""
-  from bam_jax.inference import abstention, streams
+  from bam_jax.inference import abstention, streams, together
   from bam_jax.inference import model as inference
   from bam_jax.runtime import console
 
   def tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
-  model, tasks = inference.prepare(Path(flags.run), flags.task, flags.trial)
+  run, every = Path(flags.run), flags.trial == "all"
+  if every and flags.output_format != "jsonl":
+    raise ValueError(
+      f"--trial=all says how far trials disagree, for which "
+      f"{flags.output_format} has no column; type --output-format=jsonl"
+    )
+  model, tasks = (
+    together.prepare(run, flags.task)
+    if every
+    else inference.prepare(run, flags.task, flags.trial)
+  )
   heads = [model.heads[task] for task in tasks]
   unless = abstention.Abstention(0.0)
   if flags.abstain is not None:
     for sentence in abstention.check(flags.abstain, heads):
       tell(sentence)
     unless = abstention.Abstention(flags.abstain)
+  if every and model.left:
+    tell(model.left)
+  if every and any(h.calibration and h.calibration.thresholds for h in heads):
+    tell("thresholds are of one trial each: together they say from one half on")
   alone = flags.task != inference.ALL
   out = sys.stdout
 

@@ -62,7 +62,7 @@ def check(least: float, heads: Sequence[Head]) -> Iterator[str]:
       "probability; leave it out"
     )
   if others:
-    yield f"{kinds}, of which a whole answer has no probability: never abstains"
+    yield f"{kinds}: as a whole answer has no probability there, all are said"
   plain = [head.name for head in sure if head.calibration is None]
   if plain:
     yield (

@@ -73,6 +73,11 @@ _DOUBTS: Mapping[Callable, Callable[[np.ndarray], Doubts]] = {
 }
 
 
+def known(head: Head) -> bool:
+  """Tells whether doubts about a head's answers are known."""
+  return KINDS[head.kind].answer in _DOUBTS
+
+
 def of(head: Head, outputs: np.ndarray) -> Doubts:
   """Returns what the trials of a head say together.
 

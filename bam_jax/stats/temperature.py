@@ -9,7 +9,8 @@ import scipy
 
 from bam_jax.stats import calibration
 
-# Between these it is looked for; beyond them lies no model worth asking.
+# Between these it is looked for. By the most, all probabilities are nearly the
+# same: a model that is no better than chance has it.
 LEAST, MOST = 0.02, 50.0
 
 
@@ -24,8 +25,8 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> float | None:
     labels: [N], class numbers.
 
   Returns:
-    The temperature; None where there is none: every row is right, and the
-    surer the better, or its likelihood is best with no logits at all.
+    The temperature, `MOST` where there is none above; None where every row is
+    right, so that the surer the better.
   """
   gold = np.take_along_axis(logits, labels.astype(np.int64)[:, None], -1)
   if not len(labels) or (gold == logits.max(-1, keepdims=True)).all():
@@ -37,4 +38,4 @@ def fit(logits: np.ndarray, labels: np.ndarray) -> float | None:
     options={"xatol": 1e-6},
   )
   value = float(np.exp(found.x))
-  return value if 1.01 * LEAST < value < 0.99 * MOST else None
+  return value if value < 0.99 * MOST else MOST

@@ -101,6 +101,7 @@ class Answer:
     part: what of the context answers; None where no question was asked.
     candidates: of a question, the best first; None where there are none.
     abstained: nothing is said, as it would not be sure enough.
+    disagreement: of several trials that said it together; None of one.
   """
 
   label: str | None = None
@@ -111,6 +112,7 @@ class Answer:
   part: Part | None = None
   candidates: tuple[Candidate, ...] | None = None
   abstained: bool = False
+  disagreement: float | None = None
 
   @property
   def confidence(self) -> float | None:
@@ -132,6 +134,9 @@ class Answer:
 
   def record(self) -> dict[str, Any]:
     """Returns what JSON is to say."""
+    if self.disagreement is not None:
+      alone = dataclasses.replace(self, disagreement=None)
+      return alone.record() | {"disagreement": self.disagreement}
     if self.value is not None:
       return {"value": self.value}
     if self.spans is not None:

@@ -189,9 +189,13 @@ def fit(
   found = temperature.fit(*sides)
   if found is None:
     notes.append(
-      f"{task.name}: no temperature can be fitted on {len(logits)} held-out "
-      "rows, on which the model is always right or no better than none; it "
-      "stays 1: hold out more, --config.calibration.share=0.2"
+      f"{task.name}: the model is right on all {len(logits)} held-out rows, so "
+      "that no temperature can be fitted on them; it stays 1"
+    )
+  elif found == temperature.MOST:
+    notes.append(
+      f"{task.name}: the model is no better than chance on {len(logits)} "
+      f"held-out rows; by a temperature of {found:g} its probabilities say so"
     )
   made = Calibration(found or 1.0)
   if rule is None:

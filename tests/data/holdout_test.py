@@ -7,11 +7,38 @@ import zlib
 import numpy as np
 import pytest
 
-from bam_jax.data.holdout import GROUPINGS, hold_out
+from bam_jax.data.holdout import GROUPINGS, Part, hold_out
 from bam_jax.data.sources import readers
+from bam_jax.tasks import own
 from bam_jax.tasks.table import TASKS
 
 RTE, SST2, STSB, MRPC = (TASKS[x] for x in ("rte", "sst2", "stsb", "mrpc"))
+
+
+FITTED = Part("calibration.share", 0.25)
+
+
+def test_for_calibration_rows_are_held_out_where_they_are_read(tmp_path):
+  shares = [FITTED.share(task) for task in (RTE, STSB)]
+  assert shares == [0.25, 0.0] and not FITTED.scored
+  assert [Part(asked=0.25).share(task) for task in (RTE, STSB)] == [0.25] * 2
+  # The same rows, so that both may be asked for the same logits.
+  given = hold_out(RTE, rows(20), 0.25, key=FITTED.key)
+  np.testing.assert_array_equal(given.mask, hold_out(RTE, rows(20), 0.25).mask)
+  # A table's texts are read at once: on one side for all of its labels.
+  path = tmp_path / "wide.toml"
+  path.write_text(
+    '[[table]]\ntrain = "a.csv"\ndev_share = 0.5\ntext = "t"\n'
+    '[table.labels.topic]\nlabels = ["a", "b"]\n'
+    "[table.labels.score]\nrange = [0, 1]\n"
+  )
+  topic, score = own.table(own.read(path), path).values()
+  masks = [
+    hold_out(task, rows(20, 1), FITTED.share(task)).mask
+    for task in (topic, score)
+  ]
+  np.testing.assert_array_equal(*masks)
+  assert FITTED.fits(topic) and not FITTED.fits(score)
 
 
 def rows(number: int, columns: int = 2) -> list[list[str]]:

@@ -216,6 +216,22 @@ def test_trials_are_tempered_before_they_disagree(run, tmp_path, capsys):
   each = [model("cola", TEXTS[:1])[0].probabilities for model in models]
   for name, chance in row["answer"]["probabilities"].items():
     assert chance == pytest.approx(np.mean([x[name] for x in each]), abs=1e-5)
+  # All trials say the same where they are asked by predict.
+  flags = f"--run={run.folder}", "--trial=all", f"--input={file}"
+  predict.main([*flags, "--task=cola"])
+  (first, *_) = capsys.readouterr().out.splitlines()
+  said = json.loads(first)
+  assert said.pop("disagreement") == pytest.approx(
+    row["disagreement"], abs=1e-6
+  )
+  assert said == row["answer"]
+  with pytest.raises(SystemExit):
+    predict.main([*flags, "--task=cola", "--output-format=csv"])
+  assert "has no column" in capsys.readouterr().err
+  predict.main([*flags, "--task=all", "--no-header"])
+  said = capsys.readouterr()
+  assert set(json.loads(said.out.splitlines()[0])) == {"cola", "there"}
+  assert "stsb read other texts" in said.err and "from one half on" in said.err
 
 
 def test_other_thresholds_take_the_same_trials_over(run, tmp_path):

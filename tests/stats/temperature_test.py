@@ -48,8 +48,8 @@ def test_several_labels_have_one_temperature_of_their_binary_likelihood():
   assert found == pytest.approx(2.5, rel=0.15)
 
 
-def test_rows_that_are_all_right_or_only_wrong_have_no_temperature():
+def test_rows_that_are_all_right_have_none_and_such_that_are_wrong_the_most():
   logits, labels = np.array([[2.0, 0, 1], [0, 3, 1]]), np.array([0, 1])
   assert temperature.fit(logits, labels) is None
-  assert temperature.fit(-logits, labels) is None
+  assert temperature.fit(-logits, labels) == temperature.MOST
   assert temperature.fit(np.zeros((0, 3)), np.zeros(0)) is None

@@ -81,7 +81,15 @@ def test_rows_that_are_all_right_leave_the_temperature_at_one_and_say_so():
   logits = np.array([[3.0, 0], [0, 2.0]])
   made, (note,) = calibration.fit(RTE, logits, np.array([0.0, 1]), None)
   assert made == Calibration()
-  assert "no temperature can be fitted on 2 held-out rows" in note
+  assert "the model is right on all 2 held-out rows" in note
+
+
+def test_a_model_that_is_no_better_than_chance_is_hardly_sure_of_anything():
+  logits = np.array([[9.0, 0], [0, 9.0], [9.0, 0], [0, 9.0]])
+  made, (note,) = calibration.fit(RTE, logits, np.array([0.0, 1, 1, 0]), None)
+  assert "no better than chance on 4 held-out rows" in note
+  _, sure = made.surely(RTE, logits)
+  assert sure.max() < 0.6
 
 
 def test_heads_keep_their_calibration_through_json(tmp_path):
