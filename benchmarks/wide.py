@@ -13,8 +13,8 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 import csv
 import json
+import os
 from pathlib import Path
-import resource
 import statistics
 import subprocess
 import sys
@@ -57,12 +57,14 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     },
   )
   line = [sys.executable, "-m", "bam_jax.main"]
-  subprocess.run(
+  process = subprocess.Popen(
     [*line, *(f"--{key}={value}" for key, value in flags.items())],
-    check=True,
     stdout=sys.stderr,
   )
-  peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+  # Of this child alone.
+  _, status, used = os.wait4(process.pid, 0)
+  if code := os.waitstatus_to_exitcode(status):
+    raise subprocess.CalledProcessError(code, line)
   found = read_json(workdir / "results.json", cure="run again")
   (run,) = (workdir / "runs").iterdir()
   with (args.out / "dev.csv").open() as file:
@@ -82,7 +84,7 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
     "seconds": sum(found["seconds"][run.name]),
     "examples": sum(found["steps"][run.name]) * args.batch_size,
     "scores": {name: scores[name] for name in columns.COLUMNS},
-    "peak_mib": peak / 1024,
+    "peak_mib": used.ru_maxrss / 1024,
   }
 
 
@@ -232,7 +234,9 @@ def main(argv: Sequence[str] | None = None) -> None:
       columns.write(args.out, train=args.train, dev=args.dev)
     file = args.out / "wide.json"
     found = read_json(file, cure=f"delete {file}")
-    for name, side in (("steps", steps), ("ours", ours), ("peer", peer)):
+    # A child's peak is never less than what this process has when it starts it,
+    # so that what fills it comes last.
+    for name, side in (("peer", peer), ("ours", ours), ("steps", steps)):
       if name not in found:
         found[name] = side(args)
         write_json(file, found)
