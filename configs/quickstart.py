@@ -23,11 +23,12 @@ def get_config(arg: str = ""):
   # An encoder from scratch learns at all depths, and fast.
   c.optim.bias_correction = True
   # Through a sigmoid a row of similarity pulls a fifth as hard as a row of
-  # classes, and what it teaches of pairs is lost in a mixed batch.
+  # classes, and of a mixed batch little of what it teaches of pairs arrives.
   c.loss.regression_output = "linear"
   for kind in (c.single, c.multi, c.finetune):
     kind.epochs, kind.batch_size, kind.layer_decay = 6.0, 32, 1.0
-  # So that what begins at a third of the way has the time to be learned.
+  # Pairs come in one jump, at a step that the seed decides: here, whichever was
+  # seen, in the first half, while the rate is high.
   c.multi.epochs = 8.0
   # To fine-tune takes a fifth of single's rate, as in the paper.
   c.single.rate, c.multi.rate, c.finetune.rate = 1e-3, 7e-4, 2e-4
