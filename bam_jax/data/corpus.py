@@ -83,8 +83,11 @@ class Texts:
       seen = self._seen.get((task.name, task.train))
       examples = seen or self._load(task, task.train)
       among = None
-      # The tasks of a table have one hold-out, whatever they label.
-      if unlabelled.has(task) and not task.table:
+      # The tasks of a table have one hold-out, whatever they label, of the
+      # texts that some of them may label.
+      if task.table and examples.bare is not None:
+        among = ~examples.bare
+      elif unlabelled.has(task) and not task.table:
         among = sources.has_gold(examples.labels)
       self._holdouts[key] = hold_out(
         task,

@@ -141,6 +141,8 @@ WRONG = [
   # what is replaced, by what, what is said
   ("[pets]", "[rte]", "line 1: rte is a task that is there already"),
   ("[pets]", "[average]", "line 1: average cannot be a task's name"),
+  # predict --task=all asks every head.
+  ("[pets]", "[all]", "line 1: all cannot be a task's name"),
   ("[pets]", '["a.b"]', "line 1: a.b cannot be a task's name"),
   ("[pets]", '["../x"]', "line 1: ../x cannot be a task's name"),
   ("[pets]", "[Pets]", "line 1: Pets cannot be a task's name: that has small"),

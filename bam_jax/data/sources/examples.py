@@ -38,6 +38,7 @@ class Examples:
     weights: f32[N], what each row counts; None = all alike.
     agreed: f32[N], which share of several judges of a row is of the larger
       side; None where there are none.
+    bare: bool[N], which rows are of files without labels; None = none is.
   """
 
   task: str
@@ -51,6 +52,7 @@ class Examples:
   answers: Sequence[Sequence[tuple[str, int]]] | None = None
   weights: np.ndarray | None = None
   agreed: np.ndarray | None = None
+  bare: np.ndarray | None = None
 
   def __len__(self) -> int:
     return len(self.texts[0])
@@ -75,6 +77,7 @@ class Examples:
       answers=self.answers and [self.answers[row] for row in rows],
       weights=None if self.weights is None else self.weights[rows],
       agreed=None if self.agreed is None else self.agreed[rows],
+      bare=None if self.bare is None else self.bare[rows],
     )
 
   def chunks(self, most: int) -> Iterator["Examples"]:
@@ -94,6 +97,7 @@ class Examples:
         answers=self.answers and self.answers[rows],
         weights=None if self.weights is None else self.weights[rows],
         agreed=None if self.agreed is None else self.agreed[rows],
+        bare=None if self.bare is None else self.bare[rows],
       )
 
   @functools.cached_property

@@ -199,6 +199,7 @@ def _behind(train: Examples, more: Examples) -> Examples:
     [*train.groups, *more.groups] if train.groups else (),
     weights=both("weights"),
     agreed=both("agreed"),
+    bare=np.arange(len(train) + len(more)) >= len(train),
   )
 
 

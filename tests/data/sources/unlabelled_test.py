@@ -160,3 +160,33 @@ def test_all_tasks_of_a_table_have_the_same_rows(tmp_path):
   assert np.isnan(found["topic"].labels).tolist() == [0, 0, 1, 0, 1, 1]
   assert np.isnan(found["mood"].labels).tolist() == [0, 1, 0, 1, 1, 1]
   assert np.isnan(found["mood"].soft[:, 0]).tolist() == [0, 1, 0, 1, 1, 1]
+
+
+def test_of_a_table_nothing_is_held_out_for_texts_that_nobody_labelled(
+  tmp_path,
+):
+  (tmp_path / "train.csv").write_text(
+    "text,topic,mood\n" + "".join(f"t{i},p,no\n" for i in range(20))
+  )
+  (tmp_path / "dev.csv").write_text("text,topic,mood\ne,p,no\nd,s,yes\n")
+  # Equal but for capitals, which a hold-out does not see.
+  more = "".join(f"T{i}\nu{i}\n" for i in range(20))
+  (tmp_path / "more.csv").write_text(f"text\n{more}")
+  path = tmp_path / "my.toml"
+  path.write_text(
+    '[[table]]\ntrain = "train.csv"\ndev = "dev.csv"\n'
+    'unlabelled = "more.csv"\ntext = "text"\n'
+    '[table.labels.topic]\nlabels = ["p", "s"]\n'
+    '[table.labels.mood]\nlabels = ["no", "yes"]\n'
+  )
+  masks = []
+  for task in own_tasks.table(own_tasks.read(path), path).values():
+    load = [readers.load(task, s, glue_dir="", seed=0) for s in task.splits]
+    found = unlabelled.joined(task, load[0], load[1:])
+    texts = corpus.Texts(lambda task, split, found=found: found)
+    part = holdout.Part("calibration.share", 0.25)
+    masks.append(texts.holdout(task, part).mask)
+  np.testing.assert_array_equal(*masks)
+  held = np.flatnonzero(masks[0][:20])
+  assert len(held) == 5
+  assert np.flatnonzero(masks[0][20:]).tolist() == [2 * i for i in held]
