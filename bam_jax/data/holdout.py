@@ -146,6 +146,8 @@ def hold_out(
       )
     raise ValueError(f"{said}; leave some on both sides: --config.{key}=0.1")
   drawn = (begin < place[thing]) & (place[thing] <= end)
+  # Of rows that the share is not of none may stand in a held-out one.
+  drawn &= np.isin(thing, thing[mask[row]])
   inside = np.unique(row[drawn & ~mask[row]])
   # A phrase of things of two folds is in the later one.
   torn = np.unique(row[(place[thing] <= begin) & mask[row]])

@@ -124,7 +124,10 @@ def test_a_hold_out_is_a_share_of_labelled_rows_with_their_equals(tmp_path):
   found = read(tmp_path, train, more)
   task = task_of(tmp_path)
   texts = corpus.Texts(lambda task, split: found)
-  mask = texts.holdout(task, holdout.Part(asked=0.25)).mask
+  out = texts.holdout(task, holdout.Part(asked=0.25))
+  mask = out.mask
+  # Other unlabelled rows are drawn too, and are not held out.
+  assert "and 0 kept rows are a part of one" in out.sentence
   held = np.flatnonzero(mask[:20])
   assert len(held) == 5
   assert np.flatnonzero(mask[20:]).tolist() == [2 * i for i in held]
