@@ -179,6 +179,10 @@ def test_all_is_each_one(model):
     ("stsb", (["a"],), "got 1 columns of text, but stsb reads sentence1 and"),
     ("stsb", (["a", "b"], ["c"]), r"have lengths \[1, 2\]"),
     ("cola", ("a sentence",), "is a list of texts, not one text"),
+    # A cell that is missing, as pandas reads it.
+    ("cola", (["a", float("nan")],), "row 1 of texts has nan, no text"),
+    ("all", (["a"], [None]), "row 0 of texts has None, no text"),
+    ("cola", (["a", "b\ud800"],), "row 1 of texts holds half a character"),
   ],
 )
 def test_what_a_model_cannot_answer_it_says(model, task, texts, said):

@@ -143,6 +143,7 @@ def test_many_at_once_all_get_their_own(address, model):
     ({"task": "cola", "texts": [["a"], ["a", "b"]]}, 400, "[1, 2] texts"),
     ({"task": "cola", "texts": [[None]]}, 400, "row 0 of texts has None"),
     ({"task": "cola", "texts": [["a", "b"]]}, 400, "cola reads sentence"),
+    ({"task": "all", "texts": [["\ud800"]]}, 400, "half a character"),
     ({"task": "cola", "texts": [["a"]] * 10}, 413, "more than 9"),
     ({"task": "cola", "texts": [["a" * 5000]]}, 413, "more than 4000 bytes"),
   ],

@@ -4,7 +4,7 @@ A row holds one example and a slot per head, so the model is the one that was
 trained, asked several tasks at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from bam_jax.data.places import Places
 from bam_jax.data.sources import candidates
 from bam_jax.data.sources.sentence import joined, split
 from bam_jax.data.tokenizer import load_tokenizer
+from bam_jax.inference import entries, windowed
 from bam_jax.inference import trained as trained_lib
-from bam_jax.inference import windowed
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
@@ -92,7 +92,9 @@ class Model:
     """
     if task != ALL:
       return self.answers([task], texts)[task]
-    listed = len(texts) > 1 and not all(isinstance(x, str) for x in texts[1])
+    listed = len(texts) > 1 and any(
+      isinstance(x, Iterable) and not isinstance(x, str) for x in texts[1]
+    )
     fitting = self.fitting(list(self.heads), len(texts), listed=listed)
     found = self.answers(fitting, texts)
     return [
@@ -149,6 +151,7 @@ class Model:
       raise ValueError("each column of text is a list of texts, not one text")
     if len(sizes := {len(column) for column in texts}) > 1:
       raise ValueError(f"columns of text have lengths {sorted(sizes)}")
+    entries.check(texts, lists=listed or bool(worded(heads)))
     asked = [h for h in heads if KINDS[h.kind].reads == "question context"]
     found = windowed.answers(self, asked, texts, BATCH) if asked else {}
     rest = [head for head in heads if head not in asked]
@@ -319,7 +322,8 @@ def worded_rows(texts: Sequence[Any]) -> list[Read]:
   read = []
   for text in texts:
     apart = not isinstance(text, str)
-    if apart and not all(isinstance(word, str) for word in text):
+    words = text if isinstance(text, Iterable) else [text]
+    if apart and not all(isinstance(word, str) for word in words):
       raise ValueError(f"{text!r} is neither a text nor a list of words")
     whole, spans = joined(text) if apart else (text, split(text))
     read.append(Read(whole, spans))
