@@ -165,6 +165,17 @@ def read(task: Task, split: str) -> Examples:
         origin,
         ", ".join(never),
       )
+  if task.labels and not trains and examples.labels.ndim == 1:
+    there = _seen(examples.labels)
+    if len(there) == 1 < len(examples):
+      logging.warning(
+        "all labels of %s that are %s in %s are %s: no score on them tells a"
+        " model from one that always says so, and auroc is 0 there",
+        task.name,
+        split,
+        origin,
+        task.labels[there.pop()],
+      )
   if task.labels:
     _tell_torn(task, examples)
   return examples

@@ -193,6 +193,17 @@ def test_a_label_that_no_row_has_is_told(tmp_path, caplog):
   assert "has the label maybe, never" in caplog.text
 
 
+def test_a_dev_of_one_label_is_told(tmp_path, caplog):
+  labels = ["no", "maybe", "yes"]
+  both = {"labels": labels, "dev": "a.jsonl", "dev_share": None}
+  mixed, even = (json_lines([x, "no", "no"]) for x in ("yes", "no"))
+  read(tmp_path, "a.jsonl", mixed, "validation", **both)
+  assert "always says so" not in caplog.text
+  read(tmp_path, "a.jsonl", even, "validation", **both)
+  assert "all labels of pets that are validation in " in caplog.text
+  assert "are no: no score on them tells a model from one" in caplog.text
+
+
 def test_a_missing_file_is_named(tmp_path):
   with pytest.raises(FileNotFoundError, match=r"no file .*/pets\.csv"):
     own_files.read(task_of(tmp_path), "train")
