@@ -68,6 +68,16 @@ def rows(count: int, seed: int, gaps: float) -> list[dict[str, object]]:
   return found
 
 
+def target(said: dict, value: str) -> list[float] | float | int:
+  """Returns what a cell means to a peer."""
+  if "range" in said:
+    low, high = said["range"]
+    return (float(value) - low) / (high - low)
+  if said.get("many"):
+    return [float(name in json.loads(value)) for name in said["labels"]]
+  return said["labels"].index(value)
+
+
 def write(folder: Path, *, train: int, dev: int, gaps: float = GAPS) -> Path:
   """Writes train.csv, dev.csv and the tasks file; returns that."""
   folder.mkdir(parents=True, exist_ok=True)

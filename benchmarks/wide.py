@@ -4,9 +4,11 @@ r"""Ten label columns of one table: one model here, ten of transformers.
 
 A table of the suite's grammar with ten columns, a tenth of their cells empty.
 Ours is one `multi` run of it, and one pass of `bam_jax.load` for all answers;
-the peer fine-tunes ten models, one after the other, and asks each. Both with
-the same encoder, epochs, batch, rate and seeds; seconds are of training alone,
-ours with its compilation. What is done is kept in the folder.
+the peer fine-tunes ten models, one after the other, and asks each; tasknet, if
+some Python has it, trains one with ten heads. All with the same encoder,
+epochs, batch, rate and seeds; seconds are of training alone, ours with its
+compilation. Scores on dev are medians [least, most]. What is done is kept in
+the folder.
 """
 
 import argparse
@@ -35,6 +37,13 @@ from bam_jax.tasks import own as own_tasks
 from bam_jax.training import loop
 from benchmarks import columns
 from configs import minilm
+
+# What is measured is called.
+SIDES = {
+  "ours": "one model here",
+  "peer": "ten of transformers",
+  "tasknet": "one of tasknet",
+}
 
 
 def ours(args: argparse.Namespace) -> dict[str, Any]:
@@ -90,22 +99,41 @@ def ours(args: argparse.Namespace) -> dict[str, Any]:
 
 def peer(args: argparse.Namespace) -> dict[str, Any]:
   """Trains a model for each column; returns what all seeds came to."""
+  each = _peer(args, sys.executable, "wide_peer")
+  answering = {
+    key: sum(one[key] for one in each) for key in ("answers", "answering")
+  }
+  return _summed(each) | answering
+
+
+def tasknet(args: argparse.Namespace) -> dict[str, Any]:
+  """Trains one model of tasknet; returns what all seeds came to."""
+  return _summed(_peer(args, args.tasknet, "tasknet_peer"))
+
+
+def _peer(
+  args: argparse.Namespace, python: str, module: str
+) -> list[dict[str, Any]]:
+  """Returns what each seed of a peer came to."""
   flags = [
     f"--{key}={getattr(args, key)}"
     for key in ("encoder", "epochs", "batch_size", "rate", "max_length")
   ]
   flags += [f"--{split}={args.out / split}.csv" for split in ("train", "dev")]
   flags.append(f"--seeds={','.join(map(str, range(args.seeds)))}")
-  line = [sys.executable, "-m", "benchmarks.wide_peer", *flags]
+  line = [python, "-m", f"benchmarks.{module}", *flags]
   done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True)
-  each = [json.loads(line) for line in done.stdout.splitlines()]
+  said = done.stdout.splitlines()
+  return [json.loads(line) for line in said if line.startswith('{"seed"')]
+
+
+def _summed(each: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+  """Returns what all seeds of a peer came to."""
   return {
-    "answers": sum(one["answers"] for one in each),
-    "answering": sum(one["answering"] for one in each),
     "seconds": sum(one["seconds"] for one in each),
     "examples": sum(one["examples"] for one in each),
     "scores": {
-      name: [one["scores"][name] for one in each] for name in columns.COLUMNS
+      name: [one["scores"][name] for one in each] for name in each[0]["scores"]
     },
     "peak_mib": max(one["peak_mib"] for one in each),
   }
@@ -166,45 +194,39 @@ def _stepping(session: Session, run: Run) -> Callable[[int], None]:
   return made
 
 
-def labels_per_s(found: Mapping[str, Any], labelled: float) -> float:
-  """Returns how many labels are trained on in a second.
-
-  Args:
-    found: of a side.
-    labelled: labels that an example of it has.
-  """
-  return found["examples"] * labelled / found["seconds"]
-
-
 def rows(found: Mapping[str, Any]) -> list[str]:
   """Returns the lines of the tables."""
-  one, ten = found["ours"], found["peer"]
-  labelled = len(columns.COLUMNS) * (1 - columns.GAPS)
-  speed = labels_per_s(one, labelled), labels_per_s(ten, 1)
-  answers = [each["answers"] / each["answering"] for each in (one, ten)]
   step = found["steps"]
+  names = [name for name in SIDES if name in found]
+  labels = {"ours": len(columns.COLUMNS) * (1 - columns.GAPS)}
   lines = [
     f"A step of ten columns takes {step['ten']:.0f} ms, one of one column on"
     f" the same texts {step['one']:.0f} ms: {step['ten'] / step['one']:.2f}"
     " times.",
     "",
-    "| | one model here | ten of transformers | ratio |",
-    "|---|--:|--:|--:|",
-    f"| labels trained on, /s | {speed[0]:.0f} | {speed[1]:.0f} |"
-    f" {speed[0] / speed[1]:.1f} |",
-    f"| answers, /s | {answers[0]:.0f} | {answers[1]:.0f} |"
-    f" {answers[0] / answers[1]:.1f} |",
-    f"| peak memory, MiB | {one['peak_mib']:.0f} | {ten['peak_mib']:.0f} | |",
-    "",
-    "| score on dev, median [least, most] | one model here | ten |",
-    "|---|--:|--:|",
+    f"| | {' | '.join(SIDES[name] for name in names)} |",
+    f"|---|{'--:|' * len(names)}",
   ]
+  figures = {
+    "labels trained on, /s": lambda name, each: (
+      each["examples"] * labels.get(name, 1) / each["seconds"]
+    ),
+    "answers, /s": lambda name, each: (
+      each["answers"] / each["answering"] if "answers" in each else None
+    ),
+    "peak memory, MiB": lambda name, each: each["peak_mib"],
+  }
+  for what, figure in figures.items():
+    cells = [figure(name, found[name]) for name in names]
+    shown = ("–" if x is None else f"{x:.0f}" for x in cells)
+    lines.append(f"| {what} | {' | '.join(shown)} |")
   for name in columns.COLUMNS:
-    cells = [
-      f"{np.median(x):.1f} [{min(x):.1f}, {max(x):.1f}]"
-      for x in (one["scores"][name], ten["scores"][name])
-    ]
-    lines.append(f"| {name} | {' | '.join(cells)} |")
+    cells = [found[side]["scores"].get(name, ()) for side in names]
+    shown = (
+      f"{np.median(x):.1f} [{min(x):.1f}, {max(x):.1f}]" if x else "–"
+      for x in cells
+    )
+    lines.append(f"| {name} | {' | '.join(shown)} |")
   return lines
 
 
@@ -226,6 +248,7 @@ def main(argv: Sequence[str] | None = None) -> None:
   add("--rate", type=float, default=2e-4)
   add("--max_length", type=int, default=64)
   add("--turns", type=int, default=15, help="steps of each side that are timed")
+  add("--tasknet", default="", help="a Python that has it; default: left out")
   args = parser.parse_args(argv)
   args.out = args.out.absolute()
 
@@ -236,8 +259,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = read_json(file, cure=f"delete {file}")
     # A child's peak is never less than what this process has when it starts it,
     # so that what fills it comes last.
-    for name, side in (("peer", peer), ("ours", ours), ("steps", steps)):
-      if name not in found:
+    each = {"tasknet": tasknet, "peer": peer, "ours": ours, "steps": steps}
+    for name, side in each.items():
+      if name not in found and (name != "tasknet" or args.tasknet):
         found[name] = side(args)
         write_json(file, found)
     print("\n".join(rows(found)))

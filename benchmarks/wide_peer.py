@@ -10,7 +10,6 @@ dev by all of the models, the score of each.
 
 import argparse
 import csv
-import json
 from pathlib import Path
 import resource
 import time
@@ -22,16 +21,6 @@ import torch
 import transformers
 
 from benchmarks import columns, finetune
-
-
-def target(said: dict, value: str) -> list[float] | float | int:
-  """Returns what a cell means to a model of transformers."""
-  if "range" in said:
-    low, high = said["range"]
-    return (float(value) - low) / (high - low)
-  if said.get("many"):
-    return [float(name in json.loads(value)) for name in said["labels"]]
-  return said["labels"].index(value)
 
 
 def padded(rows: list[dict], pad: int) -> dict[str, torch.Tensor]:
@@ -77,7 +66,7 @@ def train(flags: argparse.Namespace, seed: int) -> dict:
         max_length=flags.max_length,
       )["input_ids"]
       rows[split] = [
-        {"ids": each, "label": target(said, row[name])}
+        {"ids": each, "label": columns.target(said, row[name])}
         for each, row in zip(ids, table, strict=True)
       ]
     transformers.set_seed(seed)

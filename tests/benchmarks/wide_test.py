@@ -6,7 +6,7 @@ import numpy as np
 
 from bam_jax.data.sources import own as own_files
 from bam_jax.tasks import own as own_tasks
-from benchmarks import columns, wide_peer
+from benchmarks import columns
 
 
 def test_ours_and_the_peer_learn_from_the_same_labels(tmp_path):
@@ -25,7 +25,7 @@ def test_ours_and_the_peer_learn_from_the_same_labels(tmp_path):
       missing = row[name] in ("", columns.MISSING)
       gaps += missing
       if not missing:
-        theirs = wide_peer.target(columns.COLUMNS[name], row[name])
+        theirs = columns.target(columns.COLUMNS[name], row[name])
         np.testing.assert_allclose(label, theirs, rtol=1e-6)
       else:
         assert np.isnan(label).all()
