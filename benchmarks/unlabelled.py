@@ -113,7 +113,7 @@ def study(args: argparse.Namespace, name: str) -> None:
     "config.trials": 1 if name == "judge" else args.trials,
     "config.teacher.trials": "matched",
     "config.max_length": 64,
-    "config.single.batch_size": 16,
+    "config.single.batch_size": 32,
     "config.single.rate": args.rate,
     "config.single.epochs": args.epochs,
     "config.single.min_steps": args.min_steps,
@@ -171,12 +171,12 @@ def main(argv: Sequence[str] | None = None) -> None:
   add("--encoder", required=True)
   add("--glue_dir", type=Path, required=True)
   add("--out", type=Path, required=True)
-  add("--rows", type=int, default=2000, help="texts")
-  add("--judge_rows", type=int, default=6000, help="other rows, the judge's")
+  add("--rows", type=int, default=1200, help="texts")
+  add("--judge_rows", type=int, default=3000, help="other rows, the judge's")
   add("--every", type=int, default=2, help="every K-th layer of the encoder")
   add("--trials", type=int, default=5)
   add("--epochs", type=float, default=3.0)
-  add("--min_steps", type=int, default=100)
+  add("--min_steps", type=int, default=60)
   add("--rate", type=float, default=2e-4)
   args = parser.parse_args(argv)
   args.out = args.out.absolute()
