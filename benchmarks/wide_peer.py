@@ -5,7 +5,7 @@ r"""The peer of a table: transformers and PyTorch, a model for each column.
 AutoModelForSequenceClassification, fine-tuned on the rows that have a label in
 the column, one column after the other, as there is no other way there. A line
 of JSON a seed: seconds of training, examples trained on, seconds of answering
-dev by all of the models, the score of each.
+dev by all of the models (tokenised before), the score of each.
 """
 
 import argparse
