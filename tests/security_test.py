@@ -93,6 +93,9 @@ def test_a_whole_run_loads_no_pickle(tmp_path, compiled):
 
 
 LOADERS = {"pickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+# Beam ships pickles of its own to its workers; what these hand on is made and
+# read by one job, in a folder of its own, and by no other command.
+HANDED_ON = {"workers.py": {"pickle"}}
 
 
 def test_no_module_has_a_way_to_load_a_pickle_or_run_text():
@@ -101,7 +104,8 @@ def test_no_module_has_a_way_to_load_a_pickle_or_run_text():
       if isinstance(node, ast.Import | ast.ImportFrom):
         names = [getattr(node, "module", "") or ""]
         names += [alias.name for alias in node.names]
-        assert not {name.split(".")[0] for name in names} & LOADERS, path
+        found = {name.split(".")[0] for name in names} & LOADERS
+        assert found <= HANDED_ON.get(path.name, set()), path
       if isinstance(node, ast.Call):
         called = ast.unparse(node.func)
         assert called not in ("eval", "exec", "__import__"), path

@@ -83,7 +83,7 @@ def test_page_needs_nothing_and_nobody_else(tmp_path):
   ids = [v for _, n, v in read.attributes if n == "id"]
   assert links == [f"#{each}" for each in ids[1:]]
   assert len(set(ids)) == len(ids)
-  assert read.tags.count("img") == len(list(tmp_path.glob("report/*.png"))) == 8
+  assert read.tags.count("img") == len(list(tmp_path.glob("report/*.png"))) == 9
 
 
 def test_hostile_names_stay_text():

@@ -58,7 +58,10 @@ def copy(bench, tmp_path) -> Path:
       {"part": "parameters", "nth": 20},
     ],
     # While shards are written, and while states are deleted.
-    [{"part": "features", "nth": 9}, {"part": "discarded", "nth": 3}],
+    [
+      {"part": "features", "holds": ".tmp/", "nth": 2},
+      {"part": "discarded", "nth": 3},
+    ],
   ],
 )
 def test_killed_study_ends_in_the_bits_of_the_unkilled(bench, marks):
