@@ -149,7 +149,8 @@ def read(task: Task, split: str) -> Examples:
     raise ValueError(
       f"{own.file}: none of the {kept.sum()} rows of {origin} that are"
       f" {split} has a label of {task.name}, column {task.label!r}; a task"
-      " needs some in train and in dev"
+      " needs some in train and in dev: label some, give dev = FILE that has"
+      " some, or leave the column out"
     )
   if not kept.all():
     examples = examples.take(kept)
