@@ -158,6 +158,7 @@ def check(c: ConfigDict) -> None:
   folded(c.data)
   scratch(c)
   adversary(c)
+  average(c)
   distilling(c)
   for kind in KINDS:
     schedules.rate_of(Settings.of(c, kind), 100)
@@ -202,6 +203,19 @@ def scratch(c: ConfigDict) -> None:
       raise ValueError(
         f"{key} is {got!r}, but encoder is {c.encoder}, which is not made from"
         " random weights; set --config.encoder=scratch"
+      )
+
+
+def average(c: ConfigDict) -> None:
+  """Checks that the mean of late weights reads all that is said to it."""
+  reads = {"average_start": ("swa", "ema"), "average_decay": ("ema",)}
+  for key, kinds in reads.items():
+    unread = c.optim.average not in kinds
+    if unread and c.optim[key] != NEUTRAL[f"optim.{key}"]:
+      raise ValueError(
+        f"optim.{key} is {c.optim[key]!r}, but optim.average is "
+        f"{c.optim.average}, which does not read it; leave it out, or take "
+        f"--config.optim.average={kinds[0]}"
       )
 
 

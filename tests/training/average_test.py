@@ -4,9 +4,11 @@ import jax
 import numpy as np
 import pytest
 
+from bam_jax.stages import values
 from bam_jax.training import state as states
 from bam_jax.training.schedules import average_of
 from bam_jax.training.step import guard
+from configs import common
 from tests import tiny
 
 FIRST = 2
@@ -85,3 +87,23 @@ def test_a_bad_step_leaves_the_mean_as_it_was():
     state.replace(params=bad), batch
   )
   assert tiny.difference(after.mean, was) == 0
+
+
+@pytest.mark.parametrize(
+  ("changes", "said"),
+  [
+    ({"average_start": 0.25}, "average_start is 0.25.*average is none, which"),
+    ({"average": "swa", "average_decay": 0.9}, "decay is 0.9.*average=ema"),
+    ({"average": "mean"}, "optim.average .*'mean'"),
+    ({"average": "ema", "average_decay": 1.0}, "optim.average_decay"),
+  ],
+)
+def test_what_no_mean_reads_is_refused(changes, said):
+  c = common.base()
+  c.optim.update(changes)
+  with pytest.raises(ValueError, match=said):
+    values.check(c)
+  for good in ({"average": "ema", "average_decay": 0.9}, {"average": "swa"}):
+    c = common.base()
+    c.optim.update(good)
+    values.check(c)

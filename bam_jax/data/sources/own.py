@@ -84,7 +84,7 @@ def read(task: Task, split: str) -> Examples:
   _refuse_rejected(task, found)
   # Other columns of the table have the same texts: each is kept once.
   texts = tuple(
-    [sys.intern(_text(row, name)) for row in found] for name in task.text
+    [sys.intern(rows.text_of(row, name)) for row in found] for name in task.text
   )
   groups = (
     [groups_lib.name_of(own.group, *row) for row in found] if grouped else []
@@ -226,15 +226,6 @@ def _refuse_rejected(task: Task, found: Sequence[rows.Row]) -> None:
         f" that its {task.label!r} does not hold; keep the rows whose"
         f" {_ANSWER!r} is 'accept', or take label = \"{_ANSWER}\""
       )
-
-
-def _text(row: rows.Row, name: str) -> str:
-  where, record = row
-  if not isinstance(record[name], str):
-    raise ValueError(
-      f"{where}, column {name!r}: {shown(record[name])} is not text"
-    )
-  return record[name]
 
 
 def _weight(row: rows.Row, name: str) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from bam_jax.data.sources import formats, json_tables, parquet
 from bam_jax.data.sources import lines as text
 from bam_jax.runtime import signatures
-from bam_jax.runtime.spelling import hint
+from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.files import USUAL, Dialect
 
 # The formats of text; a suffix is a point and a format. Parquet is no text.
@@ -91,6 +91,20 @@ def read(
       f"{path} has the suffix {suffix!r}; rows are read from"
       f" {', '.join(able)}{cure}"
     )
+
+
+def text_of(row: Row, name: str) -> str:
+  """Returns the text in a column of a row.
+
+  Raises:
+    ValueError: it is none; says where.
+  """
+  where, record = row
+  if not isinstance(record[name], str):
+    raise ValueError(
+      f"{where}, column {name!r}: {shown(record[name])} is not text"
+    )
+  return record[name]
 
 
 def format_of(path: Path) -> str:

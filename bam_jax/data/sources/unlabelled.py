@@ -13,7 +13,6 @@ import numpy as np
 from bam_jax.data.sources import groups as groups_lib
 from bam_jax.data.sources import panel, rows, splits
 from bam_jax.data.sources.examples import Examples, check, has_gold
-from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import panel as panel_keys
 from bam_jax.tasks.table import Task
 from bam_jax.tasks.unlabelled import SPLIT
@@ -115,7 +114,9 @@ def _read(task: Task, train: Examples) -> Examples:
   ]
   if not found:
     raise ValueError(f"{origin} holds no rows")
-  texts = tuple([_text(row, name) for row in found] for name in task.text)
+  texts = tuple(
+    [rows.text_of(row, name) for row in found] for name in task.text
+  )
   wide = (len(found), *train.labels.shape[1:])
   soft = agreed = None
   kept = np.ones(len(found), bool)
@@ -154,15 +155,6 @@ def _read(task: Task, train: Examples) -> Examples:
 def _judged(found: Sequence[rows.Row], answers: Sequence[str]) -> np.ndarray:
   """Tells which rows have any column of a judge, bool[N]."""
   return np.array([any(n in record for n in answers) for _, record in found])
-
-
-def _text(row: rows.Row, name: str) -> str:
-  where, record = row
-  if not isinstance(record[name], str):
-    raise ValueError(
-      f"{where}, column {name!r}: {shown(record[name])} is not text"
-    )
-  return record[name]
 
 
 def _pairs(task: Task, texts: Sequence[Sequence[str]]) -> list[Pair]:
