@@ -2,17 +2,21 @@
 
 import functools
 
+import numpy as np
 import pytest
 
 from bam_jax.data import corpus
 from bam_jax.data.holdout import Part
+from bam_jax.data.sources import own as own_files
 from bam_jax.data.sources import readers
+from bam_jax.data.sources.examples import has_gold
 from bam_jax.data.store import Store
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.data.windows import Lengths
 from bam_jax.tasks.coverage import Coverage
 from bam_jax.tasks.table import get_tasks
 from tests import small
+from tests.data.sources.table_test import ignoring, table
 
 COLA, RTE, STSB = get_tasks(["cola", "rte", "stsb"])
 ROWS = small.ROWS["train"]
@@ -164,3 +168,32 @@ def test_rows_of_dev_that_are_in_train_are_counted_swapped_ones_too(
   assert found["train"].repeated == 0
   assert found["validation"].repeated == 2
   assert found["validation"].first == (1, 2)
+
+
+def test_a_table_is_tokenised_once_and_scored_where_it_is_labelled(
+  tmp_path, tokenizer
+):
+  tasks = [*table(tmp_path, ignoring()).values()]
+  made = corpus.Corpus(
+    Store(tmp_path / "W"),
+    tokenizer,
+    corpus.Texts(own_files.read),
+    lengths=Lengths(32, 8),
+    double_unordered=True,
+    holdout=Part(),
+  )
+  trained = [made.train(task) for task in tasks]
+  scored = [made.scored(task)["validation"] for task in tasks]
+  folders = [path.name for path in (tmp_path / "W").iterdir()]
+  assert len(folders) == 1 and folders[0].startswith("table.1-")
+  for rows in trained:
+    # One array in memory too, and one row of it a text, labelled or not.
+    assert rows.table == "table.1 train"
+    np.testing.assert_array_equal(rows.tokens, trained[0].tokens)
+    np.testing.assert_array_equal(rows.index, trained[0].index)
+  assert not trained[0].has_gold.all()
+  assert all(rows.has_gold.all() for rows in scored)
+  dev = [own_files.read(task, "validation") for task in tasks]
+  for rows, each in zip(scored, dev, strict=True):
+    assert len(rows) == has_gold(each.labels).sum()
+  assert len({len(rows) for rows in scored}) > 1
