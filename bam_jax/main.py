@@ -235,19 +235,20 @@ def config_files() -> str:
 
 
 def config_keys() -> str:
-  """Returns every key with its comment, from configs/common.py."""
-  file = CONFIGS / "common.py"
-  if not file.exists():
+  """Returns every key with its comment, from where configs/ has them."""
+  if not (CONFIGS / "common.py").exists():
     return ""
-  body = file.read_text("utf-8").partition("c = ConfigDict()\n")[2]
-  lines = [
-    line.strip() for line in body.partition("  return c\n")[0].split("\n")
-  ]
-  shown = [
-    f"  --config.{line[2:]}" if line.startswith("c.") else f"  {line}".rstrip()
-    for line in lines
-    if "= ConfigDict()" not in line
-  ]
+  shown = []
+  # Groups of keys may have files of their own, see configs/_groups.py.
+  for file in [CONFIGS / "common.py", *sorted(CONFIGS.glob("_*.py"))]:
+    _, group, rest = file.read_text("utf-8").partition("  # --- ")
+    body = (group + rest).partition("\n  for group in")[0]
+    lines = ["", *map(str.strip, body.rstrip().split("\n"))] if group else []
+    shown += [
+      f"  --config.{line[2:]}" if line.startswith("c.") else f"  {line}".rstrip()
+      for line in lines
+      if "= ConfigDict()" not in line
+    ]
   title = "Keys and their defaults (configs/common.py):"
   return "\n".join([title, *shown]).rstrip()
 

@@ -2,10 +2,13 @@
 
 A config file starts from `base()` and changes what its experiment is about.
 The defaults are the paper's (Clark et al. 2019, section 4); where the paper is
-silent they are BERT's. Nothing in bam_jax has a default of its own.
+silent they are BERT's. Nothing in bam_jax has a default of its own. Some groups
+of keys have a file of their own (configs/_groups.py).
 """
 
 from ml_collections import ConfigDict
+
+from configs._groups import GROUPS
 
 
 def base() -> ConfigDict:
@@ -212,43 +215,6 @@ def base() -> ConfigDict:
   # What a row without a label counts, which a teacher answers; "" = 1.
   c.learn.unlabelled_weight = ""
 
-  # --- adversaries: further passes a step (docs/adversarial.md)
-  c.adversary = ConfigDict()
-  # none; rdrop, two passes with dropout of their own and their outputs held
-  # together (Liang et al. 2021); or a pass whose embeddings are perturbed where
-  # that changes most: of the outputs smart (Jiang et al. 2020), smart_mtdnn
-  # (MT-DNN's code) and vat (Miyato et al. 2018), of the loss freelb (Zhu et al.
-  # 2020). They cost 2 to 3 times a plain step.
-  c.adversary.kind = "none"
-  # What the distance of the passes counts beside the loss: lambda or alpha of
-  # the papers. freelb adds none.
-  c.adversary.weight = 1.0
-  # The rest is read by those that perturb; -1 and "paper" are what the paper of
-  # each has (smart: 1, 1e-3, 1e-5, 1e-5, inf). Ascents that look for the
-  # perturbation, each a pass forward and one back.
-  c.adversary.steps = -1
-  # How far an ascent leads along the gradient over its norm; smart_mtdnn takes
-  # the gradient itself. Not of vat.
-  c.adversary.step_size = -1.0
-  # The most that an example is perturbed, in the norm; of smart_mtdnn what is
-  # added to a token's norm before it divides.
-  c.adversary.epsilon = -1.0
-  # Standard deviation of the noise where ascents start; of vat the length at
-  # which it looks for a direction. freelb starts anywhere in its ball.
-  c.adversary.noise = -1.0
-  # The norm of p: inf, 2 or 1; vat knows 2 alone.
-  c.adversary.norm = "paper"
-  # Whether perturbed passes drop what the clean one drops; False draws anew, as
-  # codes that call the model twice do. rdrop always draws anew.
-  c.adversary.shared_dropout = True
-  # What the distance from the outputs of earlier parameters counts, of smart:
-  # mu of its Bregman proximal point method, 1 in the paper; 0 = off. It costs
-  # one more pass forward, and the memory of an average of the parameters.
-  c.adversary.proximal = 0.0
-  # What stays of that average in a step; -1 = 0.99 in the first tenth of the
-  # steps and then 0.999.
-  c.adversary.momentum = -1.0
-
   # --- distillation (section 3.2)
   c.teacher = ConfigDict()
   # lambda, the share of the gold label: linear (0 -> 1, teacher annealing),
@@ -388,6 +354,9 @@ def base() -> ConfigDict:
   # Lets other commands with share=True work in the same workdir: each trial is
   # done by one of them (launch/README.md).
   c.share = False
+
+  for group in GROUPS:
+    group.add(c)
   return c
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bam_jax import main
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
 from bam_jax.study import experiment
@@ -82,9 +83,29 @@ def test_every_key_is_read_somewhere():
   assert not unread, f"nothing in bam_jax reads {unread}"
 
 
-def test_every_key_has_a_comment_above_it_or_its_group():
-  text = (ROOT / "configs" / "common.py").read_text("utf-8")
-  text = text.partition("  return c\n")[0]
+def files_of_keys() -> list[Path]:
+  """Returns the files that keys are written in."""
+  groups = [Path(group.__file__) for group in common.GROUPS]
+  return [ROOT / "configs" / "common.py", *groups]
+
+
+def test_every_key_is_written_once_and_told_by_help():
+  written = [
+    line.split()[0].removeprefix("c.")
+    for path in files_of_keys()
+    for line in path.read_text("utf-8").splitlines()
+    if line.startswith("  c.") and "= ConfigDict()" not in line
+  ]
+  assert len(written) == len(set(written))
+  told = main.config_keys()
+  assert [key for key in written if f"  --config.{key} =" not in told] == []
+  known = {key.split(".")[0] for key in leaves(common.base())}
+  assert {key.split(".")[0] for key in written} <= known
+
+
+@pytest.mark.parametrize("path", files_of_keys(), ids=lambda path: path.stem)
+def test_every_key_has_a_comment_above_it_or_its_group(path):
+  text = path.read_text("utf-8").partition("  return c\n")[0]
   commented = False
   bare = []
   for line in map(str.strip, text.splitlines()):
