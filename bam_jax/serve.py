@@ -61,29 +61,15 @@ def parser() -> argparse.ArgumentParser:
 
 
 def warm_up(model: Any, batch: int) -> None:
-  """Compiles every shape that a batch may have, with a bar."""
-  from bam_jax.inference import model as inference
+  """Compiles every shape that a pass may have, with a bar."""
+  from bam_jax.inference import service
   from bam_jax.runtime.console import bar
 
-  most = model.trained.description.max_length
-  widths, sizes = [inference.NARROWEST], [1]
-  while widths[-1] < most:
-    widths.append(2 * widths[-1])
-  while sizes[-1] < min(batch, inference.BATCH):
-    sizes.append(2 * sizes[-1])
-  by_columns: dict[int, list[str]] = {}
-  for name, head in model.heads.items():
-    if not inference.choosing([head]) and not inference.worded([head]):
-      by_columns.setdefault(len(head.text), []).append(name)
-  total = len(widths) * len(sizes) * len(by_columns)
-  with bar("warm-up", total, text="compiles") as advance:
-    for columns, tasks in by_columns.items():
-      for width in widths:
-        # Cut to the tokens that there is room for.
-        text = "a " * (width - 1 - columns if width <= most else most)
-        for size in sizes:
-          model.answers(tasks, [["a"] * size] * (columns - 1) + [[text] * size])
-          advance(1)
+  shapes = service.shapes(model, batch)
+  with bar("warm-up", len(shapes), text="compiles") as advance:
+    for shape in shapes:
+      model.compile(shape)
+      advance(1)
 
 
 def serve(flags: argparse.Namespace) -> None:

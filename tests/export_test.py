@@ -24,6 +24,7 @@ from bam_jax.hf import classifiers, families, weights
 from bam_jax.hf import directory as hf
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
+from bam_jax.inference import rows as rows_lib
 from bam_jax.inference import trained
 from bam_jax.study import predictions
 from bam_jax.tasks import description as heads_lib
@@ -265,7 +266,7 @@ def test_the_program_runs_in_another_process(small_run, tmp_path):
   command(f"run={run}", "task=all", f"out={out}", "format=stablehlo")
   model = bam_jax.load(run)
   rows = inference.featurise(model.tokenizer, TEXTS, None, max_length=32)
-  batch = inference.lay_out(rows, np.arange(2), size=4, width=19)
+  batch = rows_lib.lay_out(rows, np.arange(2), size=4, width=19)
   np.savez(tmp_path / "in.npz", **{k: batch[k] for k in directories.INPUTS})
   code = (
     "import sys, numpy as np; from jax import export\n"

@@ -19,6 +19,7 @@ from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.hf import transfer
 from bam_jax.inference import model as answering
+from bam_jax.inference import rows as rows_lib
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
@@ -234,7 +235,7 @@ class Extractor:
     import pyarrow as pa
 
     rows = self._rows(texts)
-    batch = answering.batch_of(
+    batch = rows_lib.alone(
       rows.features, np.zeros(1, np.int32), at_most=self.max_length
     )
     self.cut += rows.features.cut

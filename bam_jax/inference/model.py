@@ -1,10 +1,11 @@
 """Answers on raw text: one encoder pass, and every head that is asked.
 
-A row holds one example and a slot per head, so the model is the one that was
-trained, asked several tasks at once.
+Texts are packed into rows as in training, and each has a slot per head, so the
+model is the one that was trained, asked several tasks at once.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from bam_jax.data.sources import candidates
 from bam_jax.data.sources.sentence import joined, split
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import entries, windowed
+from bam_jax.inference import rows as rows_lib
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask
@@ -28,10 +30,8 @@ from bam_jax.tasks.description import Head
 from bam_jax.tasks.kinds import KINDS, WHOLE
 from bam_jax.training import heads
 
-# Examples in one forward pass; fewer are rounded up to a power of two.
+# Texts in one forward pass.
 BATCH = 64
-# The narrowest row, in tokens; wider ones are twice, four times ... as wide.
-NARROWEST = 16
 ALL = "all"
 
 
@@ -229,15 +229,45 @@ class Model:
     """Returns task -> f32[N, C], or f32[M, C] of words, of a batch of rows."""
     found = {}
     for asked in passes([self.specs[name] for name in tasks]):
-      batch = batch_of(
+      batch, places = rows_lib.packed(
         rows,
         np.array([*map(self._number, asked)]),
         at_most=self.trained.description.max_length,
       )
       out = jax.device_get(self._forward(self._params, batch))
       for slot, spec in enumerate(asked):
-        found[spec.name] = outputs_of(spec, out, rows, slot)
+        mine = dataclasses.replace(places, slot=places.slot + slot)
+        found[spec.name] = outputs_of(spec, out, rows, mine)
     return found
+
+  def shapes(self, tasks: Sequence[str], texts: int) -> list[Room]:
+    """Returns the shapes that passes of so many texts or fewer may have.
+
+    Args:
+      tasks: names of heads that are asked together.
+      texts: of a pass.
+    """
+    windowed = {
+      name: KINDS[self.heads[name].kind].reads == "question context"
+      for name in tasks
+    }
+    return [
+      room
+      for which in (True, False)
+      for asked in passes(
+        [self.specs[name] for name in tasks if windowed[name] == which]
+      )
+      if asked
+      for room in rows_lib.rooms(
+        min(texts, BATCH),
+        len(asked),
+        at_most=self.trained.description.max_length,
+      )
+    ]
+
+  def compile(self, shape: Room) -> None:
+    """Compiles the pass of a shape, so that the first to come does not wait."""
+    jax.block_until_ready(self._forward(self._params, shape.empty(FORWARD)))
 
   def _number(self, spec: HeadSpec) -> int:
     return self.net.heads.index(spec)
@@ -251,63 +281,22 @@ def passes(specs: Sequence[HeadSpec]) -> list[list[HeadSpec]]:
 
 
 def outputs_of(
-  spec: HeadSpec, out: Mapping[str, np.ndarray], rows: Features, slot: int
+  spec: HeadSpec, out: Mapping[str, np.ndarray], rows: Features, places: Places
 ) -> np.ndarray:
   """Returns what a head says of rows, f32[N, C], or f32[M, C] of their words.
 
   Args:
     spec: of the head.
-    out: of the net on what `lay_out` returns.
+    out: of the net on a batch of them.
     rows: N of them.
-    slot: in which it was asked.
+    places: where each lies, with the slot in which the head was asked.
   """
-  number = np.arange(len(rows), dtype=np.int32)
   words = rows.words if spec.space == WORDS else None
-  which, there = Places(
-    number, np.zeros_like(number), np.full_like(number, slot)
-  ).outputs(number, words)
+  which, there = places.outputs(np.arange(len(rows), dtype=np.int32), words)
   size = len(words.at) if words else len(rows)
   found = np.zeros((size, spec.outputs), np.float32)
   found[which] = out[spec.space][*there, : spec.outputs]
   return found
-
-
-def batch_of(
-  rows: Features, asked: np.ndarray, *, at_most: int
-) -> dict[str, np.ndarray]:
-  """Returns one example a row, a slot per task asked, in one of few shapes.
-
-  Args:
-    rows: N of them.
-    asked: i32[T], positions of heads.
-    at_most: tokens of an example.
-  """
-  width, size = NARROWEST, 1
-  while width < rows.lengths.max():
-    width *= 2
-  while size < len(rows):
-    size *= 2
-  return lay_out(rows, asked, size=size, width=min(width, at_most))
-
-
-def lay_out(
-  rows: Features, asked: np.ndarray, *, size: int, width: int
-) -> dict[str, np.ndarray]:
-  """Returns a batch of one example a row, with a slot per task asked.
-
-  Args:
-    rows: N of them.
-    asked: i32[T], positions of heads.
-    size: B, N or more.
-    width: S, as long as the longest example or more.
-  """
-  batch = Room(size, width, len(asked)).empty(FORWARD)
-  zero = np.zeros(len(rows), np.int32)
-  places = Places(np.arange(len(rows), dtype=np.int32), zero, zero)
-  places.write(batch, rows, np.arange(len(rows)))
-  # Every slot reads the same [CLS]; the first owns the tokens.
-  batch["task"] = np.tile(asked, (size, 1))
-  return batch
 
 
 def worded_rows(texts: Sequence[Any]) -> list[Read]:

@@ -21,6 +21,7 @@ from bam_jax.data.features import Features
 from bam_jax.data.fields import EXAMPLE
 from bam_jax.inference import model as inference
 from bam_jax.inference import program
+from bam_jax.inference import rows as rows_lib
 from bam_jax.inference.trained import Trained
 
 # The graph's inputs, as transformers' tokenizers name them: i64[B, S].
@@ -192,7 +193,7 @@ class Graph:
     """Returns task -> f32[N, C], or f32[M, C] of words, of a batch of rows."""
     found = {}
     for asked in inference.passes([self._model.specs[name] for name in tasks]):
-      batch = inference.lay_out(
+      batch = rows_lib.lay_out(
         rows,
         np.zeros(len(asked), np.int32),
         size=len(rows),
@@ -206,6 +207,6 @@ class Graph:
         # As the net lays it out, each example alone in its row.
         whole = mine[:, None] if spec.space == EXAMPLE else mine
         found[spec.name] = inference.outputs_of(
-          spec, {spec.space: whole}, rows, 0
+          spec, {spec.space: whole}, rows, rows_lib.one_a_row(rows)
         )
     return found

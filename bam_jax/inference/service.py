@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 import contextlib
 import dataclasses
+import itertools
 import json
 import time
 from typing import Any
@@ -14,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from bam_jax.data.fields import EXAMPLE, Room
 from bam_jax.inference.batching import Full, Queue
 from bam_jax.inference.model import ALL, Model, choosing
 from bam_jax.tasks import description
+from bam_jax.tasks.kinds import KINDS, WHOLE
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,6 +106,42 @@ def asked(model: Model, given: Any, most: int) -> tuple[list[str], list[list]]:
   return model.fitting(names, len(rows[0]), listed=listed), rows
 
 
+def groups(model: Model) -> dict[str, tuple[str, ...]]:
+  """Returns head -> all that are asked where it is asked.
+
+  Heads that say one thing of as many texts cost together what one of them
+  costs, and so requests for any of them share passes.
+  """
+
+  def alike(head: description.Head) -> tuple:
+    space, unit = model.specs[head.name].space, KINDS[head.kind].unit
+    apart = space != EXAMPLE or unit == WHOLE
+    return len(head.text), head.name if apart else ""
+
+  by_key: dict[tuple, list[str]] = {}
+  for name, head in model.heads.items():
+    by_key.setdefault(alike(head), []).append(name)
+  return {
+    name: tuple(by_key[alike(head)]) for name, head in model.heads.items()
+  }
+
+
+def shapes(model: Model, batch: int) -> list[Room]:
+  """Returns every shape that a pass may have, each once.
+
+  Args:
+    model: what answers.
+    batch: rows of a pass at most.
+  """
+  asked = {*groups(model).values()}
+  for head in model.heads.values():
+    listed = bool(choosing([head]))
+    every = model.fitting(list(model.heads), len(head.text), listed=listed)
+    asked.add(tuple(every))
+  found = (model.shapes(names, batch) for names in sorted(asked))
+  return list(dict.fromkeys(itertools.chain.from_iterable(found)))
+
+
 def app(model: Model, limits: Limits) -> Starlette:
   """Returns the service.
 
@@ -110,6 +149,7 @@ def app(model: Model, limits: Limits) -> Starlette:
     model: what answers.
     limits: what it takes.
   """
+  beside = groups(model)
   registry = prometheus_client.CollectorRegistry()
   answered = prometheus_client.Counter(
     "bam_jax_requests", "Requests by status", ["status"], registry=registry
@@ -146,13 +186,15 @@ def app(model: Model, limits: Limits) -> Starlette:
     tasks, rows = asked(model, given, limits.rows)
     if not rows:
       return {"answers": []}
+    asks = {each: None for name in tasks for each in beside[name]}
     try:
-      said = await queue.ask(tasks, rows)
+      said = await queue.ask(list(asks), rows)
     except Full:
       raise Refused(
         503, f"{limits.queue} rows wait already; ask again"
       ) from None
     texts.inc(len(rows))
+    said = {name: said[name] for name in tasks}
     if given["task"] == ALL:
       by_row = zip(*said.values(), strict=True)
       records = [

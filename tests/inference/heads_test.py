@@ -12,6 +12,7 @@ import bam_jax
 from bam_jax.hf import transfer
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
+from bam_jax.inference import rows as rows_lib
 from bam_jax.models.heads import shapes
 from bam_jax.tasks import description
 from bam_jax.tasks.learn import Learn
@@ -110,7 +111,7 @@ def test_the_program_answers_for_all(found, tmp_path):
   rows = inference.featurise(
     model.tokenizer, [list(c) for c in TEXTS], None, max_length=30
   )
-  batch = inference.lay_out(
+  batch = rows_lib.lay_out(
     rows, np.array([0]), size=len(rows), width=int(rows.lengths.max())
   )
   got = program.call(*(batch[name] for name in directories.INPUTS))

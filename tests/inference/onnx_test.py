@@ -15,6 +15,7 @@ from bam_jax import export
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.inference import onnx_graph
+from bam_jax.inference import rows as rows_lib
 from tests.export_test import MULTI, TEXTS, command, random_model
 from tests.inference.heads_test import CHOICES, found  # noqa: F401
 
@@ -81,7 +82,7 @@ def test_one_length_of_rows_is_what_a_program_of_distances_has(tmp_path):
   trained = random_model("deberta", tmp_path / "run")
   model = inference.Model(trained)
   rows = rows_of(model, TEXTS)
-  batch = inference.lay_out(rows, np.arange(2), size=4, width=30)
+  batch = rows_lib.lay_out(rows, np.arange(2), size=4, width=30)
   made = directories.serialize(trained, ["mnli", "stsb"])
   program = jax_export.deserialize(bytearray(made))
   out = program.call(*(batch[name] for name in directories.INPUTS))
