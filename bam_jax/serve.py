@@ -6,7 +6,9 @@ r"""Answers over HTTP: python -m bam_jax.serve --run=W/runs/NAME --port=8080.
 Each row of texts is a list of as many as the task reads. What comes back is
 {"answers": [...]}, one for each row, as bam_jax.predict writes them; what is
 wrong with a request is {"error": "..."} with a status of 4xx, and 503 where too
-much waits. Requests that come at the same time share passes of the encoder.
+much waits. Requests that come at the same time share passes of the encoder, in
+which their texts are packed. With --abstain=0.8 nothing is said where what
+would be said is less likely than that (docs/calibration.md).
 GET /healthz says which tasks there are, GET /metrics what Prometheus reads.
 SIGTERM ends it when all that was asked is answered.
 
@@ -53,6 +55,12 @@ def parser() -> argparse.ArgumentParser:
   add("--batch", int, 64, "rows of one pass")
   add("--wait-ms", float, 2.0, "that a pass waits for more rows")
   found.add_argument(
+    "--abstain",
+    type=float,
+    metavar="P",
+    help="say nothing where an answer's probability is below P",
+  )
+  found.add_argument(
     "--no-warm-up",
     action="store_true",
     help="compile each shape of batches when it first comes",
@@ -90,8 +98,8 @@ def serve(flags: argparse.Namespace) -> None:
     raise ValueError(f"--wait-ms is {flags.wait_ms}; it is 0 or more")
   import uvicorn
 
+  from bam_jax.inference import abstention, service
   from bam_jax.inference import model as inference
-  from bam_jax.inference import service
   from bam_jax.runtime.console import say
 
   # Before anything is loaded: who has the port is known at once.
@@ -104,6 +112,11 @@ def serve(flags: argparse.Namespace) -> None:
     ) from error
   with taken:
     model = inference.load(Path(flags.run), trial=flags.trial)
+    unless = abstention.Abstention(flags.abstain or 0.0)
+    if flags.abstain is not None:
+      heads = tuple(model.heads.values())
+      for sentence in abstention.check(flags.abstain, heads):
+        say(sentence)
     if not flags.no_warm_up:
       warm_up(model, flags.batch)
     limits = service.Limits(
@@ -114,7 +127,9 @@ def serve(flags: argparse.Namespace) -> None:
       wait=flags.wait_ms / 1000,
     )
     config = uvicorn.Config(
-      service.app(model, limits), log_level="warning", access_log=False
+      service.app(model, limits, unless),
+      log_level="warning",
+      access_log=False,
     )
     # uvicorn ends by them when all is answered, and raises them once more.
     for each in (signal.SIGTERM, signal.SIGINT):

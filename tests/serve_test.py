@@ -155,8 +155,10 @@ def test_a_bad_request_gets_a_sentence(address, body, status, says):
 
 
 def test_another_path_or_method_is_none(address):
-  assert ask(address, {}, path="/v2/predict")[0] == 404
-  assert ask(address, {}, path="/healthz")[0] == 405
+  for path, status in (("/v2/predict", 404), ("/healthz", 405)):
+    got, found = ask(address, {}, path=path)
+    assert got == status
+    assert f"POST {path} is none of POST /v1/predict, GET" in found["error"]
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,7 @@ def test_another_path_or_method_is_none(address):
     (["--port=70000"], "--port is 70000"),
     (["--wait-ms=nan"], "--wait-ms is nan"),
     (["--run=nowhere"], "no finished run"),
+    (["--abstain=1.5"], "--abstain is 1.5; it is a probability"),
     (["--host=256.1.1.1"], "give another --port or --host"),
   ],
 )
@@ -174,6 +177,22 @@ def test_what_is_wrong_with_the_command_is_a_sentence(run, capsys, flags, says):
     serve.main([f"--run={run}", "--port=0", *flags])
   assert ended.value.code == 2
   assert says in capsys.readouterr().err
+
+
+def test_what_is_not_sure_enough_is_not_said(run, model):
+  texts = [[text] for text in ("the dog sees", "no", "a bird")]
+  sure = [each.confidence for each in model("cola", [row[0] for row in texts])]
+  least = sorted(sure)[1]
+  process, address, said = start(run, "--no-warm-up", f"--abstain={least}")
+  _, found = ask(address, {"task": "cola", "texts": texts})
+  told = get(address, "/metrics")
+  process.send_signal(signal.SIGTERM)
+  process.communicate(timeout=60)
+  assert "cola was not calibrated" in said
+  # What is least sure is not said; the middle one may be rounded either way.
+  silent = [bool(each.get("abstained")) for each in found["answers"]]
+  assert silent[sure.index(min(sure))] and not silent[sure.index(max(sure))]
+  assert f"bam_jax_abstained_total {sum(silent)}.0" in told
 
 
 def test_a_missing_package_is_named(run, capsys, monkeypatch):

@@ -1,7 +1,7 @@
 """The HTTP service: what is asked and answered as JSON."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import contextlib
 import dataclasses
 import itertools
@@ -11,6 +11,7 @@ from typing import Any
 
 import prometheus_client
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,6 +20,7 @@ from bam_jax.data.fields import EXAMPLE, Room
 from bam_jax.inference.batching import Full, Queue
 from bam_jax.inference.model import ALL, Model, choosing
 from bam_jax.tasks import description
+from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.kinds import KINDS, WHOLE
 
 
@@ -142,12 +144,17 @@ def shapes(model: Model, batch: int) -> list[Room]:
   return list(dict.fromkeys(itertools.chain.from_iterable(found)))
 
 
-def app(model: Model, limits: Limits) -> Starlette:
+def app(
+  model: Model,
+  limits: Limits,
+  abstain: Callable[[Answer], Answer] = lambda answer: answer,
+) -> Starlette:
   """Returns the service.
 
   Args:
     model: what answers.
     limits: what it takes.
+    abstain: (answer) -> what is said in its place.
   """
   beside = groups(model)
   registry = prometheus_client.CollectorRegistry()
@@ -156,6 +163,9 @@ def app(model: Model, limits: Limits) -> Starlette:
   )
   texts = prometheus_client.Counter(
     "bam_jax_rows", "Rows that were answered", registry=registry
+  )
+  unsaid = prometheus_client.Counter(
+    "bam_jax_abstained", "Answers that were not said", registry=registry
   )
   passes = prometheus_client.Histogram(
     "bam_jax_pass_rows",
@@ -194,16 +204,15 @@ def app(model: Model, limits: Limits) -> Starlette:
         503, f"{limits.queue} rows wait already; ask again"
       ) from None
     texts.inc(len(rows))
-    said = {name: said[name] for name in tasks}
-    if given["task"] == ALL:
-      by_row = zip(*said.values(), strict=True)
-      records = [
-        {task: each.record() for task, each in zip(said, row, strict=True)}
-        for row in by_row
-      ]
-    else:
-      records = [each.record() for each in said[tasks[0]]]
-    return {"answers": records}
+    told = {name: [*map(abstain, said[name])] for name in tasks}
+    unsaid.inc(sum(each.abstained for one in told.values() for each in one))
+    records = {
+      name: [each.record() for each in one] for name, one in told.items()
+    }
+    if given["task"] != ALL:
+      return {"answers": records[tasks[0]]}
+    by_row = zip(*records.values(), strict=True)
+    return {"answers": [dict(zip(records, row, strict=True)) for row in by_row]}
 
   async def predict(request: Request) -> Response:
     begin = time.perf_counter()
@@ -230,6 +239,15 @@ def app(model: Model, limits: Limits) -> Starlette:
       media_type=prometheus_client.CONTENT_TYPE_LATEST,
     )
 
+  async def none(request: Request, error: Exception) -> Response:
+    # Another path, or another method.
+    assert isinstance(error, HTTPException)
+    routes = "POST /v1/predict, GET /healthz and GET /metrics"
+    text = f"{request.method} {request.url.path} is none of {routes}"
+    return JSONResponse(
+      {"error": text}, status_code=error.status_code, headers=error.headers
+    )
+
   @contextlib.asynccontextmanager
   async def lifespan(app: Starlette):
     del app
@@ -244,5 +262,6 @@ def app(model: Model, limits: Limits) -> Starlette:
       Route("/healthz", healthz),
       Route("/metrics", metrics),
     ],
+    exception_handlers={HTTPException: none},
     lifespan=lifespan,
   )
