@@ -244,10 +244,9 @@ def config_keys() -> str:
     _, group, rest = file.read_text("utf-8").partition("  # --- ")
     body = (group + rest).partition("\n  for group in")[0]
     lines = ["", *map(str.strip, body.rstrip().split("\n"))] if group else []
+    lines = [line for line in lines if "= ConfigDict()" not in line]
     shown += [
-      f"  --config.{line[2:]}" if line.startswith("c.") else f"  {line}".rstrip()
-      for line in lines
-      if "= ConfigDict()" not in line
+      f"  {line}".rstrip().replace("  c.", "  --config.", 1) for line in lines
     ]
   title = "Keys and their defaults (configs/common.py):"
   return "\n".join([title, *shown]).rstrip()
