@@ -310,6 +310,9 @@ def base() -> ConfigDict:
   # What to take from it: encoder (heads are new) or all. A model's head is
   # matched by the names of its labels.
   c.init_part = "encoder"
+  # Seed of the weights that nothing gives a run, such as its heads', in all
+  # trials: bam_jax.soup takes the mean of such trials. -1 = each trial's own.
+  c.init_seed = -1
 
   # --- which step's model is kept
   # Steps between evaluations on dev while a run trains (and after its last

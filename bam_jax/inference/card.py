@@ -53,8 +53,8 @@ def write(
 
   Args:
     description: of the heads that are in the directory.
-    about: `run`, `trial`, `scores`, `examples`, `data`, `commit`, `versions`,
-      `settings`.
+    about: `run`, `trial` or `soup`, `scores`, `examples`, `data`, `commit`,
+      `versions`, `settings`.
     usage: how the directory is loaded.
   """
   config = about.get("settings", {})
@@ -73,7 +73,7 @@ def write(
   parts = [
     "\n".join(["---", *lines, "---"]),
     f"# {about.get('run', 'model')}: {', '.join(names)}",
-    f"Trial (seed) {about.get('trial')} of the run `{about.get('run')}`, "
+    f"{_origin(about)} of the run `{about.get('run')}`, "
     f"trained by bam_jax at commit `{about.get('commit')}` with {made}.",
     f"Encoder: `{base}`. An example has at most "
     f"{description.max_length} tokens in training; of a longer pair, the last "
@@ -91,6 +91,17 @@ def write(
     "```json\n" + json.dumps(settings(config), indent=1) + "\n```",
   ]
   return "\n\n".join(parts) + "\n"
+
+
+def _origin(about: Mapping[str, Any]) -> str:
+  """Returns which trial it is, or of which trials the mean."""
+  if "soup" not in about:
+    return f"Trial (seed) {about.get('trial')}"
+  trials = ", ".join(map(str, about["soup"]["trials"]))
+  return (
+    f"The mean of the weights (a {about['soup']['kind']} soup) of the trials "
+    f"(seeds) {trials}"
+  )
 
 
 def _head(head: Head, output: str) -> str:
@@ -188,10 +199,10 @@ def _scores(heads: Sequence[Head], about: Mapping[str, Any]) -> str:
     for metric, value in about.get("scores", {}).get(head.name, {}).items()
   ]
   if not found:
-    return "This trial was not scored."
+    return "It was not scored."
   return "\n".join(
     [
-      f"This trial alone, x100, on {split}.",
+      f"This model alone, x100, on {split}.",
       "",
       "| task | rows | metric | score |",
       "|---|--:|---|--:|",

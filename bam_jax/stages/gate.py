@@ -10,7 +10,6 @@ from bam_jax.data.features import Features
 from bam_jax.runtime.console import bar
 from bam_jax.stages import outcomes, session
 from bam_jax.stages.evaluate import Datasets, scored
-from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import metrics
 
 # (names of tasks, rows) -> task -> f32[N, C], or f32[M, C] of words.
@@ -38,16 +37,10 @@ def gate(
     ValueError: the working directory has no such run any more.
     OSError: its data is not where it was.
   """
-  workdir = Workdir(path.absolute().parents[1])
-  here = session.opened(workdir.config(), workdir)
-  runs = {run.name: run for run in here.experiment.runs}
-  if path.name not in runs:
-    raise ValueError(
-      f"{workdir.file} has no run {path.name}; it has {', '.join(runs)}"
-    )
+  here, run = session.of_run(path)
   datasets = [
     (task, split, rows)
-    for task, split, rows in _first(scored(here, runs[path.name]))
+    for task, split, rows in _first(scored(here, run))
     if task.name in tasks
   ]
   total = sum(len(rows) for _, _, rows in datasets)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -140,3 +141,22 @@ def opened(
     leases=leases,
     stop=stop,
   )
+
+
+def of_run(path: Path) -> tuple[Session, Run]:
+  """Returns a session of the working directory of a run, and the run.
+
+  Args:
+    path: W/runs/NAME.
+
+  Raises:
+    ValueError: the working directory has no such run.
+  """
+  workdir = Workdir(path.absolute().parents[1])
+  found = opened(workdir.config(), workdir)
+  runs = {run.name: run for run in found.experiment.runs}
+  if path.name not in runs:
+    raise ValueError(
+      f"{workdir.file} has no run {path.name}; it has {', '.join(runs)}"
+    )
+  return found, runs[path.name]

@@ -103,6 +103,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: n == -1 or 1 <= n < BOUND,
     ("adversary.steps",),
   ),
+  "0 or more, or -1": (lambda n: -1 <= n < BOUND, ("init_seed",)),
   "-1 or a share, from 0 to below 1": (
     lambda n: n == -1 or 0 <= n < 1,
     ("attention_dropout", "adversary.momentum"),

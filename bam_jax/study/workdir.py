@@ -68,6 +68,7 @@ NEUTRAL: dict[str, Any] = {
   "data.text": "",
   "data.limit": "",
   "data.dev_limit": "",
+  "init_seed": -1,
   "optim.average": "none",
   "optim.average_start": 0.5,
   "optim.average_decay": 0.999,

@@ -117,19 +117,22 @@ def make_init(
   selecting: bool,
   averaging: bool = False,
   late: bool = False,
+  drawn: int = -1,
   more: Callable[[jax.Array], dict] = lambda key: {},
 ) -> Callable[[jax.Array, Any], TrainState]:
   """Returns init(seed, given) -> TrainState of one trial.
 
   `given` is a part of the parameter tree (an encoder, an encoder with some
   heads, {}); what it lacks is drawn from the seed, and so is what `more`
-  draws besides the model's own.
+  draws besides the model's own. With `drawn` of 0 or more both are drawn from
+  that seed, the same for all trials.
   """
 
   def init(seed: jax.Array, given: Any) -> TrainState:
     key = jax.random.key(seed)
-    params = merge(init_params(model, jax.random.fold_in(key, 0)), given)
-    params |= more(jax.random.fold_in(key, 2))
+    first = key if drawn < 0 else jax.random.key(drawn)
+    params = merge(init_params(model, jax.random.fold_in(first, 0)), given)
+    params |= more(jax.random.fold_in(first, 2))
     zero = jnp.zeros((), jnp.int32)
     best = Best(jnp.float32(-jnp.inf), zero, zero, params)
     return TrainState(

@@ -226,6 +226,7 @@ def make_run(
     selecting=selecting,
     averaging=momentum is not None,
     late=stays is not None,
+    drawn=config.init_seed,
     more=more,
   )
   return init, beside if matching else step_of(None)
