@@ -18,15 +18,12 @@ Exit codes: those of bam_jax.main.
 import argparse
 from collections.abc import Sequence
 import io
-import os
 from pathlib import Path
-import signal
-import subprocess
 import sys
 from typing import Any
 
 from bam_jax.inference.worklist import WRITERS
-from bam_jax.runtime import command
+from bam_jax.runtime import child, command
 from bam_jax.runtime.files import beside
 
 # What the folds themselves say, and so nobody else.
@@ -85,31 +82,17 @@ def train(flags: argparse.Namespace, rest: Sequence[str], fold: int) -> None:
     SystemExit: it has not finished; with its code.
   """
   print(f"fold {fold}, {fold + 1} of {flags.folds}", file=sys.stderr)
-  # All folds compile the same programs.
-  cache = str(Path(flags.workdir).absolute() / "cache")
-  child = subprocess.Popen(
+  child.main(
     [
-      *(sys.executable, "-m", "bam_jax.main", f"--config={flags.config}"),
+      f"--config={flags.config}",
       f"--workdir={folder(flags, fold)}",
       f"--config.data.holdout={1 / flags.folds!r}",
       f"--config.data.fold={fold}",
       *rest,
     ],
-    # Ours is for the rows.
-    stdout=sys.stderr,
-    env={"JAX_COMPILATION_CACHE_DIR": cache, **os.environ},
+    # All folds compile the same programs.
+    cache=Path(flags.workdir) / "cache",
   )
-  # It saves and stops; a terminal's Ctrl-C reaches it by itself.
-  handlers = {
-    signal.SIGTERM: lambda *_: child.terminate(),
-    signal.SIGINT: lambda *_: None,
-  }
-  before = {each: signal.signal(each, do) for each, do in handlers.items()}
-  code = child.wait()
-  for each, do in before.items():
-    signal.signal(each, do)
-  if code:
-    sys.exit(code if code > 0 else 128 - code)
 
 
 def read(flags: argparse.Namespace) -> list[dict[str, Any]]:

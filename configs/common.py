@@ -29,6 +29,9 @@ def base() -> ConfigDict:
   # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
   # they are made in a config file, see configs/paper.py.
   c.variants = ConfigDict()
+  # Share of their epochs, min_steps and max_steps that variants are trained
+  # for: the rungs of bam_jax.tune.
+  c.variants_share = 1.0
   # What the study sets out to show, named before it runs, ; between claims:
   # "single->multi > multi; multi >= single; multi > single on rte". They are
   # tested in order, each if all before it were shown; `>` of the average unless

@@ -50,6 +50,7 @@ COMMANDS = frozenset(
     "label_errors",
     "features",
     "soup",
+    "tune",
     "export",
     "doctor",
     "replay",

@@ -103,6 +103,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: n == -1 or 1 <= n < BOUND,
     ("adversary.steps",),
   ),
+  "a share, above 0 and at most 1": (
+    lambda n: 0 < n <= 1,
+    ("variants_share",),
+  ),
   "0 or more, or -1": (lambda n: -1 <= n < BOUND, ("init_seed",)),
   "-1 or a share, from 0 to below 1": (
     lambda n: n == -1 or 0 <= n < 1,
@@ -160,6 +164,7 @@ def check(c: ConfigDict) -> None:
   scratch(c)
   adversary(c)
   average(c)
+  shortened(c)
   distilling(c)
   for kind in KINDS:
     schedules.rate_of(Settings.of(c, kind), 100)
@@ -205,6 +210,15 @@ def scratch(c: ConfigDict) -> None:
         f"{key} is {got!r}, but encoder is {c.encoder}, which is not made from"
         " random weights; set --config.encoder=scratch"
       )
+
+
+def shortened(c: ConfigDict) -> None:
+  """Checks that a share of the steps of variants is of some."""
+  if c.variants_share != 1 and "@" not in c.methods:
+    raise ValueError(
+      f"variants_share is {c.variants_share:g}, but none of the methods "
+      f"{c.methods} is a variant, as single@fast is; leave it out"
+    )
 
 
 def average(c: ConfigDict) -> None:

@@ -30,6 +30,7 @@ SCHEMA = 1
 # Keys that stand in a lineage as what they lead to: files as their content,
 # names as what they name.
 NAMING = (
+  "variants_share",  # the epochs say it
   "tasks",
   "seed",
   "encoder",

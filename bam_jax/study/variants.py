@@ -6,6 +6,7 @@ not varied, so that the same teachers serve all.
 """
 
 from collections.abc import Mapping
+import math
 import re
 from typing import Any
 
@@ -55,9 +56,21 @@ def settings(config: ConfigDict, variant: str) -> ConfigDict:
         f"variant {variant} sets {key} to {value!r}, which is no "
         f"{type(holder[last]).__name__} as {holder[last]!r} is"
       ) from None
+  _shortened(made)
   if "tasks" in changes:
     made.tasks = ",".join(tasks(config, variant))
   return made
+
+
+def _shortened(config: ConfigDict) -> None:
+  """Makes the runs of a config as short as its variants_share says."""
+  share = config.variants_share
+  if share == 1:
+    return
+  for kind in KINDS:
+    config[kind].epochs *= share
+    config[kind].min_steps = int(share * config[kind].min_steps)
+  config.max_steps = math.ceil(share * config.max_steps)
 
 
 def changed(config: ConfigDict, variant: str) -> dict[str, Any]:

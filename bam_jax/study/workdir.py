@@ -77,6 +77,7 @@ NEUTRAL: dict[str, Any] = {
   "scratch.kind": "bert",
   "scratch.lowercase": True,
   "scratch.tokenizer": "",
+  "variants_share": 1.0,
   "span.stride": 128,
   "span.longest": 30,
   "span.threshold": 0.0,
