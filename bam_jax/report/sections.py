@@ -2,7 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from bam_jax.report import claims, confidence, figures, judged, notes, tables
+from bam_jax.report import (
+  atlas,
+  claims,
+  confidence,
+  figures,
+  judged,
+  notes,
+  tables,
+)
 from bam_jax.report.document import (
   Block,
   Bold,
@@ -37,6 +45,7 @@ def sections(results: Mapping) -> list[Section]:
     "One model for all tasks": _noninferiority(results),
     "Published numbers, not ours": _published(results),
     "Gains over Single": _gains(rows),
+    "Transfer atlas": _atlas(results),
     "Over all tasks": _overall(results),
     "Tests": _tests(results, rows),
     "Settings": _settings(results),
@@ -109,6 +118,14 @@ def _gains(rows: tables.Grid) -> Iterator[Block]:
   note = "Differences of the medians above."
   yield from noted("gains", tables.gains(rows), "Gains over Single.", note)
   yield from figures.gains(rows)
+
+
+def _atlas(results: Mapping) -> Iterator[Block]:
+  found, title = atlas.rows(results), "Transfer atlas."
+  yield from noted("atlas", found, title, atlas.NOTE)
+  yield from atlas.pictures(results)
+  found, title = atlas.correlations(results), "What goes together."
+  yield from noted("correlations", found, title, atlas.CORRELATIONS)
 
 
 def _judged(results: Mapping, rows: tables.Grid) -> Iterator[Block]:

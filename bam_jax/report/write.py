@@ -31,6 +31,8 @@ OWN = {
   *(f"table_{name}.tex" for name in ("settings", "claims", "overall")),
   "confusion.png",
   "judged.png",
+  "atlas.png",
+  *(f"table_{name}.tex" for name in ("atlas", "correlations")),
   "table_judged.tex",
   "abstention.png",
   *(f"table_{name}.tex" for name in ("temperature", "thresholds")),
