@@ -54,6 +54,7 @@ COMMANDS = frozenset(
     "export",
     "doctor",
     "replay",
+    "glue_diagnostic",
     "glue_server",
   }
 )
