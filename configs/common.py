@@ -107,6 +107,9 @@ def base() -> ConfigDict:
   c.data = ConfigDict()
   # The folder of the GLUE download script; "" = the Hugging Face hub.
   c.data.glue_dir = ""
+  # The folder of the data of CS224N's default project: ids-sst-train.csv and so
+  # on, of the tasks sst5, quora and sts (docs/less-is-more.md).
+  c.data.cs224n_dir = ""
   # Adds sentence-swapped copies of symmetric tasks' training rows.
   c.data.double_unordered = True
   # Several examples in one row; False pads each to a row of its own.
@@ -164,13 +167,19 @@ def base() -> ConfigDict:
 
   # --- how tasks are mixed (section 4, "Training Details")
   c.sampling = ConfigDict()
-  # power, proportional, uniform, log, temperature, round_robin, or copies (the
-  # reference code's duplicated rows and loss weights).
+  # Tasks in every batch: power, proportional, uniform, log, temperature,
+  # annealed, or copies (the reference code's duplicated rows and loss weights).
+  # One task a batch: round_robin, in turn; sequential, one task after the
+  # other; sequential_epochs, the same in every epoch.
   c.sampling.kind = "power"
   # p ~ |D|^exponent, for power and copies.
   c.sampling.exponent = 0.75
   # p ~ |D|^(1/temperature), for temperature.
   c.sampling.temperature = 2.0
+  # annealed: p ~ |D|^a, a from 1 in the first epoch to 1 - anneal in the last.
+  c.sampling.anneal = 0.8
+  # Steps of an epoch; 0 = as many as there are batches in all rows together.
+  c.sampling.steps_per_epoch = 0
   # copies only: count rows and normalise weights over the eight tasks of the
   # reference code, whatever tasks are trained.
   c.sampling.reference_sizes = False

@@ -1,6 +1,6 @@
 """The tokenised rows of a working directory's tasks, read when asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import dataclasses
 import functools
 import hashlib
@@ -248,9 +248,9 @@ class Corpus:
     rows = self._dev(task)[split]
     return repeats(rows, self._features(task, ("train",)).values())
 
-  def test(self, task: Task) -> dict[str, Features]:
+  def test(self, task: Task, splits: Sequence[str]) -> dict[str, Features]:
     """Returns {split: rows} to predict."""
-    return self._features(task, task.test)
+    return self._features(task, tuple(splits))
 
 
 def _read(

@@ -4,7 +4,7 @@ It knows sizes and seeds only. An order is i32[steps, B], numbers of examples
 counted through the tasks one after the other.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 import zlib
 
@@ -31,7 +31,8 @@ _SHARES = {
   "temperature": lambda n, exponent, temperature: n ** (1 / temperature),
 }
 _SCALES = ("uniform", "proportional", "power")
-SAMPLING = (*_SHARES, "round_robin", "copies")
+# Steps begin an epoch where floats say that they nearly do.
+_NEARLY = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,12 +40,14 @@ class Mixing:
   """How the tasks of a run are mixed in its steps.
 
   Attributes:
-    kind: how the tasks of a batch are drawn: see `probabilities`; round_robin
-      makes batch k of task k mod T alone; copies shuffles all rows together,
-      each task's `copies` times, once an epoch.
+    kind: how the tasks of a batch are drawn, a row of `ORDERS`; or copies,
+      which shuffles all rows together, each task's `copies` times, once an
+      epoch.
     exponent: of power.
     temperature: of temperature.
     copies: of copies: one number per task.
+    epochs: that all steps of the run make, for annealed and sequential_epochs.
+    anneal: of annealed, by how much the exponent falls.
 
   Raises:
     ValueError: no such kind.
@@ -54,6 +57,16 @@ class Mixing:
   exponent: float
   temperature: float
   copies: Sequence[int]
+  epochs: float = 1.0
+  anneal: float = 0.8
+
+  @property
+  def exponents(self) -> np.ndarray:
+    """The exponent of every epoch: f64[E]."""
+    if self.kind != "annealed":
+      return np.array([self.exponent])
+    epoch = np.arange(int(np.ceil(self.epochs - _NEARLY)))
+    return 1 - self.anneal * epoch / max(len(epoch) - 1, 1)
 
   def __post_init__(self):
     if self.kind not in SAMPLING:
@@ -200,8 +213,9 @@ def train_order(
   """Draws the examples of every step of a run.
 
   Within a task the examples come in one random order after another, so that
-  all are seen once before any is seen again. A shorter run is the beginning of
-  a longer one.
+  all are seen once before any is seen again: a small task's are cycled through
+  while a large one's last. A shorter run is the beginning of a longer one,
+  where tasks do not come by epochs (annealed, and both that are sequential).
 
   Args:
     sizes: training examples of each task.
@@ -223,25 +237,86 @@ def train_order(
     # into the next one, so that no step is smaller than the others.
     order[:] = rows[_shuffled(len(rows), total, _rng(seed, "copies"))]
     return order.reshape(steps, batch_size)
-  if mixing.kind == "round_robin":
-    task = np.repeat(np.arange(steps) % len(sizes), batch_size)
-  else:
-    bounds = np.cumsum(
-      probabilities(
-        sizes,
-        kind=mixing.kind,
-        exponent=mixing.exponent,
-        temperature=mixing.temperature,
-      )
-    )
-    task = _rng(seed, "tasks").random(total)
-    task = np.searchsorted(bounds[:-1], task, side="right")
+  task = ORDERS[mixing.kind](sizes, mixing, steps, batch_size, seed)
   starts = np.cumsum(sizes) - sizes
   for number, (size, start) in enumerate(zip(sizes, starts, strict=True)):
     mine = np.flatnonzero(task == number)
     rng = _rng(seed, "examples", number)
     order[mine] = start + _shuffled(size, len(mine), rng)
   return order.reshape(steps, batch_size)
+
+
+def _drawn(
+  sizes: Sequence[int], mixing: Mixing, steps: int, batch_size: int, seed: int
+) -> np.ndarray:
+  """Draws the task of each place in each step by its chance: i[steps * B]."""
+  kind = "power" if mixing.kind == "annealed" else mixing.kind
+  # Of each epoch, up to the one task that is left.
+  bounds = np.array(
+    [
+      np.cumsum(
+        probabilities(
+          sizes, kind=kind, exponent=each, temperature=mixing.temperature
+        )
+      )[:-1]
+      for each in mixing.exponents
+    ]
+  )
+  drawn = _rng(seed, "tasks").random(steps * batch_size)
+  if len(bounds) == 1:
+    return np.searchsorted(bounds[0], drawn, side="right")
+  epoch = _laps(steps, mixing.epochs).astype(int).repeat(batch_size)
+  return (bounds[epoch] <= drawn[:, None]).sum(1)
+
+
+def _round_robin(
+  sizes: Sequence[int], mixing: Mixing, steps: int, batch_size: int, seed: int
+) -> np.ndarray:
+  """Makes step k of task k mod T alone."""
+  del mixing, seed
+  return np.repeat(np.arange(steps) % len(sizes), batch_size)
+
+
+def _sequential(
+  sizes: Sequence[int], mixing: Mixing, steps: int, batch_size: int, seed: int
+) -> np.ndarray:
+  """Makes all steps of one task, then all of the next, each by its rows."""
+  del seed
+  laps = mixing.epochs if mixing.kind == "sequential_epochs" else 1
+  ends = np.cumsum(sizes) / sum(sizes)
+  task = np.searchsorted(ends[:-1], _laps(steps, laps) % 1, side="right")
+  return np.repeat(task, batch_size)
+
+
+def _laps(steps: int, laps: float) -> np.ndarray:
+  """Returns how many laps are made before each step: f64[steps]."""
+  return np.arange(steps) * laps / steps + _NEARLY
+
+
+# kind -> (sizes of T tasks, mixing, steps, B, seed) -> the task of each place
+# of each step, i[steps * B]. Of Stickland and Murray (2019), "BERT and PALs",
+# is annealed: p ~ n^a, where a falls from 1 by `anneal` to the last epoch. In
+# sequential all epochs of a task come before the next one, in
+# sequential_epochs every epoch goes through the tasks.
+ORDERS: Mapping[str, Callable[..., np.ndarray]] = {
+  **dict.fromkeys(_SHARES, _drawn),
+  "annealed": _drawn,
+  "round_robin": _round_robin,
+  "sequential": _sequential,
+  "sequential_epochs": _sequential,
+}
+SAMPLING = (*ORDERS, "copies")
+
+
+def check(sizes: Sequence[int], mixing: Mixing) -> None:
+  """Refuses chances that no number can tell apart; see `probabilities`.
+
+  Args:
+    sizes: training examples of each task.
+    mixing: of the tasks.
+  """
+  if ORDERS.get(mixing.kind) is _drawn:
+    _drawn(sizes, mixing, 1, 1, 0)
 
 
 def _shuffled(size: int, count: int, rng: np.random.Generator) -> np.ndarray:

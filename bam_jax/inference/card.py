@@ -18,7 +18,7 @@ PIPELINES = {
   "MaskedLM": "fill-mask",
 }
 # What was set, but for what says where things lay on somebody's machine.
-_PLACES = ("glue_dir", "text", "files", "init_from", "tasks_file")
+_PLACES = ("glue_dir", "cs224n_dir", "text", "files", "init_from", "tasks_file")
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, Any]:

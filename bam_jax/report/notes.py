@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bam_jax.report import tables
 from bam_jax.stats import compare, paired, ranks
+from bam_jax.stats.averages import COUNTED
 from bam_jax.tasks import coverage, judged
-from bam_jax.tasks.origins import Glue, Synthetic
+from bam_jax.tasks.origins import Course, Glue, Synthetic
 from bam_jax.tasks.table import TASKS, Task
 
 DIFFERENCES = (
@@ -92,6 +93,8 @@ def reading(results: Mapping) -> Iterator[str]:
       yield f"{name} is {task.dev[0]}; more under Every metric."
     if not task.in_average and "average" in columns:
       yield f"{tables.column_name(task.name)} does not count in Avg."
+  for name, said in _counted(results) if "average" in columns else ():
+    yield f"Avg counts of {name} {said}, as the course CS224N does."
   settings = results.get("settings", {})
   layers, every = map(settings.get, ("encoder_layers", "encoder_every"))
   some = f", one layer in {every}" if every not in (None, 1) else ""
@@ -177,11 +180,25 @@ def caption(results: Mapping, rows: tables.Grid) -> str:
   return " ".join(filter(None, sentences))
 
 
+def _counted(results: Mapping) -> Iterator[tuple[str, str]]:
+  """Yields what of scores the average counts, where it is not themselves."""
+  found = {
+    name: record.get("counts_as", "score")
+    for records in results["methods"].values()
+    for name, record in records.items()
+  }
+  for name, counts_as in found.items():
+    if counts_as != "score":
+      yield tables.column_name(name), COUNTED[counts_as].said
+
+
 def _data(results: Mapping, tasks: Iterable[Task]) -> Iterator[str]:
   given = results.get("settings", {}).get("data", {})
   origins = {type(task.origin) for task in tasks}
   if Glue in origins and "glue_dir" in given:
     yield f"GLUE from {given['glue_dir'] or 'the Hugging Face hub'}"
+  if Course in origins and "cs224n_dir" in given:
+    yield f"CS224N's default project from {given['cs224n_dir']}"
   if Synthetic in origins and "synthetic_seed" in given:
     yield f"synthetic suite, seed {given['synthetic_seed']}"
   if own := results.get("settings", {}).get("own_tasks"):

@@ -50,7 +50,7 @@ def column_name(column: str) -> str:
   if column == "average":
     return "Avg"
   known = TASKS.get(column)
-  return known.glue.folder if known and known.glue else column
+  return known.title if known else column
 
 
 def grid(results: Mapping) -> Grid:

@@ -389,10 +389,7 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
       f"sampling.exponent={mix.exponent} makes {pooled} rows of copies for "
       f"{run.name}; the paper has 0.75"
     )
-  if mix.kind not in ("round_robin", "copies"):
-    sampling.probabilities(
-      list(sizes.values()),
-      kind=mix.kind,
-      exponent=mix.exponent,
-      temperature=mix.temperature,
-    )
+  sampling.check(
+    [*sizes.values()],
+    lessons.mixing(settings, [copies[name] for name in sizes]),
+  )

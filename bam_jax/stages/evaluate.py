@@ -131,6 +131,18 @@ def headlines(session: Session, run: Run, params: Any) -> list[dict]:
   return found
 
 
+def average(table: Mapping[str, Task], scores: Mapping[str, float]) -> float:
+  """Returns what tasks count together.
+
+  Args:
+    table: of all tasks.
+    scores: {task: headline score}.
+  """
+  return float(
+    np.mean([table[name].counted(score) for name, score in scores.items()])
+  )
+
+
 def forward(
   session: Session, run: Run, params: Any, datasets: Datasets, text: str
 ) -> dict[tuple[str, str], np.ndarray]:

@@ -1,6 +1,6 @@
 """What a run trains on: its batches, with the teachers' logits in them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import functools
 
@@ -75,6 +75,24 @@ def mixture(
   return copies, weights
 
 
+def mixing(settings: Settings, copies: Iterable[int]) -> sampling.Mixing:
+  """Returns how the tasks of a run are mixed.
+
+  Args:
+    settings: of the run.
+    copies: of each of its tasks.
+  """
+  mix = settings.config.sampling
+  return sampling.Mixing(
+    mix.kind,
+    exponent=mix.exponent,
+    temperature=mix.temperature,
+    copies=tuple(copies),
+    epochs=settings.epochs,
+    anneal=mix.anneal,
+  )
+
+
 def order(
   settings: Settings, sizes: Mapping[str, int]
 ) -> Callable[..., np.ndarray]:
@@ -87,6 +105,8 @@ def order(
   c = settings.config
   copies, _ = mixture(settings, sizes)
   pooled = sum(sizes[name] * copies[name] for name in sizes)
+  if each := c.sampling.steps_per_epoch:
+    pooled = each * settings.batch_size
   steps = sampling.count_steps(
     pooled, batch_size=settings.batch_size, epochs=settings.epochs
   )
@@ -95,12 +115,7 @@ def order(
   return functools.partial(
     sampling.train_order,
     tuple(sizes.values()),
-    sampling.Mixing(
-      c.sampling.kind,
-      exponent=c.sampling.exponent,
-      temperature=c.sampling.temperature,
-      copies=tuple(copies[name] for name in sizes),
-    ),
+    mixing(settings, [copies[name] for name in sizes]),
     batch_size=settings.batch_size,
     steps=steps,
   )

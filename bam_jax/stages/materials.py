@@ -123,7 +123,10 @@ class Materials:
     """The text of every task."""
     data = self.experiment.config.data
     read = self.read or functools.partial(
-      readers.load, glue_dir=data.glue_dir, seed=data.synthetic_seed
+      readers.load,
+      glue_dir=data.glue_dir,
+      seed=data.synthetic_seed,
+      cs224n_dir=data.cs224n_dir,
     )
     most = self.experiment.limits
 

@@ -1,51 +1,103 @@
-"""Answers the test splits for the GLUE server."""
+"""Answers the test splits, for the GLUE server and for the course CS224N."""
 
+from collections.abc import Callable
+import dataclasses
 from typing import Any
 
+import numpy as np
+
+from bam_jax.data.sources import course
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import say
 from bam_jax.stages import evaluate
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run, scored
-from bam_jax.tasks import server, submission
+from bam_jax.tasks import coursework, server, submission
 from bam_jax.tasks.table import Task
 
 
+@dataclasses.dataclass(frozen=True)
+class Answered:
+  """What a trial says of the splits of a task.
+
+  Attributes:
+    task: the task.
+    made: which trial of which run, and why.
+    logits: split -> f32[N, C].
+  """
+
+  task: Task
+  made: dict[str, Any]
+  logits: dict[str, np.ndarray]
+
+
 def predict(session: Session) -> None:
-  """Writes GLUE submission files, by the trials that `submit` asks for.
+  """Writes the files of answers, by the trials that `submit` asks for.
 
   The method is the last of the config's list. The diagnostic set is
   predicted by the head that its row names.
   """
-  experiment = session.experiment
-  method, runs = list(experiment.methods.items())[-1]
-  majority = session.config.wnli == "majority"
-  found, rows, made = {}, {}, {}
-  for task in experiment.tasks:
-    if not task.submission:
-      say(f"{task.name} is left out: the GLUE server has no such task")
-      continue
-    if majority and server.MAJORITY in task.submission.values():
+  method, runs = list(session.experiment.methods.items())[-1]
+  answered = []
+  for task in session.experiment.tasks:
+    splits = _splits(session, task)
+    if not splits:
       continue
     if task.head not in [name for run in runs for name in run.tasks]:
       say(f"{task.name} is predicted by {task.head}, which is not trained")
       continue
-    run = scored(runs, task.head)
-    if not run:
-      continue
-    chosen = submitted(session, run, task)
-    tests = session.materials.corpus.test(task)
-    rows |= {(task.name, split): len(each) for split, each in tests.items()}
-    logits = evaluate.forward(
-      session,
-      run,
-      session.finished(run.name, [chosen["seed"]]),
-      [(task, split, each) for split, each in tests.items()],
-      f"predicts {task.name}",
-    )
-    found |= {key: value[0] for key, value in logits.items()}
-    made |= {key: {"method": method, **chosen} for key in logits}
-  if majority:
+    if run := scored(runs, task.head):
+      answered.append(_answer(session, run, task, splits))
+  for write in WRITERS:
+    write(session, method, answered)
+
+
+def _splits(session: Session, task: Task) -> tuple[str, ...]:
+  """Returns the splits of a task that somebody wants answers of."""
+  majority = session.config.wnli == "majority"
+  if task.course:
+    folder = session.config.data.cs224n_dir
+    wanted = tuple(task.course.answers)
+    found = [s for s in wanted if course.there(task, s, folder=folder)]
+    for split in wanted:
+      if split not in found:
+        file = task.course.files[split]
+        say(f"{task.course.answers[split]} is left out: {folder} lacks {file}")
+    return tuple(found)
+  if not task.submission:
+    say(f"{task.name} is left out: the GLUE server has no such task")
+  elif not (majority and server.MAJORITY in task.submission.values()):
+    return task.test
+  return ()
+
+
+def _answer(
+  session: Session, run: Run, task: Task, splits: tuple[str, ...]
+) -> Answered:
+  chosen = submitted(session, run, task)
+  rows = session.materials.corpus.test(task, splits)
+  logits = evaluate.forward(
+    session,
+    run,
+    session.finished(run.name, [chosen["seed"]]),
+    [(task, split, each) for split, each in rows.items()],
+    f"predicts {task.name}",
+  )
+  said = {split: logits[task.name, split][0] for split in splits}
+  for split in splits:
+    assert len(said[split]) == len(rows[split]), (task.name, split)
+  return Answered(task, chosen, said)
+
+
+def _glue(session: Session, method: str, answered: list[Answered]) -> None:
+  """Writes the GLUE server's files, and says what it would refuse."""
+  found, made = {}, {}
+  for each in answered:
+    for split, logits in each.logits.items() if each.task.submission else ():
+      found[each.task.name, split] = logits
+      made[each.task.name, split] = {"method": method, **each.made}
+  rows = {key: len(logits) for key, logits in found.items()}
+  if session.config.wnli == "majority":
     key, answers = server.majority()
     found[key], rows[key] = answers, len(answers)
     made[key] = {"method": "majority"}
@@ -58,6 +110,35 @@ def predict(session: Session) -> None:
     say(f"{', '.join(files)}: {answering}")
   for deviation in server.check(folder):
     say(f"the GLUE server would refuse it: {deviation}")
+
+
+def _course(session: Session, method: str, answered: list[Answered]) -> None:
+  """Writes the course's files, and says what is wrong with them."""
+  mine = [each for each in answered if each.task.course]
+  if not mine or not distributed.leader():
+    return
+  folder = session.workdir.path / "cs224n"
+  for each in mine:
+    made = f"{each.made['run']} seed {each.made['seed']}"
+    for split, logits in each.logits.items():
+      path = folder / each.task.course.answers[split]
+      ids = course.ids(each.task, split, folder=session.config.data.cs224n_dir)
+      if len(logits) < len(ids):
+        say(
+          f"{path.name} is left out: data.dev_limit reads {len(logits)} of its"
+          f" {len(ids)} rows; type --config.data.dev_limit="
+        )
+        continue
+      coursework.write(path, each.task, logits, ids)
+      say(f"{method}: wrote {path}, by {made}")
+      for deviation in coursework.check(path, each.task, ids):
+        say(f"the course would refuse it: {deviation}")
+
+
+WRITERS: tuple[Callable[[Session, str, list[Answered]], None], ...] = (
+  _glue,
+  _course,
+)
 
 
 def submitted(session: Session, run: Run, task: Task) -> dict[str, Any]:

@@ -119,6 +119,7 @@ def train_trials(session: Session, run: Run, seeds: Sequence[int]) -> None:
     writer=writer,
     stop=session.stop,
     evaluate=functools.partial(evaluate.headlines, session, run),
+    average=functools.partial(evaluate.average, session.experiment.table),
   )
   try:
     params, steps = loop.train(

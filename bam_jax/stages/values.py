@@ -55,7 +55,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "span.stride",
       "optim.clip",
       "optim.weight_decay",
-      "adversary.proximal",
+      *("adversary.proximal", "sampling.steps_per_epoch"),
       *("teacher.hidden_weight", "teacher.relations_weight"),
       "teacher.relation_heads",
     ),
@@ -113,6 +113,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     ("attention_dropout", "adversary.momentum"),
   ),
   "a share, above 0 and below 1": (lambda n: 0 < n < 1, ("masking.share",)),
+  "above 0, and 1 at most": (lambda n: 0 < n <= 1, ("sampling.anneal",)),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
     (
@@ -165,6 +166,7 @@ def check(c: ConfigDict) -> None:
   adversary(c)
   average(c)
   shortened(c)
+  mixed(c.sampling)
   distilling(c)
   for kind in KINDS:
     schedules.rate_of(Settings.of(c, kind), 100)
@@ -232,6 +234,22 @@ def average(c: ConfigDict) -> None:
         f"{c.optim.average}, which does not read it; leave it out, or take "
         f"--config.optim.average={kinds[0]}"
       )
+
+
+def mixed(sampling: ConfigDict) -> None:
+  """Checks that the order of tasks reads all that is said to it.
+
+  Args:
+    sampling: the config's.
+  """
+  if sampling.anneal != NEUTRAL["sampling.anneal"] and (
+    sampling.kind != "annealed"
+  ):
+    raise ValueError(
+      f"sampling.anneal is {sampling.anneal}, but sampling.kind is "
+      f"{sampling.kind}, which does not read it; set "
+      "--config.sampling.kind=annealed"
+    )
 
 
 def adversary(c: ConfigDict) -> None:

@@ -19,6 +19,7 @@ from bam_jax.stats import (
   paired,
   ranks,
 )
+from bam_jax.stats.averages import COUNTED
 from bam_jax.stats.bootstrap import Estimate
 
 # The paper asks of every method whether it beats both of these (Table 1).
@@ -106,7 +107,8 @@ def average(
 
   Args:
     records: task -> {"scores": f[R], "seeds": i[R], ...}, as results.json
-      holds under one method.
+      holds under one method; "counts_as" where something else of a score than
+      itself counts, see `averages.COUNTED`.
     names: the tasks that count, those with `in_average`.
 
   Returns:
@@ -116,10 +118,11 @@ def average(
   """
   if not names or not all(name in records for name in names):
     return []
-  by_seed = [
-    dict(zip(records[name]["seeds"], records[name]["scores"], strict=True))
-    for name in names
-  ]
+  by_seed = []
+  for record in map(records.__getitem__, names):
+    value = COUNTED[record.get("counts_as", "score")].value
+    each = zip(record["seeds"], record["scores"], strict=True)
+    by_seed.append({seed: value(score) for seed, score in each})
   return [
     float(np.array([scores[seed] for scores in by_seed], np.float64).mean())
     for seed in by_seed[0]

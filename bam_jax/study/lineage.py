@@ -39,6 +39,7 @@ NAMING = (
   "scratch",
   "init_from",
   "data.glue_dir",
+  "data.cs224n_dir",
   "data.text",
   "data.limit",
   "data.dev_limit",

@@ -76,6 +76,8 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
         "seeds": seeds,
         "all": {key: [e[key] for e in entries] for key in entries[0]},
         "examples": scores[str(seeds[0])]["examples"][task.name],
+        # What counts in an average, where that is not the score itself.
+        **({} if task.counts_as == "score" else {"counts_as": task.counts_as}),
       }
     if records:
       methods[method] = records

@@ -64,6 +64,7 @@ NEUTRAL: dict[str, Any] = {
   "adversary.momentum": -1.0,
   "calibration.share": 0.0,
   "calibration.threshold": "",
+  "data.cs224n_dir": "",
   "data.fold": 0,
   "data.text": "",
   "data.limit": "",
@@ -74,6 +75,8 @@ NEUTRAL: dict[str, Any] = {
   "optim.average_decay": 0.999,
   "masking.share": 0.15,
   "masking.whole_words": True,
+  "sampling.anneal": 0.8,
+  "sampling.steps_per_epoch": 0,
   "scratch.kind": "bert",
   "scratch.lowercase": True,
   "scratch.tokenizer": "",
@@ -96,6 +99,7 @@ NEUTRAL: dict[str, Any] = {
 # Keys that name directories and files, which have more than one spelling.
 PLACES = (
   *("encoder", "scratch.tokenizer", "data.glue_dir", "data.text"),
+  "data.cs224n_dir",
   *("init_from", "teacher.files", "teacher.online"),
 )
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "tokenizers", "numpy")

@@ -31,6 +31,31 @@ class Glue:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Course:
+  """A task of Stanford's course CS224N, from the files of its default project.
+
+  They are separated by tabs, whatever their names end in.
+
+  Attributes:
+    title: of its column in tables.
+    files: split -> file below the course's folder, plain or gzipped.
+    text: text columns in the header of the files.
+    label: label column there.
+    labels: the task's labels as the files write them; () = numbers.
+    answers: split -> file that the course wants its answers in.
+    heading: of the answers, in the first line of such a file.
+  """
+
+  title: str
+  files: Mapping[str, str] = dataclasses.field(hash=False)
+  text: tuple[str, ...]
+  label: str
+  labels: tuple[str, ...]
+  answers: Mapping[str, str] = dataclasses.field(hash=False)
+  heading: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Judge:
   """Who answers the training rows of a synthetic task, beside their labels.
 
@@ -111,4 +136,4 @@ class Own:
   division: Division | None
 
 
-Origin = Glue | Synthetic | Own
+Origin = Glue | Course | Synthetic | Own

@@ -89,7 +89,7 @@ def best_trial(
   """
   counted = BY[by](tasks, task)
   means = {
-    seed: float(np.mean([mine[t.name][t.headline] for t in counted]))
+    seed: float(np.mean([t.counted(mine[t.name][t.headline]) for t in counted]))
     for seed, mine in sorted(scores.items())
   }
   # Of equals the first.

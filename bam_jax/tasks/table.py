@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 import dataclasses
 
 from bam_jax.runtime.spelling import hint
+from bam_jax.stats.averages import COUNTED
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.learn import USUAL, Learn
-from bam_jax.tasks.origins import Glue, Origin, Own, Synthetic
+from bam_jax.tasks.origins import Course, Glue, Origin, Own, Synthetic
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class Task:
     test: the splits predicted for the server.
     symmetric: the order of the two sentences carries no meaning.
     in_average: counts in the average over tasks.
+    counts_as: what of its headline score counts there, one of
+      `averages.COUNTED`.
     origin: where its rows come from.
     head: the task whose head predicts this one.
     learn: what it chooses for itself.
@@ -60,6 +63,7 @@ class Task:
   head: str
   group: str = "texts"
   learn: Learn = USUAL
+  counts_as: str = "score"
 
   @property
   def own(self) -> Own | None:
@@ -75,6 +79,22 @@ class Task:
   def glue(self) -> Glue | None:
     """Where the rows are, of a task of GLUE."""
     return self.origin if isinstance(self.origin, Glue) else None
+
+  @property
+  def course(self) -> Course | None:
+    """Where the rows are, of a task of the course CS224N."""
+    return self.origin if isinstance(self.origin, Course) else None
+
+  @property
+  def title(self) -> str:
+    """What its column is called in tables."""
+    if self.course:
+      return self.course.title
+    return self.glue.folder if self.glue else self.name
+
+  def counted(self, score: float) -> float:
+    """Returns what its headline score, x100, counts in an average."""
+    return COUNTED[self.counts_as].value(score)
 
   @property
   def submission(self) -> Mapping[str, str]:
@@ -133,6 +153,28 @@ def _glue(name, folder, text, labels, metrics, *, read=(), **changes) -> Task:
     submission={"test": f"{folder}.tsv"},
   )
   origin = Glue(**(files | dict(read)))
+  return _row(name, text, labels, metrics, origin, **changes)
+
+
+def _course(name, files, text, label, labels, metrics, **changes) -> Task:
+  """A row of the default project of CS224N, whose files count labels from 0."""
+  data, answers, heading, title = files
+  origin = Course(
+    title=title,
+    files={
+      "train": f"{data}-train.csv",
+      "validation": f"{data}-dev.csv",
+      "test": f"{data}-test-student.csv",
+    },
+    text=text,
+    label=label,
+    labels=tuple(map(str, range(len(labels)))),
+    answers={
+      "validation": f"{answers}-dev-output.csv",
+      "test": f"{answers}-test-output.csv",
+    },
+    heading=heading,
+  )
   return _row(name, text, labels, metrics, origin, **changes)
 
 
@@ -260,6 +302,39 @@ _ROWS = (
       files={"test": ("diagnostic/diagnostic.tsv", "MNLI/diagnostic.tsv")},
       submission={"test": "AX.tsv"},
     ),
+  ),
+  # The three tasks of CS224N's default project, which "Less is More" is about.
+  # Its rows are trained on as they are: no pair is swapped.
+  _course(
+    "sst5",
+    ("ids-sst", "sst", "Predicted_Sentiment", "SST-5"),
+    ("sentence",),
+    "sentiment",
+    (
+      *("negative", "somewhat_negative", "neutral"),
+      *("somewhat_positive", "positive"),
+    ),
+    ("accuracy",),
+  ),
+  _course(
+    "quora",
+    ("quora", "para", "Predicted_Is_Paraphrase", "Quora"),
+    _PAIR,
+    "is_duplicate",
+    ("not_duplicate", "duplicate"),
+    ("accuracy",),
+  ),
+  _course(
+    "sts",
+    # Misspelt by the course.
+    ("sts", "sts", "Predicted_Similiary", "STS"),
+    _PAIR,
+    "similarity",
+    (),
+    ("pearson", "spearman"),
+    kind="regression",
+    range=(0.0, 5.0),
+    counts_as="unit",
   ),
   _synthetic(
     "acceptability",

@@ -72,6 +72,11 @@ class Job:
     return put(self.mesh, self.batches, k)
 
 
+def mean(scores: Mapping[str, float]) -> float:
+  """Returns the mean of {task: score}."""
+  return sum(scores.values()) / len(scores)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Watch:
   """What the loop turns to between its steps.
@@ -81,12 +86,14 @@ class Watch:
     writer: takes the metrics.
     stop: asked after each step; True ends the run after saving.
     evaluate: parameters [R, ...] -> {task: headline score} per trial.
+    average: {task: headline score} -> the average by which steps are chosen.
   """
 
   checkpoints: Checkpoints
   writer: Writer
   stop: Callable[[], bool]
   evaluate: Callable[[Any], Sequence[Mapping[str, float]]]
+  average: Callable[[Mapping[str, float]], float] = mean
 
 
 def begin(
@@ -274,7 +281,7 @@ def loop(
         scores = watch.evaluate(state.kept)
         writer.scores(done, scores)
         if state.best:
-          state, ended = consider(state, scores, config.select)
+          state, ended = consider(state, scores, watch, config.select)
           if ended:
             writer.log(done)
             break
@@ -287,18 +294,20 @@ def loop(
 
 
 def consider(
-  state: TrainState, scores: Sequence[Mapping[str, float]], select: ConfigDict
+  state: TrainState,
+  scores: Sequence[Mapping[str, float]],
+  watch: Watch,
+  select: ConfigDict,
 ) -> tuple[TrainState, bool]:
   """Takes an evaluation in; tells whether all trials have waited enough.
 
   Args:
     state: of R trials.
     scores: {task: headline score} per trial.
+    watch: whose average counts.
     select: `by`, "average" or a task, and `patience`.
   """
-  shown = [
-    each.get(select.by, sum(each.values()) / len(each)) for each in scores
-  ]
+  shown = [each.get(select.by, watch.average(each)) for each in scores]
   state = _take_in(state, np.asarray(shown, np.float32), select.patience)
   waited = jax.device_get(state.best.waited)
   return state, bool(select.patience) and bool(

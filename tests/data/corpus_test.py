@@ -79,7 +79,7 @@ def test_dev_is_scored_where_nothing_is_held_out(make):
 
 
 def test_test_rows_have_no_labels(make):
-  (rows,) = make().test(RTE).values()
+  (rows,) = make().test(RTE, RTE.test).values()
   assert len(rows) == small.ROWS["test"]
   assert rows.labels is None
 

@@ -181,7 +181,15 @@ def test_order_is_a_function_of_the_seed(kind):
   assert (order != draw(kind=kind, seed=1)).any()
 
 
-@pytest.mark.parametrize("kind", sampling.SAMPLING)
+# Where tasks come by the share of the run that is done, a cap makes it another.
+@pytest.mark.parametrize(
+  "kind",
+  [
+    kind
+    for kind in sampling.SAMPLING
+    if not kind.startswith("sequential") and kind != "annealed"
+  ],
+)
 def test_a_capped_run_is_the_beginning_of_the_full_one(kind):
   np.testing.assert_array_equal(draw(kind=kind, steps=9), draw(kind=kind)[:9])
 
@@ -206,3 +214,88 @@ def test_unknown_names_are_answered_with_the_known():
     sampling.loss_scale(SIZES, kind="log", exponent=1)
   with pytest.raises(ValueError, match="temperature is 0; it must be above"):
     draw(kind="temperature", temperature=0)
+
+
+def plain(kind, steps, size, epochs, seed):
+  """Returns the task of every place, step after step, as a loop has it."""
+  total, found = sum(SIZES), []
+  drawn = iter(sampling._rng(seed, "tasks").random(steps * size))
+  last = max(-(-epochs // 1) - 1, 1)
+  for k in range(steps):
+    epoch, share = divmod(k * epochs / steps + 1e-9, 1)
+    if kind == "sequential":
+      share = k / steps
+    for _ in range(size):
+      if kind == "annealed":
+        powers = [n ** (1 - 0.8 * epoch / last) for n in SIZES]
+        at, chance = 0, next(drawn) * sum(powers)
+        while chance >= powers[at]:
+          chance, at = chance - powers[at], at + 1
+        found.append(at)
+      else:
+        found.append(
+          0 if share < 50 / total else 1 if share < 57 / total else 2
+        )
+  return np.reshape(found, (steps, size))
+
+
+@pytest.mark.parametrize("epochs", [1.0, 3.0, 2.5])
+@pytest.mark.parametrize(
+  "kind", ["sequential", "sequential_epochs", "annealed"]
+)
+def test_orders_by_epochs_are_those_of_a_plain_loop(kind, epochs):
+  order = draw(kind=kind, epochs=epochs, steps=90, batch_size=5, seed=3)
+  expected = plain(kind, 90, 5, epochs, 3)
+  assert np.array_equal(task_of(order), expected)
+  # Which examples come is a matter of their task alone, and none comes again
+  # before all have come.
+  for task, (size, end) in enumerate(zip(SIZES, BOUNDS, strict=True)):
+    mine = order[expected == task] - (end - size)
+    for start in range(0, len(mine) - size + 1, size):
+      assert sorted(mine[start : start + size]) == list(range(size))
+  again = draw(kind=kind, epochs=epochs, steps=90, batch_size=5, seed=3)
+  assert np.array_equal(order, again)
+
+
+def test_sequential_ends_with_the_last_task_and_epochs_come_back_to_the_first():
+  whole = task_of(draw(kind="sequential", epochs=3.0))[:, 0]
+  assert (np.diff(whole) >= 0).all()
+  assert set(whole) == {0, 1, 2}
+  by_epoch = task_of(draw(kind="sequential_epochs", epochs=3.0))[:, 0]
+  assert np.flatnonzero(np.diff(by_epoch) < 0).tolist() == [19, 39]
+
+
+def test_the_last_epoch_of_annealed_is_nearly_uniform():
+  mixing = sampling.Mixing(
+    "annealed",
+    exponent=9.0,
+    temperature=2.0,
+    copies=(),
+    epochs=25.0,
+    anneal=0.8,
+  )
+  assert mixing.exponents[[0, 12, 24]] == pytest.approx([1.0, 0.6, 0.2])
+  order = draw(kind="annealed", epochs=4.0, steps=4000)
+  first, last = (
+    np.bincount(task_of(x).ravel()) for x in np.split(order, 4)[::3]
+  )
+  assert first / first.sum() == pytest.approx(np.divide(SIZES, 257), abs=0.01)
+  powers = np.power(SIZES, 0.2)
+  assert last / last.sum() == pytest.approx(powers / powers.sum(), abs=0.01)
+
+
+def test_a_task_alone_is_drawn_alike_in_every_order():
+  kinds = ("power", "annealed", "round_robin", "sequential_epochs")
+  orders = [
+    sampling.train_order(
+      (9,),
+      sampling.Mixing(
+        kind, exponent=0.7, temperature=2.0, copies=(1,), epochs=2.0
+      ),
+      batch_size=4,
+      steps=7,
+      seed=1,
+    )
+    for kind in kinds
+  ]
+  assert all(np.array_equal(orders[0], each) for each in orders)

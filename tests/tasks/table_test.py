@@ -6,6 +6,7 @@ from bam_jax.tasks import table as tasks
 from bam_jax.tasks.table import TASKS
 
 GLUE = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli")
+COURSE = ("sst5", "quora", "sts")
 SYNTHETIC = (
   "acceptability",
   "sentiment",
@@ -16,7 +17,7 @@ SYNTHETIC = (
 
 
 def test_every_task_has_a_row_under_its_own_name():
-  assert tuple(TASKS) == (*GLUE, "ax", *SYNTHETIC)
+  assert tuple(TASKS) == (*GLUE, "ax", *COURSE, *SYNTHETIC)
   assert all(name == task.name for name, task in TASKS.items())
   # jit and caches take a task as a static argument.
   assert len({hash(task) for task in TASKS.values()}) == len(TASKS)
@@ -33,6 +34,10 @@ def test_a_row_does_not_contradict_itself(task):
     assert len(task.text) == len(task.glue.text)
     assert len(task.labels) == len(task.glue.labels)
     assert set(task.glue.files) >= set(task.splits)
+  if task.course:
+    assert len(task.labels) == len(task.course.labels)
+    assert set(task.course.files) == set(task.splits)
+    assert set(task.course.answers) == {*task.dev, *task.test}
   assert not (task.symmetric and len(task.text) == 1)
   assert TASKS[task.head].labels == task.labels
 
