@@ -36,13 +36,20 @@ Rows = list[list[str]]  # the header first
 def method_name(method: str) -> str:
   """Writes a method for people: "single->multi" as "Single→Multi".
 
-  A variant's name follows: "multi@lambda_0" as "Multi, lambda 0".
+  What an encoder is trained on first comes before: "mnli+single" as
+  "MNLI+Single". A variant's name follows: "multi@lambda_0" as "Multi, lambda
+  0".
   """
   stages, _, variant = method.partition("@")
-  chain, *options = stages.split("+")
-  name = "→".join(p[:1].upper() + p[1:] for p in chain.split("->"))
-  name += "".join(f" +{option}" for option in options)
+  chain = stages.removesuffix("+finetune")
+  name = "→".join("+".join(map(_part, x.split("+"))) for x in chain.split("->"))
+  name += " +finetune" * (chain != stages)
   return f"{name}, {variant.replace('_', ' ')}" if variant else name
+
+
+def _part(name: str) -> str:
+  """Writes a task, or a kind of training with a capital."""
+  return column_name(name) if name in TASKS else name[:1].upper() + name[1:]
 
 
 def column_name(column: str) -> str:

@@ -90,7 +90,7 @@ def settings(experiment: Experiment) -> None:
         raise ValueError(f"variant {variant}: {error}") from error
       raise
   calibrating.check(experiment)
-  claims.check(c.claims, experiment.methods, experiment.trained_tasks)
+  claims.check(c.claims, experiment.methods, trained(experiment.tasks))
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     continued(experiment, run)
@@ -119,7 +119,7 @@ def selection(experiment: Experiment, c: ConfigDict) -> None:
 
 def choices(experiment: Experiment, c: ConfigDict) -> None:
   """Checks what tasks choose for themselves."""
-  tasks = experiment.learned(trained(experiment.tasks), c)
+  tasks = experiment.learned((*trained(experiment.tasks), *experiment.first), c)
   known = {task.name: task for task in tasks}
   for task in tasks:
     found = heads.fault(task, known)
@@ -161,7 +161,7 @@ def idle(experiment: Experiment) -> None:
 
 def continued(experiment: Experiment, run: Run) -> None:
   """Refuses a run whose heads are built otherwise than where it starts."""
-  if not run.start:
+  if not run.start or run.fresh:
     return
   before, after = (
     {task.name: heads.spec(task) for task in experiment.tasks_of(each)}

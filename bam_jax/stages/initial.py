@@ -41,7 +41,7 @@ def given(
     pretrained: the encoder's parameters; {} = none.
   """
   if run.start:
-    return own(heads, finished(run.start, seeds))
+    return own(() if run.fresh else heads, finished(run.start, seeds))
   start = own(heads, imported) if imported else pretrained
   return jax.tree.map(
     lambda x: np.broadcast_to(x, (len(seeds), *x.shape)), start

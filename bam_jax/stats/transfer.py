@@ -22,7 +22,7 @@ def methods(results: Mapping) -> dict[str, str]:
   """Returns what is trained first -> the method, in the order of the study."""
   found = {}
   for method in results["methods"]:
-    first, plus, rest = method.partition("+")
+    first, plus, rest = method.rpartition("+")
     if plus and rest == BASE and "->" not in first:
       found[first] = method
   return found if BASE in results["methods"] else {}

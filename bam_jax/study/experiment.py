@@ -17,7 +17,7 @@ from bam_jax.data.holdout import Part
 from bam_jax.data.sources import own as own_files
 from bam_jax.stats.thresholds import Rule
 from bam_jax.study import variants
-from bam_jax.study.plan import Run, names, plan
+from bam_jax.study.plan import Run, names, plan, prefixes
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import calibration, judged, learn
 from bam_jax.tasks import own as own_tasks
@@ -55,8 +55,19 @@ class Experiment:
 
   @functools.cached_property
   def trained_tasks(self) -> tuple[Task, ...]:
-    """The tasks that have a training split (the diagnostic set has none)."""
-    return self.learned(trained(self.tasks), self.config)
+    """All that some run may train on (the diagnostic set has no such split)."""
+    return self.learned(self._trained, self.config)
+
+  @functools.cached_property
+  def first(self) -> tuple[Task, ...]:
+    """Tasks that only an encoder is trained on, before those of the study."""
+    own = {task.name for task in self.tasks}
+    every = dict.fromkeys(task for run in self.runs for task in run.tasks)
+    return tuple(self.table[name] for name in every if name not in own)
+
+  @property
+  def _trained(self) -> tuple[Task, ...]:
+    return (*trained(self.tasks), *self.first)
 
   @functools.cached_property
   def runs(self) -> tuple[Run, ...]:
@@ -71,12 +82,13 @@ class Experiment:
     Raises:
       ValueError: what the config says of them cannot be read.
     """
-    names, data = [task.name for task in self.tasks], self.config.data
+    tasks, data = (*self.tasks, *self.first), self.config.data
+    names = [task.name for task in tasks]
     found = {}
     for split, key in (("train", "limit"), ("dev", "dev_limit")):
       said = f"data.{key}"
       found[split] = limits.counts(said, data[key], names)
-      limits.check_tables(said, found[split], self.tasks)
+      limits.check_tables(said, found[split], tasks)
     return found
 
   @property
@@ -116,13 +128,13 @@ class Experiment:
     Raises:
       ValueError: it cannot be read.
     """
-    names = [task.name for task in trained(self.tasks)]
+    names = [task.name for task in self._trained]
     said = learn.typed(config.learn, names)
 
     def choice(task: Task) -> learn.Learn:
       return dataclasses.replace(task.learn, **said.get(task.name, {}))
 
-    every = {task.name: choice(task) for task in trained(self.tasks)}
+    every = {task.name: choice(task) for task in self._trained}
 
     def shared(task: Task) -> learn.Learn:
       mine = choice(task)
@@ -213,6 +225,7 @@ def read(config: ConfigDict) -> Experiment:
     outside=set(outside),
     subsets={v: variants.tasks(config, v) for v in config.variants},
     untaught={t.name for t in known if KINDS[t.kind].mean is None},
+    first=[name for name, task in table.items() if task.train],
   )
   found = Experiment(config, table, tasks, methods, outside)
   for name, path in outside.items():
@@ -232,7 +245,8 @@ def _of_text(config: ConfigDict, table: Mapping[str, Task]) -> dict[str, Task]:
     ValueError: they are there and not trained, or trained and not there.
   """
   files = names(config.data.text)
-  asked = [name for name in TEXTS if name in names(config.tasks)]
+  told = *names(config.tasks), *prefixes(names(config.methods))
+  asked = [name for name in TEXTS if name in told]
   if not files:
     missing = [name for name in asked if name not in table]
     if missing:

@@ -140,6 +140,8 @@ class Lineage:
         task: self._taught(task, name, seed) for task, name in run.teachers
       },
     }
+    if run.fresh:
+      made["heads"] = "new"
     if run.teachers and config.teacher.online:
       made["online"] = self.facts.online()
     if any(KINDS[task.kind].reads == "document" for task in tasks):

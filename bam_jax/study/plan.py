@@ -44,6 +44,7 @@ class Run:
     teachers: (task, run whose logits teach it), or (); the run is OUTSIDE
       where the soft labels come from a file.
     start: the run whose parameters it starts from; "" = the encoder.
+    fresh: of that run it takes the encoder, and its own heads are new.
     variant: of the settings, see `variants`; "" = the config's own.
   """
 
@@ -52,6 +53,7 @@ class Run:
   tasks: tuple[str, ...]
   teachers: tuple[tuple[str, str], ...] = ()
   start: str = ""
+  fresh: bool = False
   variant: str = ""
 
 
@@ -60,32 +62,73 @@ def names(text: str) -> tuple[str, ...]:
   return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def parse(method: str) -> tuple[tuple[str, ...], bool, str]:
-  """Returns a method's chain of kinds, whether fine-tuned after, its variant.
+@dataclasses.dataclass(frozen=True)
+class Link:
+  """A part of a chain, between two arrows.
+
+  Attributes:
+    kind: one of `CHAINED`.
+    before: tasks that the encoder is trained on first, one after the other; ()
+      = it starts from that of the link before.
+  """
+
+  kind: str
+  before: tuple[str, ...] = ()
+
+  @property
+  def text(self) -> str:
+    """How it is typed."""
+    return "+".join((*self.before, self.kind))
+
+
+def parse(
+  method: str, first: Collection[str]
+) -> tuple[tuple[Link, ...], bool, str]:
+  """Returns a method's chain, whether fine-tuned after, its variant.
+
+  Args:
+    method: such as "mnli+single->multi+finetune@slow".
+    first: tasks that an encoder may be trained on first.
 
   Raises:
     ValueError: it is no chain of `single` and `multi`.
   """
   stages, _, variant = method.partition("@")
   finetune = stages.endswith(FINETUNE)
-  chain = tuple(stages.removesuffix(FINETUNE).split("->"))
-  for kind in chain:
-    if kind not in CHAINED:
-      near = difflib.get_close_matches(kind, CHAINED, n=1, cutoff=0.5)
-      hint = (
-        f"; did you mean {method.replace(kind, near[0])!r}?" if near else ""
-      )
-      raise ValueError(
-        f"method {method!r} has {kind!r}; a method is a chain of "
-        f"{' and '.join(CHAINED)} joined by '->', with {FINETUNE} and @VARIANT "
-        f"at its end if you like, as in single->multi{FINETUNE}{hint}"
-      )
+  chain = []
+  for link in stages.removesuffix(FINETUNE).split("->"):
+    *before, kind = link.split("+")
+    for name, known in [*((x, first) for x in before), (kind, CHAINED)]:
+      if name not in known:
+        raise ValueError(_unknown(method, name, known))
+    chain.append(Link(kind, tuple(before)))
   if "@" in method and (not variant or FINETUNE in variant):
     raise ValueError(
       f"method {method!r} names no variant; its name comes last, as in "
       f"single->multi{FINETUNE}@NAME"
     )
-  return chain, finetune, variant
+  return tuple(chain), finetune, variant
+
+
+def _unknown(method: str, name: str, known: Collection[str]) -> str:
+  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+  hint = f"; did you mean {method.replace(name, near[0])!r}?" if near else ""
+  return (
+    f"method {method!r} has {name!r}; a method is a chain of "
+    f"{' and '.join(CHAINED)} joined by '->', with {FINETUNE} and @VARIANT "
+    f"at its end if you like, as in single->multi{FINETUNE}, and TASK+ before "
+    f"what starts from an encoder that was trained on TASK{hint}"
+  )
+
+
+def prefixes(methods: Sequence[str]) -> tuple[str, ...]:
+  """Returns all names that stand before a + in methods, known or not."""
+  links = (
+    link
+    for method in methods
+    for link in method.partition("@")[0].removesuffix(FINETUNE).split("->")
+  )
+  return tuple(dict.fromkeys(x for link in links for x in link.split("+")[:-1]))
 
 
 def plan(
@@ -95,6 +138,7 @@ def plan(
   outside: Collection[str],
   subsets: Mapping[str, Sequence[str]],
   untaught: Collection[str] = (),
+  first: Collection[str] = (),
 ) -> dict[str, tuple[Run, ...]]:
   """Returns the runs of each method, every one after what it needs.
 
@@ -108,6 +152,7 @@ def plan(
       to teach them.
     subsets: variant -> what its last stage is trained on; others on all.
     untaught: those that nobody can teach; they learn from what is there.
+    first: what an encoder may be trained on first.
 
   Raises:
     ValueError: no such method, or none, or one twice.
@@ -118,7 +163,7 @@ def plan(
       "--config.methods=single,multi,single-\\>multi"
     )
   return {
-    method: _runs(method, tuple(tasks), outside, subsets, untaught)
+    method: _runs(method, tuple(tasks), outside, subsets, untaught, first)
     for method in methods
   }
 
@@ -145,14 +190,21 @@ def _runs(
   outside: Collection[str],
   subsets: Mapping[str, Sequence[str]],
   untaught: Collection[str],
+  first: Collection[str],
 ) -> tuple[Run, ...]:
-  chain, finetune, variant = parse(method)
-  stages = [*chain, *(["finetune"] if finetune else [])]
+  chain, finetune, variant = parse(method, first)
+  stages = [*chain, *([Link("finetune")] if finetune else [])]
   runs: list[Run] = []
   last: list[Run] = []
-  for i, stage in enumerate(stages):
-    kind = KINDS[stage]
-    here, varied = "-to-".join(chain[: i + 1]), ""
+  # The run whose encoder all start from.
+  encoder = ""
+  for i, link in enumerate(stages):
+    stage, kind = link.kind, KINDS[link.kind]
+    if link.before:
+      path = _path(link.before)
+      encoder = path[-1].name
+      runs += [run for run in path if run not in runs]
+    here, varied = "-to-".join(x.text for x in chain[: i + 1]), ""
     if kind.continues:
       here += f"+{stage}"
     if variant and i + 1 == len(stages):
@@ -162,7 +214,7 @@ def _runs(
     before = {task: run.name for run in last for task in run.tasks}
     last = []
     for group in groups:
-      name, start = f"{here}.{'+'.join(group)}", ""
+      name, start = f"{here}.{'+'.join(group)}", encoder
       taught = [t for t in group if before and t not in untaught]
       teachers = [(t, OUTSIDE if t in outside else before[t]) for t in taught]
       if kind.continues:
@@ -172,7 +224,10 @@ def _runs(
           f"method {method!r} would have {', '.join(group)} taught, which"
           " nobody can; leave the method or the task out"
         )
-      last.append(Run(name, stage, group, tuple(teachers), start, varied))
+      fresh = bool(start) and not kind.continues
+      last.append(
+        Run(name, stage, group, tuple(teachers), start, fresh, varied)
+      )
     runs += last
   # What the last stage does not build on is left out.
   wanted = {run.name for run in last}
@@ -180,3 +235,17 @@ def _runs(
     if run.name in wanted:
       wanted |= needs(run)
   return tuple(run for run in runs if run.name in wanted)
+
+
+def _path(tasks: Sequence[str]) -> list[Run]:
+  """Returns the runs in which an encoder is trained on tasks one by one.
+
+  They are those of methods of their own, such as single, if these are asked for
+  too.
+  """
+  found: list[Run] = []
+  for i, task in enumerate(tasks):
+    start = found[-1].name if found else ""
+    name = f"{Link('single', tuple(tasks[:i])).text}.{task}"
+    found.append(Run(name, "single", (task,), (), start, bool(start)))
+  return found

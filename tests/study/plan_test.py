@@ -113,15 +113,66 @@ def test_a_single_run_keeps_its_only_task_order():
     ("single>multi", "single->multi"),
     ("multi+finetun", "+finetune"),
     ("", "chain of single and multi"),
+    ("mnly+single", "did you mean 'mnli+single'"),
+    ("mnli+", "TASK+ before"),
+    ("multi+mnli+single", "has 'multi'"),
+    ("mnli", "has 'mnli'"),
     ("+finetune", "chain of single and multi"),
   ],
 )
 def test_no_such_method_is_told_the_nearest(method, hint):
   with pytest.raises(ValueError, match=re.escape(hint)):
-    parse(method)
+    parse(method, ("mnli",))
 
 
 @pytest.mark.parametrize("methods", [[], ["multi", "multi"]])
 def test_methods_are_named_once_and_at_least_one(methods):
   with pytest.raises(ValueError, match="name each once"):
     plan(methods, TASKS, outside=(), subsets={})
+
+
+def first(method, tasks=TASKS):
+  return plan(
+    [method], tasks, outside=(), subsets={}, first=("mnli", "qnli", *TASKS)
+  )[method]
+
+
+def test_an_encoder_is_trained_on_a_task_first_and_heads_are_new():
+  before, *runs = first("mnli+single")
+  assert before == runs_of("single", ("mnli",))[0]
+  assert [run.name for run in runs] == [f"mnli+single.{t}" for t in TASKS]
+  for run in runs:
+    assert (run.start, run.fresh, run.teachers) == ("single.mnli", True, ())
+  path = first("mnli+qnli+multi")
+  assert [(run.name, run.start) for run in path] == [
+    ("single.mnli", ""),
+    ("mnli+single.qnli", "single.mnli"),
+    ("mnli+qnli+multi.rte+mrpc+cola", "mnli+single.qnli"),
+  ]
+
+
+def test_a_target_may_come_first_and_is_then_trained_twice():
+  runs = {run.name: run for run in first("rte+single")}
+  assert runs["rte+single.rte"].start == "single.rte"
+  assert scored(tuple(runs.values()), "rte").name == "rte+single.rte"
+
+
+def test_what_comes_first_may_be_taught_by_what_does_not():
+  *teachers, before, student = first("single->mnli+multi")
+  assert [run.start for run in teachers] == ["", "", ""]
+  assert dict(student.teachers) == {t: f"single.{t}" for t in TASKS}
+  assert (before.name, student.start) == ("single.mnli", "single.mnli")
+  assert student.name == "single-to-mnli+multi.rte+mrpc+cola"
+
+
+@pytest.mark.parametrize("student", ["multi", "mnli+multi"])
+def test_a_student_starts_where_its_teachers_did(student):
+  runs = first(f"mnli+single->{student}")
+  assert [run.name for run in runs].count("single.mnli") == 1
+  assert {run.start for run in runs[1:]} == {"single.mnli"}
+  assert dict(runs[-1].teachers)["rte"] == "mnli+single.rte"
+
+
+def test_a_run_fine_tuned_after_keeps_its_heads():
+  last = first("mnli+multi+finetune")[-1]
+  assert last.start == "mnli+multi.rte+mrpc+cola" and not last.fresh

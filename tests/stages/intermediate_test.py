@@ -1,0 +1,90 @@
+"""An encoder is trained on a task first: what is taken, and what is new."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from bam_jax.study import experiment as experiments
+from bam_jax.training.checkpoint import load_params
+from configs import sesame
+from tests import small
+
+METHODS = "single,rte+single,rte+stsb+single"
+
+
+@pytest.fixture(scope="module")
+def workdir(small_run, tmp_path_factory):
+  """RTE comes first and is no task of the study; nothing then moves."""
+  workdir = tmp_path_factory.mktemp("intermediate") / "W"
+  config = small.settings(
+    small_run.glue,
+    small_run.encoder,
+    methods=METHODS,
+    variants={"still": {"single": {"rate": 1e-30}}},
+    data__limit="rte=20",
+  )
+  config.methods += ",rte+single@still"
+  small.execute(config, workdir)
+  return workdir
+
+
+def params(workdir, run):
+  return load_params(workdir / "runs" / run / "checkpoints/seed-0")[0]
+
+
+def test_the_encoder_is_that_of_the_first_task_and_the_head_is_new(workdir):
+  before = params(workdir, "single.rte")
+  still = params(workdir, "rte+single@still.cola")
+  for part in ("bert", "pooler"):
+    jax.tree.map(np.testing.assert_array_equal, still[part], before[part])
+  assert set(still["heads"]) == {"cola"}
+  moved = params(workdir, "rte+single.cola")
+  one, two = (
+    each["bert"]["layer_0"]["up"]["kernel"] for each in (moved, still)
+  )
+  assert np.abs(one - two).max() > 1e-3
+
+
+def test_each_run_is_trained_once_whatever_builds_on_it(workdir):
+  runs = {path.name for path in (workdir / "runs").iterdir()}
+  assert runs == {
+    *("single.cola", "single.stsb", "single.rte"),
+    *("rte+single.cola", "rte+single.stsb", "rte+single@still.cola"),
+    *("rte+single@still.stsb", "rte+stsb+single.cola", "rte+stsb+single.stsb"),
+  }
+
+
+def test_what_only_comes_first_is_no_column_of_the_results(workdir):
+  found = json.loads((workdir / "results.json").read_text())
+  assert list(found["methods"]) == [*METHODS.split(","), "rte+single@still"]
+  for records in found["methods"].values():
+    assert list(records) == ["cola", "stsb"]
+  assert (workdir / "report/atlas.png").exists()
+  page = (workdir / "report/report.md").read_text("utf-8")
+  assert "| RTE+STS-B |" in page and "RTE+Single" in page
+
+
+def test_a_limit_of_what_comes_first_is_kept(workdir):
+  found = json.loads((workdir / "results.json").read_text())
+  assert found["coverage"]["rte"]["train"]["rows"] == 20
+
+
+def test_a_head_of_its_own_is_new_where_the_task_was_first(small_run):
+  config = small.settings(
+    small_run.glue, small_run.encoder, methods="cola+single"
+  )
+  runs = experiments.read(config).runs
+  assert [(run.name, run.fresh) for run in runs] == [
+    ("single.cola", False),
+    ("cola+single.cola", True),
+    ("cola+single.stsb", True),
+  ]
+
+
+@pytest.mark.parametrize(
+  ("arg", "runs"), [("atlas,rte,mrpc", 2 + 4), ("smoke", 2 + 2 + 4)]
+)
+def test_every_part_of_the_study_plans_its_runs(arg, runs):
+  assert len(experiments.read(sesame.get_config(arg)).runs) == runs
