@@ -26,7 +26,12 @@ def leaves(config) -> dict:
 
 
 def load(name: str, arg: str):
-  parts = {"paper": "table1", "mtdnn": "table2", "strong": "study"}
+  parts = {
+    "paper": "table1",
+    "mtdnn": "table2",
+    "strong": "study",
+    "sesame": "smoke",
+  }
   if part := parts.get(name):
     arg = f"{part},{arg}" if arg else part
   return importlib.import_module(f"configs.{name}").get_config(arg)
