@@ -1,5 +1,7 @@
 """A soup is the mean of trials that began alike, and is scored on dev."""
 
+import json
+
 import jax
 import numpy as np
 import pytest
@@ -90,6 +92,25 @@ def test_what_is_printed_is_what_the_written_model_scores(
   said = bam_jax.load(tmp_path / "mean")("stsb", one, two)
   found = 100 * spearmanr([each.value for each in said], [*map(float, gold)])[0]
   assert f"stsb: spearman {found:.1f}; trials " in capsys.readouterr().out
+
+
+def test_the_report_has_what_all_trials_say_together(run, small_run):
+  dev = (small_run.glue / "STS-B/dev.tsv").read_text().splitlines()[1:]
+  _, one, two, gold = zip(*(row.split("\t") for row in dev), strict=True)
+  said = [
+    [each.value for each in bam_jax.load(run, trial=n)("stsb", one, two)]
+    for n in range(3)
+  ]
+  want = 100 * spearmanr(np.mean(said, 0), [*map(float, gold)])[0]
+  found = json.loads((run.parents[1] / "results.json").read_text())
+  together = found["ensembles"]["multi"]
+  assert together["stsb"] == pytest.approx(want)
+  assert together["average"] == pytest.approx(
+    (together["stsb"] + together["cola"]) / 2
+  )
+  page = (run.parents[1] / "report/report.md").read_text("utf-8")
+  median = np.median(found["methods"]["multi"]["stsb"]["scores"])
+  assert f"{want:.1f} ({want - median:+.1f})" in page
 
 
 def test_a_greedy_soup_takes_what_does_not_make_it_worse():

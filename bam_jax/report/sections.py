@@ -6,6 +6,7 @@ from bam_jax.report import (
   atlas,
   claims,
   confidence,
+  ensembles,
   figures,
   judged,
   notes,
@@ -46,6 +47,7 @@ def sections(results: Mapping) -> list[Section]:
     "Published numbers, not ours": _published(results),
     "Gains over Single": _gains(rows),
     "Transfer atlas": _atlas(results),
+    "All trials together": _ensembles(results),
     "Over all tasks": _overall(results),
     "Tests": _tests(results, rows),
     "Settings": _settings(results),
@@ -126,6 +128,11 @@ def _atlas(results: Mapping) -> Iterator[Block]:
   yield from atlas.pictures(results)
   found, title = atlas.correlations(results), "What goes together."
   yield from noted("correlations", found, title, atlas.CORRELATIONS)
+
+
+def _ensembles(results: Mapping) -> Iterator[Block]:
+  found, title = ensembles.rows(results), "All trials together."
+  yield from noted("ensembles", found, title, ensembles.NOTE)
 
 
 def _judged(results: Mapping, rows: tables.Grid) -> Iterator[Block]:

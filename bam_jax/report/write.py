@@ -32,7 +32,7 @@ OWN = {
   "confusion.png",
   "judged.png",
   "atlas.png",
-  *(f"table_{name}.tex" for name in ("atlas", "correlations")),
+  *(f"table_{name}.tex" for name in ("atlas", "correlations", "ensembles")),
   "table_judged.tex",
   "abstention.png",
   *(f"table_{name}.tex" for name in ("temperature", "thresholds")),
@@ -54,6 +54,7 @@ def write(results: Mapping, workdir: Path) -> Path:
       (method -> task -> `calibration.summary`, with "fitted" of
       `calibrations.fitted` where it was), "classes" (likewise,
       `classes.summary`), "split" ("dev" if not),
+      "ensembles" (method -> column -> score of all trials together),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" and "joules" (likewise), "scored" (method -> task -> run),
       "curves" (run -> `history.curves`), "schedules" (kind ->

@@ -24,6 +24,7 @@ from bam_jax.stats.claims import noninferiority, sequence
 from bam_jax.study import (
   calibrations,
   claims,
+  ensembles,
   history,
   predictions,
   variants,
@@ -140,6 +141,7 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   resampled: dict[tuple[str, str], Any] = {}
   pseudo: dict[tuple[str, str], np.ndarray] = {}
   results["calibration"], results["classes"] = {}, {}
+  together: dict[str, dict[str, dict[str, float]]] = {}
   read = functools.cache(predictions.read)
   for task in tasks:
     kept = _kept(experiment, workdir, methods, task, read)
@@ -156,8 +158,18 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
       if task.labels:
         each = classes.summary(rows.logits, rows.labels, task.labels)
         results["classes"].setdefault(method, {})[task.name] = each
+    for method, rows in kept.items():
+      if each := ensembles.scores(task, rows):
+        together.setdefault(method, {})[task.name] = each
     resampled |= _resampled(methods, task, kept)
     pseudo |= _pseudo(task, kept)
+  results["ensembles"] = {
+    method: {
+      "average": ensembles.average(methods[method], found, counted),
+      **{name: found[name][methods[method][name]["metric"]] for name in found},
+    }
+    for method, found in together.items()
+  }
   results["tests"] = compare.compare(
     results, resampled, pseudo, progress=functools.partial(Bars(), "tests")
   )
