@@ -130,6 +130,8 @@ def look(
     parts = dict(gradient[model.config.kind]) | {
       f"head of {name}": part for name, part in gradient["heads"].items()
     }
+    adapters = gradient.get("adapters", {})
+    parts |= {f"adapters of {name}": part for name, part in adapters.items()}
     norms = {name: optax.tree.norm(part) for name, part in parts.items()}
     finite = jax.tree.reduce(
       lambda a, x: a & jax.numpy.isfinite(x).all(), params, True

@@ -45,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
 def make(flags: argparse.Namespace) -> None:
   """Makes the soup, scores it and writes it."""
   from bam_jax.hf import directory as hf
-  from bam_jax.inference import export, trained
+  from bam_jax.inference import export, merging, trained
+  from bam_jax.inference.model import ALL
   from bam_jax.stages import soups
   from bam_jax.stages.session import of_run
   from bam_jax.training.checkpoint import trials
@@ -60,6 +61,8 @@ def make(flags: argparse.Namespace) -> None:
     )
   session, run = of_run(path)
   seeds = trials(path / "checkpoints")
+  # Known before minutes are spent on it.
+  merging.plain(trained.load(path, trial=None, tasks=()), ALL)
   made = soups.made(session, run, flags.kind, seeds)
   for line in lines(session, run, seeds, made):
     print(line)

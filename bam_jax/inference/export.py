@@ -15,7 +15,7 @@ from bam_jax.data.fields import FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers, families, masked, transfer
 from bam_jax.hf import directory as hf
-from bam_jax.inference import card, program, tokenizer_export
+from bam_jax.inference import card, merging, program, tokenizer_export
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.models import encoders
@@ -169,6 +169,7 @@ def write_classifier(
       something is there.
   """
   _check_published(found)
+  found = merging.plain(found, task)
   description = found.description.alone(task)
   known = about(found)
   contents = _CONTENTS.get(KINDS[description.heads[0].kind].model, _classifier)
@@ -225,6 +226,7 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
     ValueError: transformers has no such encoder, or something is there.
   """
   _check_published(found)
+  found = merging.plain(found, inference.ALL)
   encoder = {part: found.params[part] for part in (found.config.kind, "pooler")}
   named = hf.tensors(found.config, encoder)
   config = hf.write_config(found.config)

@@ -18,6 +18,7 @@ from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.hf import transfer
+from bam_jax.inference import merging
 from bam_jax.inference import model as answering
 from bam_jax.inference import rows as rows_lib
 from bam_jax.inference import trained as trained_lib
@@ -337,7 +338,9 @@ def load(name: str, *, trial: int | None) -> Encoder:
   path = Path(name)
   trained = (path / "checkpoints").is_dir() or transfer.is_exported(path)
   if trained or trial is not None:
-    found = trained_lib.load(path, trial=trial, tasks=())
+    found = merging.plain(
+      trained_lib.load(path, trial=trial, tasks=()), answering.ALL
+    )
     said = found.description
     config, params, folder = found.config, found.params, found.tokenizer
     length, layouts = said.max_length, [head.text for head in said.heads]

@@ -22,13 +22,14 @@ from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.inference import entries, windowed
 from bam_jax.inference import rows as rows_lib
 from bam_jax.inference import trained as trained_lib
+from bam_jax.models import adapter_tree
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.kinds import KINDS, WHOLE
-from bam_jax.training import heads
+from bam_jax.training import adapting, heads
 
 # Texts in one forward pass.
 BATCH = 64
@@ -46,7 +47,6 @@ class Model:
 
   def __init__(self, trained: trained_lib.Trained):
     """Takes the parameters to the device."""
-    self.trained = trained
     said = trained.description
     answering = [h for h in said.heads if KINDS[h.kind].answer is not None]
     if not answering:
@@ -55,6 +55,9 @@ class Model:
         f"the model says masked words alone ({names}) and answers no text;"
         " export it, and transformers' pipeline('fill-mask') does"
       )
+    self.trained = trained = dataclasses.replace(
+      trained, params=adapter_tree.of(trained.params, answering)
+    )
     self.heads: dict[str, Head] = {head.name: head for head in answering}
     self.tokenizer = load_tokenizer(
       trained.tokenizer, vocab_size=trained.config.vocab_size
@@ -65,6 +68,7 @@ class Model:
       head_dropout=0.0,
       dtype=jnp.dtype(said.dtype),
       remat=False,
+      adapter=adapting.adapter_of(said.adapter),
     )
     self.specs = {spec.name: spec for spec in self.net.heads}
     self._params = jax.device_put(dict(trained.params))
@@ -228,7 +232,7 @@ class Model:
   def said(self, tasks: Sequence[str], rows: Features) -> dict[str, np.ndarray]:
     """Returns task -> f32[N, C], or f32[M, C] of words, of a batch of rows."""
     found = {}
-    for asked in passes([self.specs[name] for name in tasks]):
+    for asked in self.passes(tasks):
       batch, places = rows_lib.packed(
         rows,
         np.array([*map(self._number, asked)]),
@@ -239,6 +243,14 @@ class Model:
         mine = dataclasses.replace(places, slot=places.slot + slot)
         found[spec.name] = outputs_of(spec, out, rows, mine)
     return found
+
+  def passes(self, tasks: Sequence[str]) -> list[list[HeadSpec]]:
+    """Returns which heads are asked in one pass, see the function `passes`."""
+    adapter, asked = self.net.adapter, [self.specs[name] for name in tasks]
+    if adapter and not adapter.shared:
+      # The vectors of a text are each task's own.
+      return [[spec] for spec in asked]
+    return passes(asked)
 
   def shapes(self, tasks: Sequence[str], texts: int) -> list[Room]:
     """Returns the shapes that passes of so many texts or fewer may have.
@@ -254,8 +266,8 @@ class Model:
     return [
       room
       for which in (True, False)
-      for asked in passes(
-        [self.specs[name] for name in tasks if windowed[name] == which]
+      for asked in self.passes(
+        [name for name in tasks if windowed[name] == which]
       )
       if asked
       for room in rows_lib.rooms(

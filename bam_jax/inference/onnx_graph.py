@@ -192,7 +192,7 @@ class Graph:
   def said(self, tasks: Sequence[str], rows: Features) -> Mapping[str, Any]:
     """Returns task -> f32[N, C], or f32[M, C] of words, of a batch of rows."""
     found = {}
-    for asked in inference.passes([self._model.specs[name] for name in tasks]):
+    for asked in self._model.passes(tasks):
       batch = rows_lib.lay_out(
         rows,
         np.zeros(len(asked), np.int32),

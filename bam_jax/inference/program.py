@@ -26,7 +26,7 @@ def forward(
 
   def run(tokens, types, positions, segments):
     said = {}
-    for asked in inference.passes([model.specs[name] for name in tasks]):
+    for asked in model.passes(tasks):
       slots = jnp.array([numbers[spec] for spec in asked], jnp.int32)
       task = jnp.broadcast_to(slots, (tokens.shape[0], len(asked)))
       batch = {

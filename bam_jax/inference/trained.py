@@ -14,7 +14,7 @@ import numpy as np
 
 from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
-from bam_jax.models import encoders
+from bam_jax.models import adapter_tree, encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import shapes as shapes_of
 from bam_jax.runtime import sealed
@@ -23,7 +23,7 @@ from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description
 from bam_jax.tasks.kinds import KINDS
-from bam_jax.training import heads
+from bam_jax.training import adapting, heads
 from bam_jax.training.checkpoint import load_params, trials
 
 # What an exported directory may hold in place of parameters, and who runs it.
@@ -196,6 +196,17 @@ def _check_params(path, config, description, params) -> None:
   flat = traverse_util.flatten_dict(
     {part: params.get(part, {}) for part in (config.kind, "pooler")}, sep="/"
   )
+  adapter = adapting.adapter_of(description.adapter)
+  adapted = {}
+  if adapter:
+    names = [head.name for head in description.heads]
+    adapted = adapter_tree.shapes(adapter, config, names)
+  own = traverse_util.flatten_dict(params.get("adapters", {}), sep="/")
+  if {k: np.shape(v) for k, v in own.items()} != adapted:
+    raise ValueError(
+      f"the adapters of {path} are not those that are written beside them"
+      f" ({adapter or 'none'}); take a whole copy of it"
+    )
   if got != wanted or {k: np.shape(v) for k, v in flat.items()} != shapes:
     raise ValueError(
       f"the parameters of {path} do not fit what is written beside them; "

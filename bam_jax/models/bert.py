@@ -17,7 +17,8 @@ from flax import linen as nn
 import jax
 import jax.numpy as jnp
 
-from bam_jax.models import hidden
+from bam_jax.models import adapters, hidden
+from bam_jax.models.adapted import Adapted
 from bam_jax.models.attention import KERNELS
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
@@ -213,7 +214,7 @@ class _Layer(nn.Module):
   number: int
 
   @nn.compact
-  def __call__(self, x, segments, positions, examples, train: bool):
+  def __call__(self, x, segments, positions, examples, train: bool, own=None):
     c = self.config
     theta = c.thetas[self.number] if c.thetas else 0
     reach = c.reaches[self.number] if c.reaches else 0
@@ -231,19 +232,14 @@ class _Layer(nn.Module):
     def norm(name, x):
       return _norm(c, name)(x).astype(self.dtype)
 
-    def attend(x):
-      def heads(name):
-        one = dense(name, c.width, x, c.attention_bias)
-        return one.reshape(*x.shape[:2], c.heads, c.width // c.heads)
+    def at(place, y, x=x):
+      return y if own is None else adapters.at(own, place, y, x, average)
 
-      query, key, value = heads("query"), heads("key"), heads("value")
-      if theta:
-        query, key = (rotary(x, positions, theta) for x in (query, key))
-      hidden.show(self, query, key, value)
+    def average(query, key, value, reach=0):
       drawn = None
       if train and c.attention_dropout:
         drawn = draws(self.make_rng("dropout"), examples, c.attention_dropout)
-      context = KERNELS[c.attention](
+      return KERNELS[c.attention](
         query,
         key,
         value,
@@ -252,7 +248,18 @@ class _Layer(nn.Module):
         reach=reach,
         dropout=drawn,
       )
-      return dense("out", c.width, context.reshape(x.shape), c.attention_bias)
+
+    def attend(x):
+      def heads(name):
+        one = at(name, dense(name, c.width, x, c.attention_bias), x)
+        return one.reshape(*x.shape[:2], c.heads, c.width // c.heads)
+
+      query, key, value = heads("query"), heads("key"), heads("value")
+      if theta:
+        query, key = (rotary(x, positions, theta) for x in (query, key))
+      hidden.show(self, query, key, value)
+      context = average(query, key, value, reach).reshape(x.shape)
+      return dense("out", c.width, at("context", context), c.attention_bias)
 
     def feed_forward(x):
       # The erf form: BERT's weights were trained with it, tanh is 3e-3 away.
@@ -263,15 +270,15 @@ class _Layer(nn.Module):
 
     def add(name, x, block, normed=False):
       before = c.pre_norm and not normed
-      change = block(norm(name, x) if before else x)
-      x = x + Dropout(c.hidden_dropout)(
-        change, examples, positions, train=train
+      change = Dropout(c.hidden_dropout)(
+        block(norm(name, x) if before else x), examples, positions, train=train
       )
+      x = x + at(name.removesuffix("_norm"), change)
       return x if c.pre_norm else norm(name, x)
 
     # The embeddings have just been normed.
     x = add("attention_norm", x, attend, normed=self.number == 0)
-    return add("mlp_norm", x, feed_forward)
+    return at("layer", add("mlp_norm", x, feed_forward))
 
 
 class Bert(nn.Module):
@@ -348,12 +355,14 @@ class Bert(nn.Module):
     *,
     train: bool,
     examples: Array | None = None,
+    adapted: Sequence[Adapted] = (),
   ) -> Array:
     """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
     c = self.config
     for i in range(c.layers):
+      x = hold(x, self.place)
       layer = getattr(self, f"layer_{i}")
-      x = layer(hold(x, self.place), segments, positions, examples, train)
+      x = layer(x, segments, positions, examples, train, *adapted[i : i + 1])
     x = hold(x, self.place)
     return self.norm(x).astype(self.dtype) if c.pre_norm else x
 

@@ -61,6 +61,7 @@ class EncoderKind:
       encoder that starts from random weights; None = it cannot.
     configured: (config, the run's whole config) -> what the run trains.
     attends: whether its layers show what they attend by; see hidden.py.
+    adapts: whether its `encode` takes adapters; see adapters.py.
     any_length: whether one program of it can read rows of any length.
     masked: (config) -> of the head for masked tokens, what its norm adds to the
       variance, and whether its dense layer and its norm have biases; None = it
@@ -76,6 +77,7 @@ class EncoderKind:
   scratch: Callable[[Any, int, int, int], EncoderConfig] | None = None
   configured: Callable[[Any, Any], EncoderConfig] = lambda config, run: config
   attends: bool = False
+  adapts: bool = False
   any_length: bool = True
   masked: Callable[[Any], tuple[float, bool, bool]] | None = None
 
@@ -163,6 +165,7 @@ ENCODERS: dict[str, EncoderKind] = {
     scratch=bert_scratch,
     configured=bert_configured,
     attends=True,
+    adapts=True,
     # ModernBERT's is its pooler too.
     masked=lambda config: (
       config.layer_norm_eps,

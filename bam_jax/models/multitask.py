@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from bam_jax.models import encoders, parts
+from bam_jax.models.adapted import Adapter
+from bam_jax.models.adapter_tree import Adapters
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import Heads, HeadSpec
@@ -30,6 +32,8 @@ class MultiTask(nn.Module):
   remat: bool
   # Of hidden states [B, S, D]; None = as the compiler likes.
   place: jax.sharding.Sharding | None = None
+  # What tasks have of their own inside the encoder.
+  adapter: Adapter | None = None
 
   @nn.compact
   def __call__(
@@ -67,7 +71,12 @@ class MultiTask(nn.Module):
     if shift is not None:
       x = x + shift.astype(x.dtype)
     hidden = encoder.encode(
-      x, batch["positions"], batch["segments"], train=train, examples=tokens_of
+      x,
+      batch["positions"],
+      batch["segments"],
+      train=train,
+      examples=tokens_of,
+      **self._adapted(batch),
     )
     reads = {spec.reads for spec in self.heads}
     rates = tuple(spec.drops(self.head_dropout) for spec in self.heads)
@@ -105,6 +114,16 @@ class MultiTask(nn.Module):
         batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
       )
     return Heads(self.heads, name="heads")(vectors, task)
+
+  def _adapted(self, batch: Mapping) -> dict[str, Any]:
+    """Returns what `encode` is given where the encoder has adapters."""
+    if self.adapter is None:
+      return {}
+    names = tuple(spec.name for spec in self.heads)
+    adapters = Adapters(
+      self.adapter, self.config, names, self.dtype, name="adapters"
+    )
+    return {"adapted": adapters(task_of_tokens(batch))}
 
 
 def examples_of(batch: Mapping) -> jax.Array:

@@ -16,7 +16,7 @@ from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
-from bam_jax.stages import calibrating, initial, lessons, masks, values
+from bam_jax.stages import adapted, calibrating, initial, lessons, masks, values
 from bam_jax.stages import unlabelled as blank
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
@@ -229,6 +229,7 @@ def encoder(found: Materials) -> None:
   for run in found.experiment.runs:
     asked = found.experiment.settings(run).config
     encoders.of(shape).configured(shape, asked)
+  adapted.check(found, shape)
   matched(found, made)
   kernel(found)
   redrawn(found.experiment, shape)

@@ -16,10 +16,10 @@ import rich.table
 
 from bam_jax.data import contexts, documents, features, tables
 from bam_jax.data.features import Features
-from bam_jax.models import flops
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
-from bam_jax.stages import checks, lessons, reuse
+from bam_jax.stages import checks, lessons, parameters, reuse
+from bam_jax.stages.lessons import Useful
 from bam_jax.stages.materials import trains_words
 from bam_jax.stages.session import Session, opened
 from bam_jax.stages.speed import measured
@@ -27,7 +27,6 @@ from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
-from bam_jax.training import heads
 
 # Rows of a task whose tokens are counted.
 SAMPLE = 2000
@@ -124,27 +123,20 @@ def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:
   """
   shape = session.materials.encoder.shape
   known = {task.name: task for task in session.experiment.trained_tasks}
-  # Of a forward pass of a task's row, the mean.
-  example = {
-    name: flops.forward(
-      shape,
-      rows.examples.lengths,
-      head=heads.spec(known[name], vocabulary=shape.vocab_size),
-    ).sum()
-    / len(rows)
-    for name, rows in samples.items()
-  }
+  rows = {name: (known[name], some) for name, some in samples.items()}
   for run in session.experiment.runs:
+    config = session.experiment.settings(run).config
+    example = lessons.each_useful(shape, rows, config)
     yield cost_of(session, run, example)
 
 
-def cost_of(session: Session, run: Run, example: Mapping[str, float]) -> Cost:
+def cost_of(session: Session, run: Run, example: Mapping[str, Useful]) -> Cost:
   """Returns what a run costs.
 
   Args:
     session: the session.
     run: the run.
-    example: FLOPs of a forward pass of an example of each task.
+    example: FLOPs of an example of each task.
   """
   workdir, seeds = session.workdir, session.experiment.seeds
   steps, trial = trial_of(session, run, example)
@@ -186,7 +178,7 @@ def cost_of(session: Session, run: Run, example: Mapping[str, float]) -> Cost:
 
 
 def trial_of(
-  session: Session, run: Run, example: Mapping[str, float]
+  session: Session, run: Run, example: Mapping[str, Useful]
 ) -> tuple[int, float]:
   """Returns the steps of a trial of a run, and the FLOPs of training it."""
   sources = tables.drawn(session.experiment.tasks_of(run))
@@ -201,14 +193,12 @@ def trial_of(
     np.searchsorted(ends, order[order >= 0], side="right"),
     minlength=len(sizes),
   )
-  each = [
-    flops.TRAIN_OVER_FORWARD * example[task.name] for task in first.values()
-  ]
+  each = [example[task.name].trained for task in first.values()]
   return len(order), float(np.dot(drawn, each))
 
 
 def teaching_of(
-  session: Session, run: Run, example: Mapping[str, float]
+  session: Session, run: Run, example: Mapping[str, Useful]
 ) -> dict[int, float]:
   """Returns the FLOPs in which each trial of a run teaches, by its seed."""
   experiment = session.experiment
@@ -216,7 +206,8 @@ def teaching_of(
   if not tasks:
     return {}
   total = sum(
-    rows_of(session, task, held=True) * example[task.name] for task in tasks
+    rows_of(session, task, held=True) * example[task.name].asked
+    for task in tasks
   )
   seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
   return dict.fromkeys(sorted(seeds), total)
@@ -264,6 +255,7 @@ def show(config: ConfigDict, workdir: Workdir) -> None:
     samples = samples_of(here)
     found = list(costs(here, samples))
     speed, words = estimate(here, found, samples)
+    sizes = parameters.told(here)
   CONSOLE.print(table(found, len(here.experiment.seeds), speed))
   left = sum(cost.left for cost in found)
   for note in dict.fromkeys(note for cost in found for note in cost.notes):
@@ -274,6 +266,7 @@ def show(config: ConfigDict, workdir: Workdir) -> None:
     f"up to {SAMPLE} rows of each task."
   )
   say(words)
+  say(sizes)
 
 
 def estimate(

@@ -9,6 +9,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.hf import classifiers, transfer
+from bam_jax.models import adapter_tree
 from bam_jax.models.encoders import ENCODERS
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.runtime.files import flatten
@@ -41,8 +42,10 @@ def given(
     pretrained: the encoder's parameters; {} = none.
   """
   if run.start:
-    return own(() if run.fresh else heads, finished(run.start, seeds))
-  start = own(heads, imported) if imported else pretrained
+    # Fresh is what is a task's own.
+    names, tasks = ((), ()) if run.fresh else (heads, run.tasks)
+    return own(names, finished(run.start, seeds), tasks)
+  start = own(heads, imported, run.tasks) if imported else pretrained
   return jax.tree.map(
     lambda x: np.broadcast_to(x, (len(seeds), *x.shape)), start
   )
@@ -108,14 +111,18 @@ def thinned(params: Any, config: ConfigDict, layers: int) -> Any:
   if not params or (config.encoder_layers, config.encoder_every) == (0, 1):
     return params
   (kind,) = params.keys() & ENCODERS.keys()
-  parts = params[kind]
-  deep = sum(name.startswith("layer_") for name in parts)
+  deep = sum(name.startswith("layer_") for name in params[kind])
   if deep <= layers:
     return params
   kept = range(0, deep, config.encoder_every)[: config.encoder_layers or None]
-  others = {k: v for k, v in parts.items() if not k.startswith("layer_")}
-  own = {f"layer_{i}": parts[f"layer_{old}"] for i, old in enumerate(kept)}
-  return {**params, kind: others | own}
+
+  def chosen(parts):
+    others = {k: v for k, v in parts.items() if not k.startswith("layer_")}
+    own = {f"layer_{i}": parts[f"layer_{old}"] for i, old in enumerate(kept)}
+    return others | own
+
+  layered = params.keys() & {kind, "adapters"}
+  return {**params, **{name: chosen(params[name]) for name in layered}}
 
 
 def taken(params: Any, part: str) -> Any:
@@ -127,7 +134,7 @@ def taken(params: Any, part: str) -> Any:
   """
   if part == "all" or not params:
     return params
-  return params | {"heads": {}}
+  return {k: v for k, v in params.items() if k != "adapters"} | {"heads": {}}
 
 
 def check_fit(
@@ -145,7 +152,11 @@ def check_fit(
   wanted = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
   shapes = {k: v.shape for k, v in flatten(wanted).items()}
   heads = {spec.parameters for spec in model.heads}
-  for name, value in flatten(own(heads, params)).items():
+  given = own(heads, params, run.tasks)
+  if model.adapter is None:
+    # They are left there, or were refused: see stages/adapted.py.
+    given.pop("adapters", None)
+  for name, value in flatten(given).items():
     if value.shape != shapes.get(name):
       raise ValueError(
         f"init_from {named} has {name} of shape {value.shape}, the encoder "
@@ -154,12 +165,21 @@ def check_fit(
       )
 
 
-def own(heads: Collection[str], params: dict) -> dict:
-  """Returns the parameters with some of the heads only, by their names."""
-  return {
+def own(heads: Collection[str], params: dict, tasks: Sequence[str]) -> dict:
+  """Returns the parameters with some of the heads and adapters only.
+
+  Args:
+    heads: what those are called that stay.
+    params: the whole tree.
+    tasks: whose adapters stay.
+  """
+  found = {
     **params,
     "heads": {k: v for k, v in params["heads"].items() if k in heads},
   }
+  if "adapters" in params:
+    found["adapters"] = adapter_tree.kept(params["adapters"], tasks)
+  return found
 
 
 def finished(workdir: Workdir, name: str, seeds: Sequence[int]) -> Any:

@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import functools
+from typing import Any, NamedTuple
 
+from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import balance, pipeline, sampling, tables
@@ -15,7 +17,7 @@ from bam_jax.models.encoders import EncoderConfig
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
-from bam_jax.training import heads
+from bam_jax.training import adapting, heads
 from bam_jax.training.settings import Settings
 
 
@@ -227,14 +229,59 @@ def check_gold(runs: Sequence[Run], task: str, labels: np.ndarray) -> None:
       )
 
 
+class Useful(NamedTuple):
+  """FLOPs of an example, the mean of some.
+
+  Attributes:
+    asked: of a forward pass.
+    trained: in a step.
+  """
+
+  asked: float
+  trained: float
+
+
+def each_useful(
+  shape: EncoderConfig,
+  samples: Mapping[str, tuple[Task, Features]],
+  config: ConfigDict,
+) -> dict[str, Useful]:
+  """Returns the useful FLOPs of an example of each task.
+
+  Args:
+    shape: of the encoder.
+    samples: each task, and some rows of it.
+    config: of the run, whole.
+  """
+  found, counted = {}, adapting.counted(config)
+  for name, (task, rows) in samples.items():
+    head = heads.spec(task, vocabulary=shape.vocab_size)
+    lengths = rows.examples.lengths
+    train = flops.train(shape, lengths, head=head, **counted).sum()
+    adapter = counted["adapter"]
+    asked = flops.forward(shape, lengths, head=head, adapter=adapter).sum()
+    found[name] = Useful(asked / len(rows), train / len(rows))
+  return found
+
+
 def useful(
   shape: EncoderConfig,
   tasks: Sequence[Task],
   batches: pipeline.TrialBatches,
   trial: int,
   steps: int,
+  **counted: Any,
 ) -> float:
-  """Returns the useful FLOPs of a trial's first steps (see flops.py)."""
+  """Returns the useful FLOPs of a trial's first steps (see flops.py).
+
+  Args:
+    shape: of the encoder.
+    tasks: of the run.
+    batches: of its trials.
+    trial: which of them.
+    steps: how many.
+    **counted: what the run trains, see `adapting.counted`.
+  """
   lengths, owners = batches.trained(trial, steps)
   return float(
     sum(
@@ -242,6 +289,7 @@ def useful(
         shape,
         lengths[owners == i],
         head=heads.spec(task, vocabulary=shape.vocab_size),
+        **counted,
       ).sum()
       for i, task in enumerate(tasks)
     )

@@ -39,7 +39,7 @@ from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
-from bam_jax.training import heads, sharding
+from bam_jax.training import adapting, heads, sharding
 from bam_jax.training.matching import Matching
 
 
@@ -207,6 +207,7 @@ class Materials:
       dtype=jnp.dtype(c.dtype),
       remat=c.remat,
       place=sharding.by_rows(self.mesh),
+      adapter=adapting.adapter_of(c.adapter),
     )
 
   def masker(self, run: Run) -> Masker | None:

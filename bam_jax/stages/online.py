@@ -9,6 +9,7 @@ from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime import sealed
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.workdir import Workdir
+from bam_jax.tasks import description as heads_lib
 from bam_jax.training.checkpoint import load_params, trials
 
 
@@ -37,6 +38,11 @@ def read(name: str) -> tuple[EncoderConfig, dict[str, Any], Tokenizer]:
   folder = workdir.model(path.absolute().name)
   sealed.verify(folder)
   shape = hf.read_config(folder / hf.CONFIG)
+  if heads_lib.load(folder / heads_lib.FILE)[0].adapter:
+    raise ValueError(
+      f"teacher.online {name} has adapters, so its encoder alone is no teacher;"
+      " give a run without, or the exported model of one task"
+    )
   params, _ = load_params(workdir.params(path.absolute().name, min(seeds)))
   words = load_tokenizer(folder, vocab_size=shape.vocab_size)
   return shape, params[shape.kind], words

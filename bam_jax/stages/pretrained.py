@@ -6,6 +6,7 @@ from bam_jax.runtime.console import say
 from bam_jax.stages.session import Session
 from bam_jax.study.experiment import TEXT
 from bam_jax.study.plan import scored
+from bam_jax.training import adapting
 from bam_jax.training.checkpoint import load_params
 
 # In the working directory.
@@ -24,6 +25,12 @@ def keep(session: Session) -> None:
   experiment, seed = session.experiment, session.experiment.seeds[0]
   run = scored(list(experiment.methods.values())[-1], TEXT)
   if run is None or not session.workdir.finished(run.name, seed):
+    return
+  if experiment.settings(run).config.adapter.kind != adapting.OFF:
+    say(
+      f"{folder} is not written: {run.name} has adapters, and without them its"
+      " encoder says something else; go on from it by --config.init_from"
+    )
     return
   made = session.workdir.model(run.name)
   config = hf.read_config(made / hf.CONFIG)

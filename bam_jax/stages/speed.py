@@ -14,7 +14,7 @@ from bam_jax.runtime.console import bar
 from bam_jax.stages import lessons
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
-from bam_jax.training import heads, loop, sharding
+from bam_jax.training import adapting, heads, loop, sharding
 
 # Steps that are measured, after one that compiles; fewer if they take long.
 STEPS, SECONDS = 4, 20.0
@@ -76,6 +76,7 @@ def measured(
       shape,
       pool.lengths[mine],
       head=heads.spec(task, vocabulary=shape.vocab_size),
+      **adapting.counted(settings.config),
     )
   if pool.units is not None:
     useful = np.add.reduceat(useful, pool.units.first)

@@ -11,7 +11,7 @@ from bam_jax.runtime import distributed, energy, sealed
 from bam_jax.stages import evaluate, imported, lessons, reuse, teach
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run, names
-from bam_jax.training import loop, memory
+from bam_jax.training import adapting, loop, memory
 from bam_jax.training.checkpoint import Checkpoints, save_params
 from bam_jax.training.loop import Job
 from bam_jax.training.trackers import trackers
@@ -183,6 +183,7 @@ def noted(
       job.batches,
       trial,
       step,
+      **adapting.counted(job.settings.config),
     ),
     "content": session.lineage.content(run, seed),
     "made_of": session.lineage.made_of(run, seed),

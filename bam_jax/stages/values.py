@@ -6,6 +6,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bam_jax.data import runners, sampling
+from bam_jax.models.adapters import ADAPTERS
 from bam_jax.models.attention import KERNELS
 from bam_jax.models.encoders import ENCODERS
 from bam_jax.runtime import distributed, tracing
@@ -13,7 +14,7 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
 from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import submission
-from bam_jax.training import schedules, trackers
+from bam_jax.training import adapting, schedules, trackers
 from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.distillation import MIXES
 from bam_jax.training.perturbation import NORMS
@@ -88,6 +89,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       ),
     ),
   ),
+  "from 0 to 10000": (lambda n: 0 <= n <= 10_000, ("adapter.rank",)),
   "a finite number": (
     lambda n: -BOUND < n < BOUND,
     (
@@ -132,6 +134,7 @@ WORDS = {
   "dtype": ("float32", "bfloat16"),
   "attention": tuple(KERNELS),
   "scratch.kind": tuple(k for k, each in ENCODERS.items() if each.scratch),
+  "adapter.kind": (adapting.OFF, *ADAPTERS),
   "adversary.kind": tuple(ADVERSARIES),
   "adversary.norm": ("paper", *NORMS),
   "loss.reduction": ("sum", "mean"),
@@ -163,6 +166,7 @@ def check(c: ConfigDict) -> None:
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
   folded(c.data)
   scratch(c)
+  adapter(c)
   adversary(c)
   average(c)
   shortened(c)
@@ -249,6 +253,24 @@ def mixed(sampling: ConfigDict) -> None:
       f"sampling.anneal is {sampling.anneal}, but sampling.kind is "
       f"{sampling.kind}, which does not read it; set "
       "--config.sampling.kind=annealed"
+    )
+
+
+def adapter(c: ConfigDict) -> None:
+  """Checks that what is said of adapters is said of some that read it."""
+  kind = c.adapter.kind
+  for key in ("rank", "shared"):
+    off = NEUTRAL[f"adapter.{key}"]
+    if kind == adapting.OFF and (got := c.adapter[key]) != off:
+      raise ValueError(
+        f"adapter.{key} is {got!r}, but adapter.kind is {kind}, so there are no"
+        " adapters; take some: --config.adapter.kind=lora"
+      )
+  if kind != adapting.OFF and c.adapter.rank and not ADAPTERS[kind].rank:
+    ranked = ", ".join(name for name, row in ADAPTERS.items() if row.rank)
+    raise ValueError(
+      f"adapter.rank is {c.adapter.rank}, but adapter.kind is {kind}, which has"
+      f" no narrow product; leave it out, or take one of {ranked}"
     )
 
 

@@ -26,6 +26,7 @@ from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.origins import Synthetic
 from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import TASKS, Task, get_tasks
+from bam_jax.training import adapting
 from bam_jax.training.settings import Settings
 
 # The tasks that data.text makes: the one it always does, and all by kind.
@@ -192,6 +193,7 @@ class Experiment:
       max_length=self.config.max_length,
       dtype=self.config.dtype,
       span=Limits(**self.config.span) if asked else None,
+      adapter=adapting.told(self.settings(run).config.adapter),
     )
 
 

@@ -22,7 +22,8 @@ from bam_jax.training.settings import KINDS
 KEYS = (
   *("tasks", "max_steps", "head_dropout", "sampling", "loss", "optim"),
   *("teacher.schedule", "teacher.value", "teacher.options"),
-  *("learn", "adversary", "teacher.mix", "teacher.temperature"),
+  *("adapter", "encoder_frozen", "learn", "adversary"),
+  *("teacher.mix", "teacher.temperature"),
   *("teacher.confidence", "teacher.agreement"),
   *("teacher.hidden_weight", "teacher.layer_map"),
   *("teacher.relations_weight", "teacher.relation_heads"),

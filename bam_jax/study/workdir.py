@@ -52,6 +52,9 @@ FREE = (
 # with it a study is the one that it was without the key, so neither a
 # difference between directories nor a part of a trial's content hash.
 NEUTRAL: dict[str, Any] = {
+  "adapter.kind": "none",
+  "adapter.rank": 0,
+  "adapter.shared": False,
   "adversary.kind": "none",
   "adversary.weight": 1.0,
   "adversary.steps": -1,
@@ -66,6 +69,7 @@ NEUTRAL: dict[str, Any] = {
   "calibration.threshold": "",
   "data.cs224n_dir": "",
   "data.fold": 0,
+  "encoder_frozen": False,
   "data.text": "",
   "data.limit": "",
   "data.dev_limit": "",

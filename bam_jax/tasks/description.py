@@ -105,6 +105,21 @@ def answers(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Adapts:
+  """What tasks have of their own inside the encoder (docs/adapters.md).
+
+  Attributes:
+    kind: of the adapters.
+    rank: columns of their narrow product; 0 = they have none.
+    shared: whether all tasks have one.
+  """
+
+  kind: str
+  rank: int
+  shared: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Description:
   """What all heads of one model share, and each of them.
 
@@ -114,6 +129,7 @@ class Description:
     max_length: tokens of an example in training.
     dtype: what was computed in.
     span: how contexts are read; None = no head answers questions.
+    adapter: what tasks have inside the encoder; None = nothing.
   """
 
   heads: tuple[Head, ...]
@@ -121,6 +137,7 @@ class Description:
   max_length: int
   dtype: str
   span: Limits | None = None
+  adapter: Adapts | None = None
 
   def alone(self, name: str) -> "Description":
     """Returns the description of a model with one of the heads."""
@@ -146,6 +163,8 @@ class Description:
     for head in found["heads"]:
       if head["calibration"] is None:
         del head["calibration"]
+    if found["adapter"] is None:
+      del found["adapter"]
     return found
 
   def save(self, directory: Path, **others: Any) -> None:
@@ -228,12 +247,23 @@ def parse(raw: Any, path: Path) -> Description:
       max_length=int(raw["max_length"]),
       dtype=raw["dtype"],
       span=_limits(raw.get("span"), heads),
+      adapter=_adapts(raw.get("adapter")),
     )
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise ValueError(
       f"{path} does not say what the heads mean ({type(error).__name__}: "
       f"{error}); export the run again"
     ) from error
+
+
+def _adapts(raw: Any) -> Adapts | None:
+  """Reads what tasks have inside the encoder, if anything."""
+  if raw is None:
+    return None
+  kind, rank, shared = raw["kind"], raw["rank"], raw["shared"]
+  if (type(kind), type(rank), type(shared)) != (str, int, bool) or rank < 0:
+    raise ValueError(f"adapter {reprlib.repr(raw)}")
+  return Adapts(kind=kind, rank=rank, shared=shared)
 
 
 def _limits(raw: Any, heads: Sequence[Head]) -> Limits | None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 import optax
 
+from bam_jax.models import adapter_tree
 from bam_jax.models.encoders import ENCODERS
 
 Params = Any  # {"bert": ..., "pooler": ..., "heads": ...}, leaves are arrays
@@ -75,8 +76,8 @@ def depth_of(path: str, layers: int) -> int:
     layers: L, the number of layers of the encoder.
 
   Returns:
-    0 to L in the encoder, as its row says, L + 1 for the pooler and L + 2 for
-    everything that belongs to a task.
+    0 to L in the encoder, as its row says, and of an adapter that of its layer;
+    L + 1 for the pooler and L + 2 for all else that belongs to a task.
 
   Raises:
     ValueError: no depth is known for the path.
@@ -85,6 +86,8 @@ def depth_of(path: str, layers: int) -> int:
   match path.split("/"):
     case ["pooler", _, *_]:
       depth = layers + 1
+    case ["adapters", *names]:
+      depth = adapter_tree.depth(names, layers)
     case ["heads", _, *_] | ["projection", _]:
       depth = layers + 2
     case [kind, *names] if kind in ENCODERS:

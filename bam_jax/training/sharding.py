@@ -85,7 +85,7 @@ def rules() -> list[tuple[str, PartitionSpec]]:
   """
   return [
     # Before all others: a task may be called anything.
-    (r"(heads/.+|projection/kernel)", P()),
+    (r"((heads|adapters)/.+|projection/kernel)", P()),
     *(
       (pattern, P(*map(SPLIT.get, axes)))
       for kind in ENCODERS.values()

@@ -1,6 +1,7 @@
 """The step of a trial: losses, their gradient, and what is made of it."""
 
 from collections.abc import Callable, Mapping
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import optax
 
 from bam_jax.models import hidden
 from bam_jax.models.multitask import MultiTask, init_params
-from bam_jax.training import groups, optim, schedules, spaces
+from bam_jax.training import adapting, groups, optim, schedules, spaces
 from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.distillation import TARGETS, Mix
 from bam_jax.training.matching import Matching
@@ -184,10 +185,12 @@ def make_run(
   config = settings.config
   rate = schedules.rate_of(settings, steps)
   more = matching.projection if matching else lambda key: {}
+  shapes = jax.eval_shape(
+    lambda k: init_params(model, k) | more(k), jax.random.key(0)
+  )
+  part = model.config.kind if config.encoder_frozen else ""
   tx = optim.make_optimizer(
-    jax.eval_shape(
-      lambda k: init_params(model, k) | more(k), jax.random.key(0)
-    ),
+    adapting.without(shapes, part),
     optim.Adam.of(config.optim),
     layers=model.config.layers,
     rate=rate,
@@ -198,9 +201,10 @@ def make_run(
   momentum = adversary.momentum(config.adversary, steps)
   stays = schedules.average_of(config, steps)
 
-  def step_of(matched):
+  def step_of(matched, held=None):
+    losses = make_losses(model, Mix.of(config.teacher), matched)
     passes = Passes(
-      make_losses(model, Mix.of(config.teacher), matched),
+      adapting.beside(losses, held) if held else losses,
       model.heads,
       settings.batch_size if mean else 1.0,
       model.config.width,
@@ -216,17 +220,22 @@ def make_run(
       stays=stays,
     )
 
+  def whole(matched):
+    if not part:
+      return step_of(matched)
+    return adapting.frozen(functools.partial(step_of, matched), part)
+
   def beside(state, batch, fixed):
-    return step_of(matching.bound(fixed, model.dtype))(state, batch)
+    return whole(matching.bound(fixed, model.dtype))(state, batch)
 
   selecting = config.select.by != "last"
   init = make_init(
     model,
-    tx,
+    adapting.sparing(tx, part) if part else tx,
     selecting=selecting,
     averaging=momentum is not None,
     late=stays is not None,
     drawn=config.init_seed,
     more=more,
   )
-  return init, beside if matching else step_of(None)
+  return init, beside if matching else whole(None)

@@ -4,7 +4,9 @@ For every kind of task, every head that kinds name and every adversary; what a
 new row adds is held without a line here.
 """
 
+import functools
 import itertools
+import sys
 
 import jax
 import numpy as np
@@ -17,6 +19,8 @@ from bam_jax.data.masking import Masker
 from bam_jax.data.pool import TaskData, join
 from bam_jax.data.ragged import offsets_of
 from bam_jax.data.words import Words
+from bam_jax.models.adapted import Adapter
+from bam_jax.models.adapters import ADAPTERS
 from bam_jax.models.encoders import ENCODERS
 from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.multitask import init_params
@@ -239,6 +243,25 @@ def test_packing_changes_nothing_of_another_encoder(encoder, monkeypatch):
   monkeypatch.setattr(tiny, "ENCODER", tiny.ENCODERS[encoder])
   test_packing_changes_nothing(
     "classification", "tagging", "freelb", "paper", ""
+  )
+
+
+@pytest.mark.parametrize(
+  ("kind", "adversary"),
+  [*((kind, "none") for kind in ADAPTERS), ("pal", "freelb")],
+)
+def test_packing_changes_nothing_of_adapters(kind, adversary, monkeypatch):
+  adapter = Adapter(kind, 6 if ADAPTERS[kind].rank else 0)
+  plain, drawn = tiny.model, init_params
+
+  def stirred(net, key):
+    # Adapters that do nothing at the start would show nothing.
+    return jax.tree.map(lambda x: x + 0.1, drawn(net, key))
+
+  monkeypatch.setattr(tiny, "model", functools.partial(plain, adapter=adapter))
+  monkeypatch.setattr(sys.modules[__name__], "init_params", stirred)
+  test_packing_changes_nothing(
+    "classification", "tagging", adversary, "paper", ""
   )
 
 
