@@ -253,7 +253,7 @@ class Workdir:
     for key, off in NEUTRAL.items():
       group, _, last = key.rpartition(".")
       holder = found
-      for part in group.split("."):
+      for part in group.split(".") if group else ():
         if part not in holder:
           holder[part] = ConfigDict()
         holder = holder[part]

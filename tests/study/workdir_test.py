@@ -188,7 +188,7 @@ def test_opening_clears_only_what_a_killed_command_had_half_deleted(tmp_path):
 
 def test_a_directory_made_before_a_key_came_has_it_off(tmp_path):
   made = common.base().to_dict()
-  del made["single"]["min_steps"], made["masking"]
+  del made["single"]["min_steps"], made["masking"], made["encoder_frozen"]
   W = Workdir(tmp_path)
   W.file.write_text(json.dumps({"config": made}))
   found = W.config()
