@@ -92,7 +92,7 @@ def test_a_variant_of_some_tasks_answers_for_no_others():
 @pytest.mark.parametrize("method", ["multi@", "multi@x+finetune"])
 def test_a_method_ends_in_the_name_of_a_variant(method):
   with pytest.raises(ValueError, match=r"its name comes last"):
-    parse(method)
+    parse(method, ())
 
 
 @pytest.mark.parametrize(
