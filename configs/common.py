@@ -201,8 +201,9 @@ def base() -> ConfigDict:
   # tasks, or TASK=VALUE for some, as in "rte=js,mnli=kl". It comes after what a
   # tasks file says; "" = as the kind of the task has it.
   c.learn = ConfigDict()
-  # How its head is built: linear, mlp (mlp:width=512), tower or san
-  # (san:turns=5:answer_dropout=0.1), the last two for two texts; "" = linear.
+  # How its head is built: linear, mlp (mlp:width=512); for two texts siamese
+  # (siamese:width=512), which are encoded each by itself, tower or san
+  # (san:turns=5:answer_dropout=0.1); "" = linear.
   c.learn.head = ""
   # The task whose head it shares, as in "rte=mnli"; "" = it has its own.
   c.learn.head_of = ""

@@ -31,6 +31,7 @@ def load(name: str, arg: str):
     "mtdnn": "table2",
     "strong": "study",
     "sesame": "smoke",
+    "less_is_more": "smoke",
   }
   if part := parts.get(name):
     arg = f"{part},{arg}" if arg else part

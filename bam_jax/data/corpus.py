@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import builders, contexts
+from bam_jax.data import apart, builders, contexts
 from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, Part, hold_out
 from bam_jax.data.repeats import repeats
@@ -152,7 +152,11 @@ class Corpus:
   def _load(self, task: Task, splits: tuple[str, ...]) -> dict[str, Features]:
     if task.table:
       return {split: self._column(task, split) for split in splits}
-    return self._tokenised(task, splits, self._texts.take)
+    found = self._tokenised(task, splits, self._texts.take)
+    if not apart.asked(task):
+      return found
+    words, most = self._tokenizer, self._lengths.most
+    return {k: apart.apart(v, words, most=most) for k, v in found.items()}
 
   def _column(self, task: Task, split: str) -> Features:
     """Returns the rows of a table with the labels of one of its tasks."""

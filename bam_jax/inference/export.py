@@ -11,6 +11,7 @@ from jax import export as jax_export
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.data import apart
 from bam_jax.data.fields import FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers, families, masked, transfer
@@ -292,6 +293,12 @@ def answering(found: Trained, task: str) -> Description:
     raise ValueError(
       f"{task} says masked words and answers no text; write it for"
       " transformers: --format=hf"
+    )
+  if alone := [head.name for head in heads if apart.asked(head)]:
+    raise ValueError(
+      f"{', '.join(alone)} reads two texts each by itself, which a program of"
+      " one row of tokens does not; bam_jax.predict and bam_jax.serve do, from"
+      " the run; write other heads one by one: --task=NAME"
     )
   return dataclasses.replace(description, heads=tuple(heads))
 

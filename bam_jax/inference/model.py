@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.data import apart
 from bam_jax.data.features import Features, featurise
 from bam_jax.data.fields import FORWARD, WORDS, Room
 from bam_jax.data.places import Places
@@ -23,7 +24,7 @@ from bam_jax.inference import entries, windowed
 from bam_jax.inference import rows as rows_lib
 from bam_jax.inference import trained as trained_lib
 from bam_jax.models import adapter_tree
-from bam_jax.models.heads import HeadSpec
+from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.answers import Answer, Read
@@ -231,17 +232,18 @@ class Model:
 
   def said(self, tasks: Sequence[str], rows: Features) -> dict[str, np.ndarray]:
     """Returns task -> f32[N, C], or f32[M, C] of words, of a batch of rows."""
-    found = {}
+    found, most = {}, self.trained.description.max_length
     for asked in self.passes(tasks):
+      own = rows
+      if HEADS[asked[0].head].apart:
+        own = apart.apart(rows, self.tokenizer, most=most)
       batch, places = rows_lib.packed(
-        rows,
-        np.array([*map(self._number, asked)]),
-        at_most=self.trained.description.max_length,
+        own, np.array([*map(self._number, asked)]), at_most=most
       )
       out = jax.device_get(self._forward(self._params, batch))
       for slot, spec in enumerate(asked):
         mine = dataclasses.replace(places, slot=places.slot + slot)
-        found[spec.name] = outputs_of(spec, out, rows, mine)
+        found[spec.name] = outputs_of(spec, out, own, mine)
     return found
 
   def passes(self, tasks: Sequence[str]) -> list[list[HeadSpec]]:
@@ -286,10 +288,16 @@ class Model:
 
 
 def passes(specs: Sequence[HeadSpec]) -> list[list[HeadSpec]]:
-  """Returns which heads can be asked in one pass: one alone owns the tokens."""
+  """Returns which heads can be asked in one pass: one alone owns the tokens.
+
+  Those that read two texts apart share no pass with others.
+  """
+  alone = [spec for spec in specs if HEADS[spec.head].apart]
+  specs = [spec for spec in specs if spec not in alone]
   tokens = [spec for spec in specs if spec.space == WORDS]
   others = [spec for spec in specs if spec.space != WORDS]
-  return [[*tokens[:1], *others], *([spec] for spec in tokens[1:])]
+  found = [[*tokens[:1], *others], *([spec] for spec in tokens[1:]), alone]
+  return [each for each in found if each]
 
 
 def outputs_of(

@@ -87,8 +87,10 @@ class HeadSpec:
   @property
   def reads(self) -> str:
     """Which vectors it reads, an entry of what `Heads` is given."""
-    reads = HEADS[self.head].reads
-    return POOLS[self.pool].reads if reads == "pooled" else reads
+    kind = HEADS[self.head]
+    if kind.reads != "pooled":
+      return kind.reads
+    return apart(self.pool) if kind.apart else POOLS[self.pool].reads
 
   def multiplied(self, width: int, lengths: np.ndarray) -> np.ndarray:
     """Returns its multiplications for each example, i64[N]; see `HeadKind`."""
@@ -114,6 +116,8 @@ class HeadKind:
     chosen: whether tasks may choose it that another head is usual for.
     drops: whether what it reads is dropped from where no task says so.
     dense: whether it is one dense layer.
+    apart: whether two texts are encoded each by itself for it; it reads pooled
+      vectors of both then, see `legs.features`.
   """
 
   space: str
@@ -127,6 +131,12 @@ class HeadKind:
   chosen: bool = True
   drops: bool = True
   dense: bool = False
+  apart: bool = False
+
+
+def apart(pool: str) -> str:
+  """Returns what both texts' pooled vectors are called among those given."""
+  return f"{POOLS[pool].reads} apart"
 
 
 def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
@@ -213,6 +223,17 @@ HEADS: Mapping[str, HeadKind] = {
     ),
     options={"width": 512},
   ),
+  "siamese": HeadKind(
+    space="example",
+    reads="pooled",
+    build=mlp,
+    multiplied=lambda spec, width, lengths: (
+      spec.option("width") * (3 * width + spec.outputs) + 0 * lengths
+    ),
+    options={"width": 512},
+    texts=2,
+    apart=True,
+  ),
   "tower": HeadKind(
     space="example",
     reads="parts",
@@ -272,7 +293,8 @@ class Heads(nn.Module):
     Args:
       vectors: what heads read: "pooled" [B, E, D] of examples, "tokens" [B, S,
         D], "parts" the tokens as `Parts`, "drawn" the masked ones as `Drawn`;
-        of other pools than [CLS] what they read, and "own" `bool[B, E, S]`,
+        of other pools than [CLS] what they read; what `apart` names, [B, E, 3
+        D] of both texts; and "own" `bool[B, E, S]`,
         which tokens are of each example.
       task: space -> i32[B, ...], the position in `heads` of the task of each
         example or token; -1 where there is none (its output is zero).
@@ -320,6 +342,7 @@ def shapes(
     "tokens": tokens,
     "parts": Parts(tokens, one, one, None),
     **{row.reads: tokens for row in POOLS.values()},
+    **{apart(pool): jnp.zeros((1, 1, 3 * width)) for pool in POOLS},
     "own": one,
     "drawn": drawn,
   }

@@ -12,12 +12,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from bam_jax.models import encoders, parts
+from bam_jax.models import encoders, legs, parts
 from bam_jax.models.adapted import Adapter
 from bam_jax.models.adapter_tree import Adapters
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
-from bam_jax.models.heads import Heads, HeadSpec
+from bam_jax.models.heads import HEADS, Heads, HeadSpec, apart
 from bam_jax.models.pooling import POOLS
 
 
@@ -57,14 +57,22 @@ class MultiTask(nn.Module):
       examples = examples_of(batch)
       # What padding draws is of no account.
       tokens_of = to_tokens(examples, batch)
+    # What the encoder reads of each text, and of those that come second.
+    read = behind = batch
+    alone = tuple(HEADS[spec.head].apart for spec in self.heads)
+    if any(alone):
+      second = legs.second_of(batch, alone)
+      read, behind = legs.split(batch, second)
+      if train:
+        tokens_of = legs.redrawn(tokens_of, second)
     kind = encoders.of(self.config)
     encoder = kind.module(
       self.config, self.dtype, self.remat, self.place, name=self.config.kind
     )
     x = encoder.embed(
       batch["tokens"],
-      batch["types"],
-      batch["positions"],
+      read["types"],
+      read["positions"],
       train=train,
       examples=tokens_of,
     )
@@ -72,8 +80,8 @@ class MultiTask(nn.Module):
       x = x + shift.astype(x.dtype)
     hidden = encoder.encode(
       x,
-      batch["positions"],
-      batch["segments"],
+      read["positions"],
+      read["segments"],
       train=train,
       examples=tokens_of,
       **self._adapted(batch),
@@ -82,7 +90,9 @@ class MultiTask(nn.Module):
     rates = tuple(spec.drops(self.head_dropout) for spec in self.heads)
     vectors, task = {}, {"example": batch["task"]}
     # There is a pooler in every tree, so that a later head finds it.
-    pools = [row for row in POOLS.values() if row.reads in reads]
+    pools = [
+      row for name, row in POOLS.items() if {row.reads, apart(name)} & reads
+    ]
     if self.is_initializing():
       pools = pools or [POOLS["cls"]]
     if pools:
@@ -92,8 +102,15 @@ class MultiTask(nn.Module):
       whose = (examples,)
       if row.tokens:
         whose = (tokens_of, batch["positions"])
-      pooled = pooler(row.before(hidden, batch))
+      pooled = pooler(row.before(hidden, read))
       vectors[row.reads] = Dropout(rates)(pooled, *whose, train=train)
+    for name in POOLS:
+      if apart(name) in reads:
+        before = POOLS[name].before
+        both = legs.features(
+          pooler(before(hidden, read)), pooler(before(hidden, behind))
+        )
+        vectors[apart(name)] = Dropout(rates)(both, examples, train=train)
     if {"tokens", "parts"} & reads:
       tokens = Dropout(rates)(
         hidden, tokens_of, batch["positions"], train=train

@@ -11,10 +11,11 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 
-from bam_jax.data import contexts, sampling, soft_labels, tables
+from bam_jax.data import apart, contexts, sampling, soft_labels, tables
 from bam_jax.data.sources.examples import Examples
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
+from bam_jax.models.heads import HEADS
 from bam_jax.runtime.console import say
 from bam_jax.stages import adapted, calibrating, initial, lessons, masks, values
 from bam_jax.stages import unlabelled as blank
@@ -269,11 +270,13 @@ def matched(found: Materials, made: bool) -> None:
 
 def parts(found: Materials) -> None:
   """Checks that heads that tell two texts apart can do so."""
-  if found.encoder.tokenizer.second:
-    return
+  words = found.encoder.tokenizer
   for run in found.experiment.runs:
     for spec in found.model(run).heads:
-      if spec.reads == "parts":
+      alone = HEADS[spec.head].apart
+      if (spec.reads == "parts" and not words.second) or (
+        alone and not apart.able(words)
+      ):
         raise ValueError(
           f"the head {spec.head} of {spec.name} tells two texts apart by their"
           f" types, and {found.experiment.config.encoder} has none; take linear"

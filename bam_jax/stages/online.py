@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from bam_jax.data import apart
 from bam_jax.data.tokenizer import Tokenizer, load_tokenizer
 from bam_jax.hf import directory as hf
 from bam_jax.models.encoders import EncoderConfig
@@ -60,6 +61,14 @@ def check_fit(
     own: the student's.
   """
   c = experiment.config
+  for run in experiment.runs:
+    for task in experiment.tasks_of(run) if run.teachers else ():
+      if apart.asked(task):
+        raise ValueError(
+          f"teacher.online {c.teacher.online} is matched token by token, and"
+          f" the head {task.learn.head} of {task.name} reads two texts each by"
+          " itself; take linear, mlp or tower, or leave teacher.online out"
+        )
   if words.digest != own.digest:
     raise ValueError(
       f"teacher.online {c.teacher.online} has another tokenizer than the "

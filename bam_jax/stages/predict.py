@@ -75,6 +75,11 @@ def _answer(
   session: Session, run: Run, task: Task, splits: tuple[str, ...]
 ) -> Answered:
   chosen = submitted(session, run, task)
+  (head,) = (
+    each for each in session.experiment.tasks_of(run) if each.name == task.head
+  )
+  # As that head reads it.
+  task = dataclasses.replace(task, learn=head.learn)
   rows = session.materials.corpus.test(task, splits)
   logits = evaluate.forward(
     session,

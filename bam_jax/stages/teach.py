@@ -48,7 +48,9 @@ def teach_for(session: Session, run: Run, seeds: Sequence[int]) -> list[Run]:
 
 def teach_task(session: Session, teacher: Run, name: str, seed: int) -> None:
   """Makes the logits of a task by one trial of its teacher, part by part."""
-  workdir, task = session.workdir, session.experiment.table[name]
+  workdir, tasks = session.workdir, session.experiment.tasks_of(teacher)
+  # As its own head reads it.
+  (task,) = (each for each in tasks if each.name == name)
   made = workdir.teacher(teacher.name, name, seed)
   parts = Parts(
     workdir.teacher_parts(teacher.name, name, seed),

@@ -16,6 +16,7 @@ from bam_jax.study.lineage import Lineage
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL
 from bam_jax.tasks.table import Task
 
 
@@ -49,8 +50,10 @@ class Teachers:
 
   def expected(self, name: str, task: Task, seed: int) -> dict[str, Any]:
     """Returns what a teacher's logits of a task must have been made with."""
+    # Whether their heads read texts together or apart, rows are the same ones.
+    rows = dataclasses.replace(task, learn=USUAL)
     return teachers.metadata(
-      self.materials.corpus.taught(task),
+      self.materials.corpus.taught(rows),
       teacher=self.lineage.content(self.experiment.run(name), seed),
       tokenizer=self.materials.encoder.tokenizer.digest,
       shared=self.shared(task),

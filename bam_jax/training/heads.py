@@ -8,6 +8,7 @@ from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.pooling import POOLS
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.description import Head
+from bam_jax.tasks.kind import WHOLE
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.learn import USUAL_POOL
 from bam_jax.tasks.table import Task
@@ -112,6 +113,11 @@ def _head(task: Task) -> str:
     return f"as head of {task.kind} {which}{hint(name, fitting)}"
   if HEADS[name].texts > len(task.text):
     return f"reads two texts, and {task.name} has one; take linear or mlp"
+  if HEADS[name].apart and (task.table or KINDS[task.kind].unit == WHOLE):
+    return (
+      f"reads two texts each by itself, and those of {task.name} are read with"
+      " others; take linear, mlp or tower"
+    )
   known = HEADS[name].options
   for option, value in options.items():
     if option not in known:
@@ -137,6 +143,11 @@ def _pool(task: Task) -> str:
       f"chooses what a head of whole examples reads, and the head {name} of"
       f" {task.name} reads all tokens; name the tasks that it is for, as in"
       f" TASK={pool}"
+    )
+  if HEADS[name].apart and POOLS[pool].tokens:
+    return (
+      f"{pool} reads each token, and the head {name} of {task.name} one vector"
+      " of each text; take cls or mean"
     )
   return ""
 

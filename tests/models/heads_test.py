@@ -20,6 +20,7 @@ def made(*specs, task=None):
   """Returns the module, its parameters and what it says, f32[B, E, C]."""
   net = Heads(specs)
   vectors = {"pooled": jnp.asarray(POOLED), "parts": given()}
+  vectors[heads.apart("cls")] = jnp.concatenate([vectors["pooled"]] * 3, -1)
   task = np.where(HERE, 0, -1) if task is None else task
   owner = {"example": jnp.asarray(task)}
   params = net.init(jax.random.key(2), vectors, owner)

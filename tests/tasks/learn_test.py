@@ -115,7 +115,7 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"weight": "much"}, "'much'; it is a number above 0"),
     (
       {"head": "rte=mpl"},
-      "one of linear, mlp, tower, san; did you mean 'mlp'?",
+      "one of linear, mlp, siamese, tower, san; did you mean 'mlp'?",
     ),
     ({"head": "rte=tags"}, "as head of classification it is one of linear"),
     ({"head": "rte=san:turn=3"}, "no option 'turn'; san has turns, answer_dr"),

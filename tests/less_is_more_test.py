@@ -1,0 +1,80 @@
+"""The studies of "Less is More": every part plans its runs."""
+
+import pytest
+
+from bam_jax.data import apart
+from bam_jax.runtime.files import flatten
+from bam_jax.stages import checks
+from bam_jax.study import experiment as experiments
+from configs import common, less_is_more
+
+ORDERS = (("rr", "round_robin"), ("in_turn", "sequential_epochs"))
+
+
+def cells(adapter):
+  return {
+    f"design_{design}_{name}": (kind, design == 1, "none", False, adapter)
+    for design in (1, 2)
+    for name, kind in ORDERS
+  }
+
+
+def modes(alone):
+  return {
+    f"{mode}_{name}": (kind, alone, "none", mode == "pretrain", "none")
+    for mode in ("pretrain", "finetune")
+    for name, kind in ORDERS
+  }
+
+
+# Run -> order of tasks, whether pairs are read apart, adversary, whether the
+# encoder is frozen, adapter.
+TABLES = {
+  "table1": modes(True),
+  "table2": modes(False),
+  "table3": {
+    f"design_{design}{smart}": (
+      "round_robin",
+      design == 1,
+      "smart_mtdnn" if smart else "none",
+      False,
+      "none",
+    )
+    for design in (1, 2)
+    for smart in ("", "_smart")
+  },
+  "table4": cells("pal_concat"),
+  "smoke": cells("none"),
+}
+
+
+@pytest.mark.parametrize("part", TABLES)
+def test_every_part_can_be_and_is_planned_once(part):
+  config = less_is_more.get_config(part)
+  known = flatten(common.base().to_dict())
+  assert flatten(config.to_dict() | {"variants": {}}).keys() == known.keys()
+  experiment = experiments.read(config)
+  checks.settings(experiment)
+  found = {}
+  for run in experiment.runs:
+    asked = experiment.settings(run).config
+    heads = {task.name: task for task in experiment.tasks_of(run)}
+    alone = {apart.asked(heads[name]) for name in ("quora", "sts")}
+    assert heads["sst5"].learn.head == "mlp"
+    (alone,) = alone
+    found[run.variant] = (
+      asked.sampling.kind,
+      alone,
+      asked.adversary.kind,
+      asked.encoder_frozen,
+      asked.adapter.kind,
+    )
+    assert asked.multi.rate == (
+      1e-4 if part == "smoke" else 1e-3 if asked.encoder_frozen else 1e-5
+    )
+  assert found == TABLES[part]
+
+
+def test_a_part_that_is_none_names_the_nearest():
+  with pytest.raises(ValueError, match="did you mean table"):
+    less_is_more.get_config("table33")
