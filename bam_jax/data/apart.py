@@ -11,16 +11,16 @@ import numpy as np
 from bam_jax.data.features import Features
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer
-from bam_jax.models.heads import HEADS
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import APART
 from bam_jax.tasks.table import Task
 
 
 def asked(task: Task | Head) -> bool:
   """Tells whether a task's head reads its texts apart."""
   name, _ = task.learn.built(KINDS[task.kind])
-  return name in HEADS and HEADS[name].apart
+  return name in APART
 
 
 def able(tokenizer: Tokenizer) -> bool:

@@ -79,6 +79,8 @@ class Learn:
 
 
 USUAL_POOL = "cls"
+# The heads for which two texts are encoded each by itself, of `heads.HEADS`.
+APART = frozenset({"siamese"})
 USUAL = Learn()
 KEYS = tuple(field.name for field in dataclasses.fields(Learn))
 # What numbers may be: what is said of others, and whether one is such.

@@ -15,9 +15,9 @@ from bam_jax.data.features import featurise
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.models import legs
-from bam_jax.models.heads import shapes
+from bam_jax.models.heads import HEADS, shapes
 from bam_jax.tasks import description
-from bam_jax.tasks.learn import Learn
+from bam_jax.tasks.learn import APART, Learn
 from bam_jax.tasks.table import TASKS
 from bam_jax.training import heads
 from tests.export_test import TEXTS, random_model
@@ -131,6 +131,10 @@ def test_pairs_are_marked_as_each_text_alone_and_the_longer_one_is_cut(found):
   assert made.types[made.offsets[1] : made.offsets[2]].tolist() == (
     [0] * 3 + [1] * 6
   )
+
+
+def test_data_and_models_mean_the_same_heads():
+  assert {name for name, row in HEADS.items() if row.apart} == APART
 
 
 def test_two_texts_of_a_packed_row_are_two_segments_with_positions_from_0():
