@@ -65,7 +65,8 @@ def batch_of(args: argparse.Namespace) -> dict[str, Any]:
     "index": count,
     "weight": np.ones((rows, texts), np.float32),
     "label": rng.integers(0, 2, (rows, texts)).astype(np.float32),
-    "teacher": np.full((rows, texts, 2), np.nan, np.float32),
+    "teacher": np.zeros((rows, texts, 2), np.float32),
+    "has_teacher": np.zeros((rows, texts), np.float32),
   }
 
 
