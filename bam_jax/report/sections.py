@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from bam_jax.report import (
   atlas,
+  averages,
   claims,
   confidence,
   ensembles,
@@ -41,6 +42,7 @@ def sections(results: Mapping) -> list[Section]:
   rows = tables.grid(results)
   parts = {
     "Results": _results(results, rows),
+    "Averages with a name": _averages(results),
     "Gold and judges": _judged(results, rows),
     "Claims": _claims(results),
     "One model for all tasks": _noninferiority(results),
@@ -94,6 +96,11 @@ def _results(results: Mapping, rows: tables.Grid) -> Iterator[Block]:
 def _score(summary: compare.Summary | None, bold: bool, stars: str) -> Text:
   median, plus_minus, sd = tables.cell(summary).partition(" ± ")
   return Bold(median) if bold else median, stars + plus_minus + sd
+
+
+def _averages(results: Mapping) -> Iterator[Block]:
+  for name, row, found in averages.found(results):
+    yield from noted(name, found, f"{row.title}.", row.said)
 
 
 def _published(results: Mapping) -> Iterator[Block]:
