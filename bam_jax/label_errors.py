@@ -10,7 +10,8 @@ such as --config.trials=3, whose mean is taken; the same command goes on where
 the last one stopped. Without --config nothing is trained, and what there is is
 read. A label is suspected where confident learning (Northcutt et al. 2021)
 counts the row for another class; the most suspicious rows come first, with the
-models' answer. For tasks whose rows have one label of several each.
+models' answer; `row` counts the training rows from 0, without those that
+dev_share takes for dev. For tasks whose rows have one label of several each.
 
 Exit codes: those of bam_jax.main.
 """
@@ -145,7 +146,8 @@ def read(flags: argparse.Namespace) -> list[dict[str, Any]]:
   suspects = confident.suspects(chances, labels)
   print(
     f"{head.name}: {len(suspects.rows)} of {len(labels)} labels are suspected, "
-    f"by {len(logits)} trial{'s' * (len(logits) > 1)} of {flags.folds} folds",
+    f"by {len(logits)} trial{'s' * (len(logits) > 1)} of {flags.folds} folds; "
+    "row counts the training rows from 0, without those that are dev",
     file=sys.stderr,
   )
   rows = suspects.rows[: flags.most or None]

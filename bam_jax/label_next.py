@@ -142,7 +142,10 @@ def ranked(flags: argparse.Namespace) -> list[dict[str, Any]]:
         for number, (texts, answer) in enumerate(zip(batch, said, strict=True))
       ]
       count += len(batch)
-      best = heapq.nsmallest(flags.most, [*best, *records], key=order)
+      ordered = sorted([*best, *records], key=order, reverse=True)
+      # A text that comes again is to be labelled once: the first stays.
+      different = {repr(record["texts"]): record for record in ordered}
+      best = heapq.nsmallest(flags.most, different.values(), key=order)
       progress(len(batch))
   return best
 

@@ -287,7 +287,9 @@ def typed_tasks() -> bool:
   """Tells whether the command line names tasks: by a flag or after a colon."""
   holder = flags.FLAGS["config"]
   _, _, arg = config_flags.get_config_filename(holder).partition(":")
-  return bool(arg) or "tasks" in config_flags.get_override_values(holder)
+  # A part of a config stands there too, as in configs/paper.py:tune.
+  named = set(arg.split(",")) & set(_CONFIG.value.tasks.split(","))
+  return bool(named) or "tasks" in config_flags.get_override_values(holder)
 
 
 def run(stop: Preemption) -> None:

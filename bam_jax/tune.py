@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
   add = found.add_argument
   add("--config", required=True, help="with variants, and data.holdout")
   add("--workdir", required=True, help="where the rungs go")
-  add("--rungs", type=int, default=3, help="1 or more; default: 3")
+  add("--rungs", type=int, default=3, help="2 or more; default: 3")
   add(
     "--keep",
     type=float,
@@ -59,8 +59,11 @@ def check(flags: argparse.Namespace, rest: Sequence[str]) -> None:
   Raises:
     ValueError: one of them.
   """
-  if flags.rungs < 1:
-    raise ValueError(f"--rungs is {flags.rungs}; it is 1 or more")
+  if flags.rungs < 2:
+    raise ValueError(
+      f"--rungs is {flags.rungs}; it is 2 or more, and bam_jax.main does with "
+      "variants what one rung would"
+    )
   if not 0 < flags.keep < 1:
     raise ValueError(
       f"--keep is {flags.keep:g}; it is a share, above 0 and below 1"

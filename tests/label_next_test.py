@@ -76,6 +76,19 @@ def test_those_that_trials_disagree_on_come_first(ask, run):
     )
 
 
+def test_a_text_that_comes_again_is_listed_once(ask, tmp_path):
+  again = tmp_path / "again.csv"
+  texts = [TEXTS[0], *TEXTS[:2], TEXTS[0]]
+  again.write_text("sentence\n" + "\n".join(texts) + "\n")
+  records = [
+    json.loads(line) for line in ask("--most=3", path=again).splitlines()
+  ]
+  assert [each["texts"]["sentence"] for each in records] in (
+    [TEXTS[0], TEXTS[1]],
+    [TEXTS[1], TEXTS[0]],
+  )
+
+
 def test_one_trial_has_margins(ask, run):
   lines = ask("--by=margin", "--trials=1").splitlines()
   found = [json.loads(line) for line in lines]

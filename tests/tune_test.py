@@ -126,7 +126,7 @@ def test_what_is_no_search_is_a_sentence(results, says):
 @pytest.mark.parametrize(
   ("flag", "says"),
   [
-    ("--rungs=0", "--rungs is 0; it is 1 or more"),
+    ("--rungs=1", "--rungs is 1; it is 2 or more"),
     ("--keep=1", "--keep is 1; it is a share"),
     ("--config.methods=single", "--config.methods is said by the rungs"),
   ],

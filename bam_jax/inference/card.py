@@ -115,6 +115,11 @@ def _head(head: Head, output: str) -> str:
       f"{reads} and says of each token how likely the answer is to be there, by"
       f" {' and '.join(columns)}."
     )
+  if head.labels and KINDS[head.kind].many:
+    order = ", ".join(f"{i} = {name}" for i, name in enumerate(head.labels))
+    return (
+      f"{reads}; each of its labels may hold, by a sigmoid of its own: {order}."
+    )
   if head.labels:
     order = ", ".join(f"{i} = {name}" for i, name in enumerate(head.labels))
     return f"{reads}; its classes are {order}."

@@ -98,9 +98,22 @@ def parse(
   chain = []
   for link in stages.removesuffix(FINETUNE).split("->"):
     *before, kind = link.split("+")
-    for name, known in [*((x, first) for x in before), (kind, CHAINED)]:
-      if name not in known:
-        raise ValueError(_unknown(method, name, known))
+    if kind not in CHAINED:
+      raise ValueError(_unknown(method, kind, CHAINED))
+    for name in before:
+      if name in KINDS:
+        raise ValueError(_unknown(method, name, first))
+      if name not in first:
+        near = difflib.get_close_matches(name, first, n=1, cutoff=0.5)
+        raise ValueError(
+          f"method {method!r} trains on {name!r} first, which is no task with "
+          "training rows"
+          + (
+            f"; did you mean {method.replace(name, near[0])!r}?"
+            if near
+            else f"; there are {', '.join(first)}"
+          )
+        )
     chain.append(Link(kind, tuple(before)))
   if "@" in method and (not variant or FINETUNE in variant):
     raise ValueError(

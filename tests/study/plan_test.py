@@ -114,6 +114,7 @@ def test_a_single_run_keeps_its_only_task_order():
     ("multi+finetun", "+finetune"),
     ("", "chain of single and multi"),
     ("mnly+single", "did you mean 'mnli+single'"),
+    ("mood+single", "'mood' first, which is no task with training rows"),
     ("mnli+", "TASK+ before"),
     ("multi+mnli+single", "has 'multi'"),
     ("mnli", "has 'mnli'"),

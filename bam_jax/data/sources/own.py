@@ -63,7 +63,7 @@ def read(task: Task, split: str) -> Examples:
   taught = bool(own.judges or own.unlabelled_rows) and divided
   grouped = [own.group] if own.group and divided else []
   wanted = [*task.text, *answers, *grouped]
-  label = [*(own.marked or [task.label])]
+  golds = label = [*(own.marked or [task.label])]
   if not taught:
     wanted, label = wanted + label, []
   weighed = own.row_weight if trains else ""
@@ -71,11 +71,14 @@ def read(task: Task, split: str) -> Examples:
     wanted.append(own.division.column)
   if weighed:
     wanted.append(weighed)
-  found = [
-    row
-    for path in paths
-    for row in rows.read(path, wanted, optional=label, dialect=own.dialect)
-  ]
+  found = []
+  for path in paths:
+    # An object of a table need not name what it has no label of.
+    sparse = bool(own.table) and rows.format_of(path) in rows.OBJECTS
+    must = [name for name in wanted if not (sparse and name in golds)]
+    may = [*label, *(golds if sparse else ())]
+    some = rows.read(path, must, optional=may, dialect=own.dialect)
+    found += rows.filled(some, path, golds) if sparse else some
   if not found:
     raise ValueError(f"{origin} holds no rows")
   counted = len(found)

@@ -26,6 +26,8 @@ FORMATS = {
 }
 LISTS = "json"
 PARQUET = "parquet"
+# Their rows name their own columns.
+OBJECTS = ("jsonl", LISTS)
 _HEADER = "; if that is a row, put a line that names the columns before it"
 # Their first line names the columns.
 HEADED = ("csv", "tsv")
@@ -91,6 +93,23 @@ def read(
       f"{path} has the suffix {suffix!r}; rows are read from"
       f" {', '.join(able)}{cure}"
     )
+
+
+def filled(
+  found: Iterator[Row], path: Path, columns: Sequence[str]
+) -> list[Row]:
+  """Returns rows with None for those of some columns that they do not name.
+
+  Raises:
+    ValueError: no row has a column.
+  """
+  made = list(found)
+  for name in columns:
+    if made and not any(name in record for _, record in made):
+      there = list(dict.fromkeys(key for _, record in made for key in record))
+      _check(f"{path}, in no row", there, [name])
+  empty = dict.fromkeys(columns)
+  return [(where, empty | record) for where, record in made]
 
 
 def text_of(row: Row, name: str) -> str:

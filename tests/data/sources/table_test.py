@@ -1,6 +1,7 @@
 """The rows of a table: the same texts for all tasks, labels with gaps."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -141,3 +142,40 @@ def test_soft_columns_may_be_empty_in_a_table(tmp_path):
     if text != "Fine." and text in guesses:
       want = (float(guesses[text]) - 1) / 4 if guesses[text] else np.nan
       np.testing.assert_allclose(value, want, rtol=1e-6)
+
+
+def sparse(tmp_path, names=("review", "topic", "marks", "score")):
+  """The same rows as objects that name what they have a label of."""
+  tasks = table(tmp_path, ignoring().replace("texts.csv", "texts.jsonl"))
+  lines = [
+    {
+      name: cell
+      for name, cell in zip(names, row, strict=True)
+      # Of several labels none may hold, which is to be said.
+      if cell != "" or name == "marks"
+    }
+    for row in ROWS
+  ]
+  text = "\n".join(map(json.dumps, lines)) + "\n"
+  (tmp_path / "texts.jsonl").write_text(text, "utf-8")
+  return tasks
+
+
+def test_an_object_need_not_name_what_it_has_no_label_of(tmp_path):
+  (tmp_path / "a").mkdir()
+  (tmp_path / "b").mkdir()
+  want = table(tmp_path / "a", ignoring())
+  for name, task in sparse(tmp_path / "b").items():
+    mine, theirs = (
+      own_files.read(each, "train") for each in (task, want[name])
+    )
+    assert mine.texts == theirs.texts
+    np.testing.assert_array_equal(mine.labels, theirs.labels)
+
+
+def test_a_column_that_no_object_names_is_misspelt(tmp_path):
+  task = sparse(tmp_path, ("review", "topik", "marks", "score"))["topic"]
+  with pytest.raises(
+    ValueError, match=r"'topic', only .*; did you mean 'topik'"
+  ):
+    own_files.read(task, "train")
