@@ -1,5 +1,5 @@
 """Groups of keys that have a file of their own, in the order of --help."""
 
-from configs import _adapter, _adversary
+from configs import _adapter, _adversary, _plateau
 
-GROUPS = (_adapter, _adversary)
+GROUPS = (_adapter, _adversary, _plateau)

@@ -275,6 +275,9 @@ def base() -> ConfigDict:
 
   # --- the optimiser: BERT's Adam
   c.optim = ConfigDict()
+  # adam, or amsgrad, which divides by the largest second moment so far (Reddi
+  # et al. 2018).
+  c.optim.kind = "adam"
   c.optim.b1 = 0.9
   c.optim.b2 = 0.999
   c.optim.eps = 1e-6
@@ -285,6 +288,9 @@ def base() -> ConfigDict:
   c.optim.clip = 1.0
   # Share of the steps in which the rate rises.
   c.optim.warmup = 0.1
+  # After that: linear, it falls to 0 at the last step; plateau, it stays until
+  # evaluations bring no gain (see plateau).
+  c.optim.schedule = "linear"
   # The weights that are scored and kept: none, those of the step; swa, the mean
   # of all steps from optim.average_start of the run on (Izmailov et al. 2018);
   # ema, a mean of which optim.average_decay stays in each of them.

@@ -17,7 +17,15 @@ from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import HEADS
 from bam_jax.runtime.console import say
-from bam_jax.stages import adapted, calibrating, initial, lessons, masks, values
+from bam_jax.stages import (
+  adapted,
+  calibrating,
+  initial,
+  lessons,
+  masks,
+  selection,
+  values,
+)
 from bam_jax.stages import unlabelled as blank
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
@@ -84,7 +92,7 @@ def settings(experiment: Experiment) -> None:
     varied = variants.settings(c, variant)
     try:
       values.check(varied)
-      selection(experiment, varied)
+      selection.check(experiment, varied)
       choices(experiment, varied)
     except ValueError as error:
       if variant:
@@ -97,25 +105,6 @@ def settings(experiment: Experiment) -> None:
     continued(experiment, run)
     drawn = tables.drawn(experiment.tasks_of(run))
     lessons.mixture(experiment.settings(run), dict.fromkeys(drawn, 1))
-
-
-def selection(experiment: Experiment, c: ConfigDict) -> None:
-  """Checks that the best step can be found where it is asked for."""
-  known = ["last", "average", *[t.name for t in experiment.trained_tasks]]
-  if c.select.by not in known:
-    raise ValueError(
-      f"select.by is {c.select.by!r}; it is one of {', '.join(known)}"
-    )
-  if c.select.by != "last" and not c.eval_every:
-    raise ValueError(
-      f"select.by={c.select.by} needs evaluations to choose among; set "
-      "--config.eval_every=100"
-    )
-  if c.select.patience and c.select.by == "last":
-    raise ValueError(
-      f"select.patience={c.select.patience} keeps the best step, and "
-      "select.by=last the last; set --config.select.by=average"
-    )
 
 
 def choices(experiment: Experiment, c: ConfigDict) -> None:

@@ -14,7 +14,7 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.study.plan import names
 from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import submission
-from bam_jax.training import adapting, schedules, trackers
+from bam_jax.training import adapting, optim, schedules, trackers
 from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.distillation import MIXES
 from bam_jax.training.perturbation import NORMS
@@ -49,7 +49,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "encoder_layers",
       "micro_rows",
       "eval_every",
-      "select.patience",
+      *("select.patience", "plateau.patience", "plateau.least"),
       "nonfinite.limit",
       "data.synthetic_seed",
       "data.fold",
@@ -114,7 +114,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: n == -1 or 0 <= n < 1,
     ("attention_dropout", "adversary.momentum"),
   ),
-  "a share, above 0 and below 1": (lambda n: 0 < n < 1, ("masking.share",)),
+  "a share, above 0 and below 1": (
+    lambda n: 0 < n < 1,
+    ("masking.share", "plateau.factor"),
+  ),
   "above 0, and 1 at most": (lambda n: 0 < n <= 1, ("sampling.anneal",)),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
@@ -142,6 +145,8 @@ WORDS = {
   "sampling.kind": sampling.SAMPLING,
   "nonfinite.policy": ("stop", "skip"),
   "optim.average": ("none", *schedules.AVERAGES),
+  "optim.kind": tuple(optim.MOMENTS),
+  "optim.schedule": schedules.RATES,
   "teacher.mix": tuple(MIXES),
 }
 

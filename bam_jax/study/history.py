@@ -127,7 +127,8 @@ def schedules_of(
   """Yields (kind or kind@variant, schedules) of the longest such run.
 
   Where patience may have ended a run early, its length is not in its history
-  and the points are those that it logged.
+  and the points are those that it logged; so they are where the rate falls at
+  plateaus.
 
   Args:
     settings: a run -> its settings.
@@ -147,7 +148,7 @@ def schedules_of(
       longest[kind] = steps, run
   for kind, (steps, run) in longest.items():
     config = settings(run).config
-    if config.select.patience:
+    if config.select.patience or config.optim.schedule == "plateau":
       points = logged(histories[run.name], taught=kind in taught)
     else:
       points = schedule(config, run.kind, steps, taught=kind in taught)

@@ -281,7 +281,7 @@ def loop(
         scores = watch.evaluate(state.kept)
         writer.scores(done, scores)
         if state.best:
-          state, ended = consider(state, scores, watch, config.select)
+          state, ended = consider(state, scores, watch, job.settings)
           if ended:
             writer.log(done)
             break
@@ -297,27 +297,28 @@ def consider(
   state: TrainState,
   scores: Sequence[Mapping[str, float]],
   watch: Watch,
-  select: ConfigDict,
+  settings: Settings,
 ) -> tuple[TrainState, bool]:
-  """Takes an evaluation in; tells whether all trials have waited enough.
+  """Takes an evaluation in; tells whether all trials have ended.
 
   Args:
     state: of R trials.
     scores: {task: headline score} per trial.
     watch: whose average counts.
-    select: `by`, "average" or a task, and `patience`.
+    settings: of the run; `select.by` is "average" or a task.
   """
-  shown = [each.get(select.by, watch.average(each)) for each in scores]
-  state = _take_in(state, np.asarray(shown, np.float32), select.patience)
-  waited = jax.device_get(state.best.waited)
-  return state, bool(select.patience) and bool(
-    (waited >= select.patience).all()
-  )
+  by, rule = settings.config.select.by, states.Rule.of(settings)
+  shown = [each.get(by, watch.average(each)) for each in scores]
+  state, ended = _take_in(state, np.asarray(shown, np.float32), rule)
+  return state, bool(jax.device_get(ended).all())
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _take_in(state: TrainState, scores: jax.Array, patience: int) -> TrainState:
-  return states.take_in(state, jnp.asarray(scores), patience=patience)
+def _take_in(
+  state: TrainState, scores: jax.Array, rule: states.Rule
+) -> tuple[TrainState, jax.Array]:
+  state = states.take_in(state, jnp.asarray(scores), rule)
+  return state, rule.ended(state)
 
 
 def check_finite(

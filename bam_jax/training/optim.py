@@ -6,6 +6,7 @@ moments exist once. Nothing here looks at shapes: parameters may be stacked
 over trials, where a LayerNorm scale has two axes.
 """
 
+from collections.abc import Callable, Mapping
 import dataclasses
 from typing import Any
 
@@ -25,6 +26,7 @@ class Adam:
   """What the optimiser is made of but for its rates.
 
   Attributes:
+    kind: of its moments, a row of `MOMENTS`.
     b1: decay of the first moment m.
     b2: decay of the second moment v.
     eps: added to the root of v, outside of it.
@@ -38,6 +40,7 @@ class Adam:
     ValueError: the decay or the clip is negative.
   """
 
+  kind: str = "adam"
   b1: float
   b2: float
   eps: float
@@ -131,6 +134,10 @@ def moments(adam: Adam) -> optax.GradientTransformation:
   Args:
     adam: its clip and its weight decay are not looked at.
   """
+  return MOMENTS[adam.kind](adam)
+
+
+def _adam(adam: Adam) -> optax.GradientTransformation:
   corrected = optax.scale_by_adam(adam.b1, adam.b2, adam.eps)
   if adam.bias_correction:
     return corrected
@@ -147,21 +154,39 @@ def moments(adam: Adam) -> optax.GradientTransformation:
   return optax.GradientTransformation(corrected.init, update)
 
 
+def _amsgrad(adam: Adam) -> optax.GradientTransformation:
+  """Divides by the largest v so far (Reddi et al. 2018, algorithm 2)."""
+  return optax.scale_by_amsgrad(
+    adam.b1,
+    adam.b2,
+    adam.eps,
+    bias_correction_mu=adam.bias_correction,
+    bias_correction_nu=adam.bias_correction,
+  )
+
+
+# What gradients are scaled by.
+MOMENTS: Mapping[str, Callable[[Adam], optax.GradientTransformation]] = {
+  "adam": _adam,
+  "amsgrad": _amsgrad,
+}
+
+
 def scale_by_rate(
   rate: optax.Schedule,
 ) -> optax.GradientTransformationExtraArgs:
   """Scales updates to -rate(step) times them; `step` comes with each update.
 
   optax's own counts the updates that were taken, and falls behind the run
-  where one is left out.
+  where one is left out. What a plateau has left of the rate comes as `scale`.
 
   Args:
     rate: step -> learning rate.
   """
 
-  def update(updates, state, params=None, *, step, **extra):
+  def update(updates, state, params=None, *, step, scale=None, **extra):
     del params, extra
-    factor = -rate(step)
+    factor = -rate(step) if scale is None else -rate(step) * scale
     return jax.tree.map(lambda u: jnp.asarray(factor, u.dtype) * u, updates), (
       state
     )
@@ -180,7 +205,8 @@ def make_optimizer(
   """Chains the clip, Adam, weight decay and the rates of all depths.
 
   Its update takes `step`, the steps done before: the rate follows the run's
-  own count, Adam's correction that of the updates that were taken.
+  own count, Adam's correction that of the updates that were taken. Where the
+  rate falls at a plateau, the update takes `scale` too.
 
   Args:
     params: the parameters, arrays or shapes; only their names are looked at,

@@ -18,6 +18,9 @@ from bam_jax.runtime.spelling import hint
 from bam_jax.training.settings import Settings
 
 JOINS = ("continuous", "bert")
+# How the rate falls after its peak: with the steps, or at a plateau, see
+# `state.Rule`.
+RATES = ("linear", "plateau")
 
 # Those of optax that numbers describe: sgdr, join and inject want objects.
 SCHEDULES = (
@@ -53,7 +56,7 @@ def _check_steps(steps: int) -> None:
 
 
 def learning_rate(
-  *, peak: float, steps: int, warmup: float, join: str
+  *, peak: float, steps: int, warmup: float, join: str, falls: bool = True
 ) -> optax.Schedule:
   """Builds linear warm-up from 0 to `peak` and linear decay to 0 at `steps`.
 
@@ -65,6 +68,7 @@ def learning_rate(
       is the reference code: the decay starts at step 0 and the warm-up merely
       covers its beginning, so the rate drops to (1 - warmup) * peak where the
       warm-up ends.
+    falls: whether it decays; otherwise it stays at the peak.
 
   Returns:
     step -> rate.
@@ -83,7 +87,7 @@ def learning_rate(
     raise ValueError(f"learning rate {peak} is negative or not a number")
   warm = int(warmup * steps)
   top = peak if join == "continuous" else peak * (1 - warm / steps)
-  decay = optax.linear_schedule(top, 0.0, steps - warm)
+  decay = optax.linear_schedule(top, 0.0 if falls else top, steps - warm)
   if not warm:
     return decay
   rise = optax.linear_schedule(0.0, peak, warm)
@@ -161,6 +165,7 @@ def rate_of(settings: Settings, steps: int) -> optax.Schedule:
     steps=steps,
     warmup=optim.warmup,
     join=optim.warmup_join,
+    falls=optim.schedule == "linear",
   )
 
 

@@ -92,7 +92,7 @@ def rules() -> list[tuple[str, PartitionSpec]]:
       for pattern, axes in kind.axes.items()
     ),
     # Counts, keys and scores.
-    (r"(step|key|count|bad|score|waited)", P()),
+    (r"(step|key|count|bad|score|waited|plateau/scale)", P()),
   ]
 
 

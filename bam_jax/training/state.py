@@ -4,7 +4,8 @@ It is written for one trial; `over_trials` maps functions over the trials that
 are trained together, whose arrays carry a leading R axis everywhere outside.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+import dataclasses
 from typing import Any
 
 import flax.struct
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import sharding
+from bam_jax.training.settings import Settings
 
 
 @flax.struct.dataclass
@@ -33,6 +35,59 @@ class Best:
 
 
 @flax.struct.dataclass
+class Plateau:
+  """What evaluations without a gain have left of the rate.
+
+  Attributes:
+    scale: f32 what the rate is multiplied by.
+    waited: i32 evaluations since the last gain, or since the rate fell.
+  """
+
+  scale: jax.Array
+  waited: jax.Array
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rule:
+  """What evaluations without a gain do to a trial.
+
+  Attributes:
+    patience: after so many it ends; 0 = never.
+    factor: what the rate is multiplied by at a plateau.
+    waits: how many a plateau has at most: at one more the rate falls.
+    least: share of the peak rate below which a trial ends.
+  """
+
+  patience: int
+  factor: float = 1.0
+  waits: int = 0
+  least: float = 0.0
+
+  @classmethod
+  def of(cls, settings: Settings) -> "Rule":
+    """Returns what the config says of a run."""
+    config, patience = settings.config, settings.config.select.patience
+    if config.optim.schedule != "plateau":
+      return cls(patience=patience)
+    return cls(
+      patience=patience,
+      factor=config.plateau.factor,
+      waits=config.plateau.patience,
+      least=config.plateau.least / settings.rate,
+    )
+
+  def ended(self, state: "TrainState") -> jax.Array:
+    """Tells which of R trials take no more in: bool[R]."""
+    waited = state.best.waited
+    found = jnp.zeros(waited.shape, bool)
+    if self.patience:
+      found |= waited >= self.patience
+    if state.plateau is not None:
+      found |= state.plateau.scale < self.least
+    return found
+
+
+@flax.struct.dataclass
 class TrainState:
   """What a step reads and writes; every leaf has a leading R axis outside.
 
@@ -47,6 +102,7 @@ class TrainState:
       nothing is held against it.
     mean: of the parameters of late steps, which are kept in their place; None
       where those of the step are.
+    plateau: None where the rate follows the step alone.
   """
 
   step: jax.Array
@@ -57,6 +113,7 @@ class TrainState:
   best: Best | None
   average: Any = None
   mean: Any = None
+  plateau: Plateau | None = None
 
   @property
   def kept(self) -> Any:
@@ -85,21 +142,17 @@ def choose(mask: jax.Array, new: Any, old: Any) -> Any:
   )
 
 
-def take_in(
-  state: TrainState, scores: jax.Array, *, patience: int
-) -> TrainState:
+def take_in(state: TrainState, scores: jax.Array, rule: Rule) -> TrainState:
   """Returns the state after an evaluation, its best perhaps replaced.
 
   Args:
     state: of R trials.
     scores: f32[R], the more the better.
-    patience: a trial that has waited for this many evaluations takes no more
-      in, so that it ends the same beside any others; 0 = waits for ever.
+    rule: a trial that has ended by it takes no more in, so that it ends the
+      same beside any others.
   """
-  best = state.best
-  better = scores > best.score
-  if patience:
-    better &= best.waited < patience
+  best, over = state.best, rule.ended(state)
+  better = (scores > best.score) & ~over
   now = Best(
     score=scores,
     step=state.step,
@@ -107,16 +160,33 @@ def take_in(
     params=state.kept,
   )
   waiting = best.replace(waited=best.waited + 1)
-  return state.replace(best=choose(better, now, waiting))
+  plateau = state.plateau
+  if plateau is not None:
+    plateau = choose(over, plateau, fallen(plateau, better, rule))
+  return state.replace(best=choose(better, now, waiting), plateau=plateau)
+
+
+def fallen(plateau: Plateau, better: jax.Array, rule: Rule) -> Plateau:
+  """Returns a plateau one evaluation later.
+
+  Args:
+    plateau: of R trials.
+    better: bool[R], whether the evaluation was a gain.
+    rule: says when the rate falls, and by how much.
+  """
+  waited = jnp.where(better, 0, plateau.waited + 1)
+  falls = waited > rule.waits
+  return Plateau(
+    scale=jnp.where(falls, plateau.scale * rule.factor, plateau.scale),
+    waited=jnp.where(falls, 0, waited),
+  )
 
 
 def make_init(
   model: MultiTask,
   tx,
   *,
-  selecting: bool,
-  averaging: bool = False,
-  late: bool = False,
+  holds: Collection[str] = (),
   drawn: int = -1,
   more: Callable[[jax.Array], dict] = lambda key: {},
 ) -> Callable[[jax.Array, Any], TrainState]:
@@ -125,7 +195,8 @@ def make_init(
   `given` is a part of the parameter tree (an encoder, an encoder with some
   heads, {}); what it lacks is drawn from the seed, and so is what `more`
   draws besides the model's own. With `drawn` of 0 or more both are drawn from
-  that seed, the same for all trials.
+  that seed, the same for all trials. `holds` names what of best, average, mean
+  and plateau the state has.
   """
 
   def init(seed: jax.Array, given: Any) -> TrainState:
@@ -141,9 +212,10 @@ def make_init(
       opt_state=tx.init(params),
       key=jax.random.fold_in(key, 1),
       bad=zero,
-      best=best if selecting else None,
-      average=params if averaging else None,
-      mean=params if late else None,
+      best=best if "best" in holds else None,
+      average=params if "average" in holds else None,
+      mean=params if "mean" in holds else None,
+      plateau=Plateau(jnp.ones(()), zero) if "plateau" in holds else None,
     )
 
   return init

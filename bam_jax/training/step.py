@@ -105,14 +105,18 @@ def make_train_step(
     share = lam(state.step)
     average = () if momentum is None else (state.average,)
     grads, sums = accumulated(state.params, batch, key, share, *average)
+    fallen = state.plateau is not None
+    scaled = {"scale": state.plateau.scale} if fallen else {}
     updates, opt_state = tx.update(
-      grads, state.opt_state, state.params, step=state.step
+      grads, state.opt_state, state.params, step=state.step, **scaled
     )
     sums |= {
       "grad_norm": optax.tree.norm(grads),
       "lambda": jnp.asarray(share, jnp.float32),
       "rate": jnp.asarray(rate(state.step), jnp.float32),
     }
+    if fallen:
+      sums["rate"] *= state.plateau.scale
     params = optax.apply_updates(state.params, updates)
     if momentum is not None:
       new = 1 - momentum(state.step)
@@ -228,13 +232,16 @@ def make_run(
   def beside(state, batch, fixed):
     return whole(matching.bound(fixed, model.dtype))(state, batch)
 
-  selecting = config.select.by != "last"
+  holds = {
+    "best": config.select.by != "last",
+    "average": momentum is not None,
+    "mean": stays is not None,
+    "plateau": config.optim.schedule == "plateau",
+  }
   init = make_init(
     model,
     adapting.sparing(tx, part) if part else tx,
-    selecting=selecting,
-    averaging=momentum is not None,
-    late=stays is not None,
+    holds=[name for name, held in holds.items() if held],
     drawn=config.init_seed,
     more=more,
   )

@@ -106,7 +106,7 @@ def test_gradients_are_the_peers(both, inputs):
     rate=lambda _: 1.0,
     micro_rows=0,
   )
-  init = states.make_init(model, optax.sgd(1.0), selecting=False)
+  init = states.make_init(model, optax.sgd(1.0))
   before = init(jax.numpy.uint32(0), encoder.params)
   k = mixed.measured(3)[0]
   batch = {name: each[0] for name, each in mixed.batches()[k].items()}

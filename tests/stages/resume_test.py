@@ -24,6 +24,9 @@ CHANGES = dict(
   checkpoint_every=2,
   eval_every=2,
   select__by="stsb",
+  # Each trial's rate falls by its own evaluations.
+  optim__schedule="plateau",
+  plateau__patience=0,
 )
 
 

@@ -71,7 +71,9 @@ def test_the_best_evaluation_is_of_the_mean():
   state, batches = tiny.start(init), tiny.batches()
   for k in range(3):
     state, _ = step(state, batches[k])
-  kept = states.take_in(state, np.float32([0.5]), patience=0).best.params
+  kept = states.take_in(
+    state, np.float32([0.5]), states.Rule(patience=0)
+  ).best.params
   assert tiny.difference(kept, state.mean) == 0
   assert tiny.difference(kept, state.params) > 0
 

@@ -146,6 +146,30 @@ def test_epsilon_stands_outside_the_root(bias_correction):
   np.testing.assert_allclose(got, m / (np.sqrt(v) + 1e-6), rtol=1e-4)
 
 
+@pytest.mark.parametrize("bias_correction", [False, True])
+def test_amsgrad_divides_by_the_largest_second_moment(bias_correction):
+  # Reddi et al. (2018), algorithm 2; corrected, m and v are before the maximum.
+  adam = dataclasses.replace(
+    ADAM, kind="amsgrad", bias_correction=bias_correction
+  )
+  tx = optim.moments(adam)
+  gradients = np.random.default_rng(2).normal(size=(9, 5)).astype(np.float32)
+  gradients[3:] *= 0.01
+  state = tx.init(gradients[0])
+  m = v = largest = np.zeros(5)
+  for t, gradient in enumerate(gradients.astype(np.float64), 1):
+    got, state = tx.update(np.float32(gradient), state)
+    m = 0.9 * m + 0.1 * gradient
+    v = 0.999 * v + 0.001 * gradient**2
+    one, two = (1 - 0.9**t, 1 - 0.999**t) if bias_correction else (1, 1)
+    largest = np.maximum(largest, v / two)
+    want = m / one / (np.sqrt(largest) + 1e-6)
+    np.testing.assert_allclose(got, want, rtol=1e-4)
+  # Adam forgets the large ones.
+  plain = np.sqrt(v / two)
+  assert (plain < np.sqrt(largest) * 0.999).all()
+
+
 @pytest.mark.parametrize(
   ("layers", "golden"),
   [

@@ -376,7 +376,7 @@ def test_each_trial_keeps_its_own_best_and_ends_after_its_patience():
     state = state.replace(
       step=jnp.full(3, step), params=jnp.full((3, 2), float(step))
     )
-    state = states.take_in(state, jnp.array(scores), patience=2)
+    state = states.take_in(state, jnp.array(scores), states.Rule(patience=2))
   assert state.best.score.tolist() == [7.0, 5.0, 5.0]
   assert state.best.step.tolist() == [3, 1, 1]
   assert state.best.params[:, 0].tolist() == [3.0, 1.0, 1.0]
