@@ -181,6 +181,9 @@ def base() -> ConfigDict:
   c.sampling.anneal = 0.8
   # Steps of an epoch; 0 = as many as there are batches in all rows together.
   c.sampling.steps_per_epoch = 0
+  # Epochs of its own rows after which a task is drawn no more, "rte=10,mrpc=5",
+  # or a number for all; the others go on. "" = none ends before the run.
+  c.sampling.max_epochs = ""
   # copies only: count rows and normalise weights over the eight tasks of the
   # reference code, whatever tasks are trained.
   c.sampling.reference_sizes = False

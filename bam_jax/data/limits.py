@@ -13,13 +13,16 @@ from bam_jax.tasks.table import Task
 _SEED = 0
 
 
-def counts(key: str, said: str, tasks: Sequence[str]) -> dict[str, int]:
+def counts(
+  key: str, said: str, tasks: Sequence[str], *, of: str = "rows"
+) -> dict[str, int]:
   """Returns task -> rows at most; a task that is not there has no limit.
 
   Args:
     key: of the config, to name it.
     said: what it is: one number for all tasks, or TASK=ROWS,TASK=ROWS.
     tasks: that may be named.
+    of: what is counted.
 
   Raises:
     ValueError: a part is no number of rows, or names no task or one twice.
@@ -33,8 +36,9 @@ def counts(key: str, said: str, tasks: Sequence[str]) -> dict[str, int]:
     if not rows or not (one or name in tasks):
       near = hint(name, tasks) if equals and rows else ""
       raise ValueError(
-        f"{key} has {part!r}; it is a number of rows for all tasks, or"
-        f" TASK=ROWS,TASK=ROWS with tasks of {', '.join(tasks)}{near}"
+        f"{key} has {part!r}; it is a number of {of} for all tasks, or"
+        f" TASK={of.upper()},TASK={of.upper()} with tasks of"
+        f" {', '.join(tasks)}{near}"
       )
     if name in found:
       raise ValueError(f"{key} names {name} twice; name it once")

@@ -48,9 +48,11 @@ class Mixing:
     copies: of copies: one number per task.
     epochs: that all steps of the run make, for annealed and sequential_epochs.
     anneal: of annealed, by how much the exponent falls.
+    ends: examples of each task after which it is drawn no more, inf = never;
+      of kinds that draw tasks by chance. () = none ends.
 
   Raises:
-    ValueError: no such kind.
+    ValueError: no such kind, or tasks of another kind end.
   """
 
   kind: str
@@ -59,6 +61,7 @@ class Mixing:
   copies: Sequence[int]
   epochs: float = 1.0
   anneal: float = 0.8
+  ends: Sequence[float] = ()
 
   @property
   def exponents(self) -> np.ndarray:
@@ -72,6 +75,11 @@ class Mixing:
     if self.kind not in SAMPLING:
       raise ValueError(
         f"sampling {self.kind!r}: it is one of {', '.join(SAMPLING)}"
+      )
+    if self.ends and ORDERS.get(self.kind) is not _drawn:
+      raise ValueError(
+        f"sampling {self.kind!r} does not draw tasks, so none can end before "
+        f"others; take one of {', '.join(_BY_CHANCE)}, or no max_epochs"
       )
 
 
@@ -251,22 +259,58 @@ def _drawn(
 ) -> np.ndarray:
   """Draws the task of each place in each step by its chance: i[steps * B]."""
   kind = "power" if mixing.kind == "annealed" else mixing.kind
-  # Of each epoch, up to the one task that is left.
-  bounds = np.array(
+  chances = np.array(
     [
-      np.cumsum(
-        probabilities(
-          sizes, kind=kind, exponent=each, temperature=mixing.temperature
-        )
-      )[:-1]
+      probabilities(
+        sizes, kind=kind, exponent=each, temperature=mixing.temperature
+      )
       for each in mixing.exponents
     ]
   )
   drawn = _rng(seed, "tasks").random(steps * batch_size)
+  epoch = np.zeros(len(drawn), int)
+  if len(chances) > 1:
+    epoch = _laps(steps, mixing.epochs).astype(int).repeat(batch_size)
+  if mixing.ends:
+    return _until(mixing.ends, chances, epoch, drawn)
+  # Of each epoch, up to the one task that is left.
+  bounds = chances.cumsum(1)[:, :-1]
   if len(bounds) == 1:
     return np.searchsorted(bounds[0], drawn, side="right")
-  epoch = _laps(steps, mixing.epochs).astype(int).repeat(batch_size)
   return (bounds[epoch] <= drawn[:, None]).sum(1)
+
+
+def _until(
+  ends: Sequence[float],
+  chances: np.ndarray,
+  epoch: np.ndarray,
+  drawn: np.ndarray,
+) -> np.ndarray:
+  """Draws tasks by chance, each as often as it may come at most: i[N].
+
+  Where a task ends, its chance goes to those that are left, each in its share.
+
+  Args:
+    ends: of each of T tasks, inf = never. Together they are N at least.
+    chances: f64[E, T], by epoch.
+    epoch: i[N], of every place.
+    drawn: f64[N], from 0 to below 1.
+  """
+  task, left = np.empty(len(drawn), int), np.array(ends, float)
+  start = 0
+  while start < len(drawn):
+    bounds = np.where(left > 0, chances, 0).cumsum(1)
+    bounds /= bounds[:, -1:]
+    here = (bounds[epoch[start:]] <= drawn[start:, None]).sum(1)
+    stop = len(here)
+    for number in np.flatnonzero(np.isfinite(left)):
+      places = np.flatnonzero(here == number)
+      if len(places) > left[number]:
+        stop = min(stop, places[int(left[number])])
+    task[start : start + stop] = here[:stop]
+    left -= np.bincount(here[:stop], minlength=len(left))
+    start += stop
+  return task
 
 
 def _round_robin(
@@ -306,6 +350,7 @@ ORDERS: Mapping[str, Callable[..., np.ndarray]] = {
   "sequential_epochs": _sequential,
 }
 SAMPLING = (*ORDERS, "copies")
+_BY_CHANCE = tuple(kind for kind, order in ORDERS.items() if order is _drawn)
 
 
 def check(sizes: Sequence[int], mixing: Mixing) -> None:

@@ -103,8 +103,7 @@ def settings(experiment: Experiment) -> None:
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     continued(experiment, run)
-    drawn = tables.drawn(experiment.tasks_of(run))
-    lessons.mixture(experiment.settings(run), dict.fromkeys(drawn, 1))
+  lessons.check(experiment)
 
 
 def choices(experiment: Experiment, c: ConfigDict) -> None:
@@ -384,5 +383,9 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
     )
   sampling.check(
     [*sizes.values()],
-    lessons.mixing(settings, [copies[name] for name in sizes]),
+    lessons.mixing(
+      settings,
+      [copies[name] for name in sizes],
+      lessons.ends(settings, sizes),
+    ),
   )

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 import dataclasses
 import functools
+import math
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 import numpy as np
 
-from bam_jax.data import balance, pipeline, sampling, tables
+from bam_jax.data import balance, limits, pipeline, sampling, tables
 from bam_jax.data.features import Features
 from bam_jax.data.masking import Masker
 from bam_jax.data.pool import TaskData, join
@@ -77,12 +78,48 @@ def mixture(
   return copies, weights
 
 
-def mixing(settings: Settings, copies: Iterable[int]) -> sampling.Mixing:
+def check(experiment: Experiment) -> None:
+  """Checks that the tasks of all runs can be mixed, as far as settings tell.
+
+  Raises:
+    ValueError: they cannot, or a task ends that no run has.
+  """
+  named: dict[str, int] = {}
+  for run in experiment.runs:
+    settings = experiment.settings(run)
+    drawn = dict.fromkeys(tables.drawn(experiment.tasks_of(run)), 1)
+    mixture(settings, drawn)
+    mixing(settings, (), ends(settings, drawn))
+    named |= drawn
+  said = experiment.config.sampling.max_epochs
+  limits.counts("sampling.max_epochs", said, [*named], of="epochs")
+
+
+def ends(settings: Settings, sizes: Mapping[str, int]) -> tuple[float, ...]:
+  """Returns after how many examples each task of a run ends; () = none does.
+
+  Args:
+    settings: of the run.
+    sizes: see `mixture`.
+  """
+  said = settings.config.sampling.max_epochs
+  # Tasks of other runs may be named too; `check` knows all.
+  named = [part.partition("=")[0].strip() for part in said.split(",")]
+  known = dict.fromkeys((*sizes, *named))
+  most = limits.counts("sampling.max_epochs", said, [*known], of="epochs")
+  found = [most.get(name, math.inf) * size for name, size in sizes.items()]
+  return () if set(found) <= {math.inf} else tuple(found)
+
+
+def mixing(
+  settings: Settings, copies: Iterable[int], ends: Sequence[float] = ()
+) -> sampling.Mixing:
   """Returns how the tasks of a run are mixed.
 
   Args:
     settings: of the run.
     copies: of each of its tasks.
+    ends: from `ends`.
   """
   mix = settings.config.sampling
   return sampling.Mixing(
@@ -92,6 +129,7 @@ def mixing(settings: Settings, copies: Iterable[int]) -> sampling.Mixing:
     copies=tuple(copies),
     epochs=settings.epochs,
     anneal=mix.anneal,
+    ends=ends,
   )
 
 
@@ -114,10 +152,14 @@ def order(
   )
   steps = max(steps, settings.min_steps)
   steps = min(steps, c.max_steps) if c.max_steps else steps
+  over = ends(settings, sizes)
+  if over and not math.isinf(sum(over)):
+    # All tasks end, and the run with the last of them.
+    steps = min(steps, max(int(sum(over)) // settings.batch_size, 1))
   return functools.partial(
     sampling.train_order,
     tuple(sizes.values()),
-    mixing(settings, [copies[name] for name in sizes]),
+    mixing(settings, [copies[name] for name in sizes], over),
     batch_size=settings.batch_size,
     steps=steps,
   )

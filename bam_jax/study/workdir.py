@@ -85,6 +85,7 @@ NEUTRAL: dict[str, Any] = {
   "plateau.patience": 4,
   "plateau.least": 1e-6,
   "sampling.anneal": 0.8,
+  "sampling.max_epochs": "",
   "sampling.steps_per_epoch": 0,
   "scratch.kind": "bert",
   "scratch.lowercase": True,

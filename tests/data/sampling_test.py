@@ -194,6 +194,37 @@ def test_a_capped_run_is_the_beginning_of_the_full_one(kind):
   np.testing.assert_array_equal(draw(kind=kind, steps=9), draw(kind=kind)[:9])
 
 
+@pytest.mark.parametrize("kind", ["power", "uniform", "annealed"])
+def test_a_task_that_has_ended_is_skipped(kind):
+  most = (100, 14, np.inf)
+  order = draw(kind=kind, ends=most, epochs=3.0)
+  tasks = task_of(order).reshape(-1)
+  assert np.bincount(tasks)[:2].tolist() == [100, 14]
+  # Each of its rows as often, none of them cut off.
+  assert np.bincount(order.reshape(-1))[:57].tolist() == [2] * 57
+  # Until a task ends the run is what it is where none does.
+  first = min(np.flatnonzero(tasks == task)[-1] for task in (0, 1))
+  free = draw(kind=kind, epochs=3.0).reshape(-1)
+  np.testing.assert_array_equal(order.reshape(-1)[:first], free[:first])
+  # Of those that are left each has its share.
+  if kind == "uniform":
+    rest = tasks[np.flatnonzero(tasks == 1)[-1] + 1 :]
+    before = rest[: np.flatnonzero(rest == 0)[-1] + 1]
+    assert abs((before == 0).mean() - 0.5) < 4 * 0.5 / np.sqrt(len(before))
+  np.testing.assert_array_equal(order, draw(kind=kind, ends=most, epochs=3.0))
+
+
+def test_a_run_may_end_with_its_tasks():
+  order = draw(ends=(50, 7, 7), steps=4, kind="uniform")
+  assert np.bincount(task_of(order).reshape(-1)).tolist() == [50, 7, 7]
+
+
+def test_only_tasks_that_are_drawn_by_chance_end():
+  for kind in ("round_robin", "sequential", "copies"):
+    with pytest.raises(ValueError, match=f"sampling '{kind}' does not draw"):
+      draw(kind=kind, ends=(50, 7, np.inf))
+
+
 def test_order_is_the_same_on_every_machine_and_version():
   # Runs go on by number: where this fails (a numpy that draws differently, or
   # a change here), a run begun before cannot be continued after. Change the

@@ -51,6 +51,25 @@ def test_a_small_task_has_least_steps(least, cap, steps):
   assert np.bincount(drawn[drawn >= 0]).min() >= steps * 3 // 7 - 1
 
 
+@pytest.mark.parametrize(
+  ("said", "steps", "rows"),
+  [
+    ("rte=2", 8, 2),  # mrpc goes on; 11 rows by 3 are 4 batches an epoch
+    ("rte=1,mrpc=2,cola=9", 5, 1),  # 15 examples, and all have ended
+    ("mrpc=100", 8, None),
+  ],
+)
+def test_a_task_ends_after_its_epochs(said, steps, rows):
+  c = common.base()
+  c.multi.epochs, c.multi.batch_size, c.sampling.max_epochs = 2.0, 3, said
+  c.sampling.exponent = 4.0  # nearly all that is drawn is rte while it lasts
+  draw = lessons.order(Settings.of(c, "multi"), {"rte": 7, "mrpc": 4})
+  drawn = draw(seed=4)
+  assert drawn.shape == (steps, 3)
+  found = np.bincount(drawn.reshape(-1))[:7]
+  assert found.tolist() == [rows] * 7 if rows else found.min() > 2
+
+
 def test_least_steps_that_are_off_are_no_other_settings():
   flat = {"single.rate": 1e-4, "single.min_steps": 0, "kind.min_steps": 0}
   assert workdir.without_neutral(flat) == {"single.rate": 1e-4}
