@@ -95,6 +95,14 @@ def test_a_run_cut_anywhere_ends_in_the_same_bits(
   assert left == {"seed-0", "seed-1"}
 
 
+def test_the_rates_that_end_alike_have_fallen(pair):
+  _, workdir, _ = pair
+  lines = (workdir / "runs" / RUN / "metrics.jsonl").read_text().splitlines()
+  rows = [json.loads(line) for line in lines]
+  rates = [row["rate"] for row in rows if "rate" in row]
+  assert min(rates) <= max(rates) / 2
+
+
 def test_the_step_that_was_kept_is_told_and_its_scores_are_in_the_curve(pair):
   _, workdir, (_, steps, metrics, results) = pair
   rows = [json.loads(line) for line in metrics.splitlines()]
