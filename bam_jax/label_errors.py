@@ -10,8 +10,8 @@ such as --config.trials=3, whose mean is taken; the same command goes on where
 the last one stopped. Without --config nothing is trained, and what there is is
 read. A label is suspected where confident learning (Northcutt et al. 2021)
 counts the row for another class; the most suspicious rows come first, with the
-models' answer; `row` counts the training rows from 0, without those that
-dev_share takes for dev. For tasks whose rows have one label of several each.
+models' answer; `row` counts the rows of the train file, or files one after the
+other, from 0. For tasks whose rows have one label of several each.
 
 Exit codes: those of bam_jax.main.
 """
@@ -136,7 +136,11 @@ def read(flags: argparse.Namespace) -> list[dict[str, Any]]:
   order = np.argsort(index)
   index, labels, logits = index[order], labels[order], logits[:, order]
   (task,) = (t for t in here.experiment.tasks_of(run) if t.name == flags.task)
-  texts = here.materials.texts.see(task, task.train).texts
+  examples = here.materials.texts.see(task, task.train)
+  texts = examples.texts
+  # Some may be dev, or left out.
+  numbers = np.arange(len(examples))
+  numbers = numbers if examples.numbers is None else examples.numbers
   if len(np.unique(index)) < len(index) or index.max() >= len(texts[0]):
     raise ValueError(
       f"the folds of {flags.workdir} do not divide the {len(texts[0])} "
@@ -146,8 +150,7 @@ def read(flags: argparse.Namespace) -> list[dict[str, Any]]:
   suspects = confident.suspects(chances, labels)
   print(
     f"{head.name}: {len(suspects.rows)} of {len(labels)} labels are suspected, "
-    f"by {len(logits)} trial{'s' * (len(logits) > 1)} of {flags.folds} folds; "
-    "row counts the training rows from 0, without those that are dev",
+    f"by {len(logits)} trial{'s' * (len(logits) > 1)} of {flags.folds} folds",
     file=sys.stderr,
   )
   rows = suspects.rows[: flags.most or None]
@@ -155,7 +158,7 @@ def read(flags: argparse.Namespace) -> list[dict[str, Any]]:
   said = description.answers(head, mean) if len(rows) else []
   return [
     {
-      "row": int(index[row]),
+      "row": int(numbers[index[row]]),
       "texts": {
         name: column[index[row]]
         for name, column in zip(head.text, texts, strict=True)

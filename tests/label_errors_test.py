@@ -9,13 +9,16 @@ import subprocess
 import sys
 import threading
 
+from ml_collections import ConfigDict
 import numpy as np
 import pytest
 import scipy
 
 from bam_jax import label_errors
+from bam_jax.data.sources import own as own_files
 from bam_jax.stats import confident
 from bam_jax.study import predictions
+from bam_jax.tasks import own as own_tasks
 from tests import small
 
 RUN = "single.cola"
@@ -83,6 +86,42 @@ def test_rows_are_judged_by_those_that_were_not_shown_them(
     assert each["given"] == names[int(cells[1])]
     assert each["texts"] == {"sentence": cells[3]}
     assert each["answer"]["label"] == names[1 - int(cells[1])]
+
+
+def test_a_row_is_that_of_the_file_also_where_others_are_dev(
+  small_run, tmp_path, capsys
+):
+  """Two folds of a task of one's own, of whose file a part is dev."""
+  rows = [f"the dog sees {n},{'yes' if n % 3 else 'no'}" for n in range(40)]
+  rows[5] = "the cat,-"  # left out
+  (tmp_path / "t.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+  (tmp_path / "t.toml").write_text(
+    '[mine]\ntrain = "t.csv"\ndev_share = 0.3\ntext = "text"\n'
+    'label = "label"\nmetric = "accuracy"\n'
+    'labels = ["no", "yes"]\nignore = ["-"]\n'
+  )
+  own = own_files.complete(
+    own_tasks.read(tmp_path / "t.toml"), tmp_path / "t.toml"
+  )
+  for fold in (0, 1):
+    config = small.settings(
+      small_run.glue,
+      small_run.encoder,
+      tasks="mine",
+      tasks_file=str(tmp_path / "t.toml"),
+      methods="single",
+      data__holdout=0.5,
+      data__fold=fold,
+    )
+    with config.unlocked():
+      config.own_tasks = ConfigDict(own)
+    small.execute(config, tmp_path / f"fold-{fold}-of-2")
+  capsys.readouterr()
+  label_errors.main([f"--workdir={tmp_path}", "--task=mine", "--folds=2"])
+  records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+  assert records
+  for each in records:
+    assert rows[each["row"]] == f"{each['texts']['text']},{each['given']}"
 
 
 def test_a_table_has_what_is_given_and_what_is_said(ask):

@@ -192,6 +192,9 @@ def _behind(train: Examples, more: Examples) -> Examples:
     weights=both("weights"),
     agreed=both("agreed"),
     bare=np.arange(len(train) + len(more)) >= len(train),
+    numbers=None
+    if train.numbers is None
+    else np.append(train.numbers, np.full(len(more), -1)),
   )
 
 
