@@ -15,12 +15,11 @@ Exit codes: 0 done, 2 something in the command, the run or the file is wrong
 
 import argparse
 from collections.abc import Mapping, Sequence
-import json
 from pathlib import Path
 import statistics
 
 from bam_jax.runtime import command
-from bam_jax.runtime.files import beside
+from bam_jax.runtime.files import write_json
 
 ALL = ("All", "")
 
@@ -85,8 +84,7 @@ def diagnose(flags: argparse.Namespace) -> None:
       {"coarse": coarse, "fine": fine, "rows": sizes[coarse, fine], "r3": each}
       for (coarse, fine), each in found.items()
     ]
-    with beside(flags.out) as part:
-      part.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
+    write_json(flags.out, record)
 
 
 def lines(

@@ -17,7 +17,6 @@ says what), 1 anything else.
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 import dataclasses
-import heapq
 from pathlib import Path
 import sys
 from typing import Any
@@ -142,10 +141,11 @@ def ranked(flags: argparse.Namespace) -> list[dict[str, Any]]:
         for number, (texts, answer) in enumerate(zip(batch, said, strict=True))
       ]
       count += len(batch)
-      ordered = sorted([*best, *records], key=order, reverse=True)
       # A text that comes again is to be labelled once: the first stays.
-      different = {repr(record["texts"]): record for record in ordered}
-      best = heapq.nsmallest(flags.most, different.values(), key=order)
+      different: dict[str, dict[str, Any]] = {}
+      for record in sorted([*best, *records], key=order):
+        different.setdefault(repr(record["texts"]), record)
+      best = list(different.values())[: flags.most]
       progress(len(batch))
   return best
 

@@ -18,14 +18,13 @@ Exit codes: those of bam_jax.main.
 import argparse
 from collections.abc import Mapping, Sequence
 import io
-import json
 import math
 from pathlib import Path
 import sys
 from typing import Any
 
 from bam_jax.runtime import child, command
-from bam_jax.runtime.files import beside
+from bam_jax.runtime.files import beside, write_json
 
 # What the rungs say, and so nobody else.
 _TAKEN = ("config.variants_share", "config.methods", "config.share")
@@ -78,62 +77,48 @@ def shares(rungs: int, keep: float) -> list[float]:
   return [keep ** (rungs - 1 - rung) for rung in range(rungs)]
 
 
-def medians(results: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-  """Returns method -> its variants, the best first, and their medians.
+def ranked(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+  """Returns the variants of each method, the best first; see `search.cells`.
 
   Args:
     results: of a rung, what results.json holds.
 
   Raises:
-    ValueError: dev was scored, or no method has variants.
+    ValueError: all variants ended in what is no number.
   """
-  import numpy as np
+  from bam_jax.stats import search
 
-  if results.get("split", "dev") == "dev":
+  if not (found := search.cells(results)):
     raise ValueError(
-      "the config scores dev, and settings are never chosen on it; take rows "
-      "of train for it: --config.data.holdout=0.1"
+      "no variant has a score that is a number; take smaller rates, or see what"
+      " they ended in: runs/*/metrics.jsonl"
     )
-  found: dict[str, dict[str, float]] = {}
-  for method, scores in results["average"].items():
-    base, _, variant = method.partition("@")
-    if variant and np.all(np.isfinite(scores)):
-      found.setdefault(base, {})[method] = float(np.median(scores))
-  if not found:
-    raise ValueError(
-      "no method of the config has variants to choose from, like single@fast;"
-      " configs/paper.py:tune has"
-    )
-  # Of equals the first asked for.
-  return {
-    base: dict(sorted(cells.items(), key=lambda cell: -cell[1]))
-    for base, cells in found.items()
-  }
+  return found
 
 
 def survivors(
-  found: Mapping[str, Mapping[str, float]], keep: float
+  found: Mapping[str, Sequence[Mapping[str, Any]]], keep: float
 ) -> list[str]:
   """Returns the variants that go on: of each method the best, at least one."""
   return [
-    method
+    cell["method"]
     for cells in found.values()
-    for method in list(cells)[: math.ceil(keep * len(cells))]
+    for cell in cells[: math.ceil(keep * len(cells))]
   ]
 
 
-def search(flags: argparse.Namespace, rest: Sequence[str]) -> None:
+def tune(flags: argparse.Namespace, rest: Sequence[str]) -> None:
   """Trains the rungs, and writes what came out after each."""
   from bam_jax.report.load import load
 
   check(flags, rest)
-  top, rungs, variants = Path(flags.workdir), [], {}
+  top, rungs = Path(flags.workdir), []
   for number, share in enumerate(shares(flags.rungs, flags.keep)):
     here = top / f"rung-{number}"
     line = [f"--config={flags.config}", f"--workdir={here}", *rest]
     line += [f"--config.variants_share={share!r}"]
     if rungs:
-      chosen = survivors(rungs[-1]["medians"], flags.keep)
+      chosen = survivors(rungs[-1]["cells"], flags.keep)
       line += [f"--config.methods={','.join(chosen)}"]
       # Teachers are not varied.
       line += [f"--config.reuse={top / f'rung-{number - 1}'}"]
@@ -144,17 +129,10 @@ def search(flags: argparse.Namespace, rest: Sequence[str]) -> None:
     child.main(line, cache=top / "cache")
     results = load(here)
     rungs.append(
-      {
-        "share": share,
-        "medians": medians(results),
-        "trials": results["settings"]["trials"],
-        "steps": spent(results),
-      }
+      {"share": share, "cells": ranked(results), "steps": spent(results)}
     )
-    # Of those alone that a rung has trained.
-    variants |= results["variants"]
-    keep(top, rungs, variants)
-  print("\n".join(lines(rungs, variants)))
+    write(top, rungs)
+  print("\n".join(lines(rungs)))
 
 
 def spent(results: Mapping[str, Any]) -> int:
@@ -164,59 +142,53 @@ def spent(results: Mapping[str, Any]) -> int:
   )
 
 
-def keep(
-  top: Path, rungs: Sequence[Mapping], variants: Mapping[str, Mapping]
-) -> None:
+def write(top: Path, rungs: Sequence[Mapping]) -> None:
   """Writes what the rungs that are done have found."""
-  record = {"rungs": rungs, "variants": variants}
-  text = json.dumps(record, indent=1) + "\n"
-  page = "\n".join(lines(rungs, variants)) + "\n\n![scores](search.png)\n"
-  for name, data in {
-    "search.json": text.encode(),
-    "search.md": page.encode(),
-    "search.png": draw(rungs),
-  }.items():
-    with beside(top / name) as part:
-      part.write_bytes(data)
+  write_json(top / "search.json", {"rungs": rungs})
+  page = "\n".join(lines(rungs)) + "\n\n![scores](search.png)\n"
+  with beside(top / "search.md") as part:
+    part.write_text(page, "utf-8")
+  with beside(top / "search.png") as part:
+    part.write_bytes(draw(rungs))
 
 
-def lines(
-  rungs: Sequence[Mapping], variants: Mapping[str, Mapping]
-) -> list[str]:
+def medians(rungs: Sequence[Mapping], base: str, method: str) -> list[float]:
+  """Returns the medians of a variant in the rungs that it came to."""
+  return [
+    cell["median"]
+    for rung in rungs
+    for cell in rung["cells"].get(base, ())
+    if cell["method"] == method
+  ]
+
+
+def lines(rungs: Sequence[Mapping]) -> list[str]:
   """Returns the table of all variants, and what to type for the best."""
+  from bam_jax.stats import search
+
+  first = rungs[0]["cells"]
   heads = [f"{rung['share']:.3g} of the steps" for rung in rungs]
   found = [
     f"| method | settings | {' | '.join(heads)} |",
     f"|---|---|{'--:|' * len(heads)}",
   ]
-  for base, cells in rungs[0]["medians"].items():
+  for base, cells in first.items():
+    each = [(medians(rungs, base, cell["method"]), cell) for cell in cells]
     # Those that came furthest first.
-    def far(method, base=base):
-      scores = [rung["medians"].get(base, {}).get(method) for rung in rungs]
-      there = [score for score in scores if score is not None]
-      return -len(there), -there[-1]
-
-    for method in sorted(cells, key=far):
-      scores = [rung["medians"].get(base, {}).get(method) for rung in rungs]
-      shown = ["–" if x is None else f"{x:.2f}" for x in scores]
-      changes = variants[method.partition("@")[2]]
-      said = ", ".join(f"{key} {value}" for key, value in changes.items())
+    for scores, cell in sorted(
+      each, key=lambda one: (-len(one[0]), -one[0][-1])
+    ):
+      shown = [f"{score:.2f}" for score in scores]
+      shown += ["–"] * (len(rungs) - len(scores))
+      said = ", ".join(f"{k} {v}" for k, v in cell["changes"].items())
       found.append(f"| {base} | {said} | {' | '.join(shown)} |")
-  counts = {len(cells) for cells in rungs[0]["medians"].values()}
   found += [
     "",
-    f"Medians of {rungs[0]['trials']} trials on rows held out of train, never "
-    f"on dev; {sum(rung['steps'] for rung in rungs)} steps of variants in all.",
+    *search.budget(first),
+    f"{sum(rung['steps'] for rung in rungs)} steps of variants in all.",
   ]
-  if len(counts) > 1:
-    found.append(
-      "The methods have other numbers of variants: a comparison of the best "
-      "settings is not fair."
-    )
-  for base, cells in rungs[-1]["medians"].items():
-    changes = variants[next(iter(cells)).partition("@")[2]]
-    flags = " ".join(f"--config.{k}={v}" for k, v in changes.items())
-    found.append(f"{base}: {flags}")
+  for base, (best, *_) in rungs[-1]["cells"].items():
+    found.append(f"{base}: {search.flags(best)}")
   return found
 
 
@@ -226,21 +198,17 @@ def draw(rungs: Sequence[Mapping]) -> bytes:
 
   from bam_jax.report.plots import DPI, short, style
 
-  bases = list(rungs[0]["medians"])
-  figure = Figure((3.2 * len(bases), 3), dpi=DPI, layout="constrained")
-  axes = figure.subplots(1, len(bases), squeeze=False)[0]
-  for ax, base in zip(axes, bases, strict=True):
-    for number, method in enumerate(rungs[0]["medians"][base]):
-      points = [
-        (rung["share"], rung["medians"][base][method])
-        for rung in rungs
-        if method in rung["medians"].get(base, {})
-      ]
-      ax.plot(*zip(*points, strict=True), **style(number))
+  first = rungs[0]["cells"]
+  figure = Figure((3.2 * len(first), 3), dpi=DPI, layout="constrained")
+  axes = figure.subplots(1, len(first), squeeze=False)[0]
+  x = [rung["share"] for rung in rungs]
+  for ax, (base, cells) in zip(axes, first.items(), strict=True):
+    for number, cell in enumerate(cells):
+      y = medians(rungs, base, cell["method"])
+      ax.plot(x[: len(y)], y, **style(number))
     ax.set_title(short(base, 24), fontsize=10, parse_math=False)
     ax.set_xscale("log")
-    ax.set_xticks([rung["share"] for rung in rungs])
-    ax.set_xticklabels([f"{rung['share']:.3g}" for rung in rungs])
+    ax.set_xticks(x, [f"{share:.3g}" for share in x])
     ax.minorticks_off()
     ax.grid(axis="y", color="0.9")
     ax.spines[["top", "right"]].set_visible(False)
@@ -254,7 +222,7 @@ def draw(rungs: Sequence[Mapping]) -> bytes:
 def main(argv: Sequence[str] | None = None) -> None:
   """Runs the command."""
   flags, rest = parser().parse_known_args(argv)
-  command.run(lambda: search(flags, rest))
+  command.run(lambda: tune(flags, rest))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
   python -m bam_jax.main --config=configs/quickstart.py --workdir=W
 
-No download; about two minutes on two CPU cores. What seeds end at, and why
+No download; minutes on two CPU cores. How many, what seeds end at, and why
 settings are as they are, docs/results/quickstart.md says.
 """
 

@@ -18,14 +18,14 @@ HEADER = [*diagnostic.COARSE, "Domain", *diagnostic.TEXTS, diagnostic.LABEL]
 WORDS = "the a old red small dog cat bird sees here no".split()  # noqa: SIM905
 
 
-def write(path, *, label=lambda n: NAMES[n % 3], header=HEADER):
+def write(path, *, label=lambda n: NAMES[n % 3], header=HEADER, rows=24):
   rng = np.random.default_rng(1)
-  rows = []
-  for n in range(24):
+  lines = []
+  for n in range(rows):
     fine = ["Negation;Double negation", "", "Negation", "Quantifiers"][n % 4]
     texts = [" ".join(rng.choice(WORDS, 5)) for _ in range(2)]
-    rows.append(["Lexical entailment", "", fine, "", "News", *texts, label(n)])
-  text = "\n".join("\t".join(row) for row in [list(header), *rows])
+    lines.append(["Lexical entailment", "", fine, "", "News", *texts, label(n)])
+  text = "\n".join("\t".join(row) for row in [list(header), *lines])
   path.write_text(text + "\n", "utf-8")
   return path
 
@@ -95,6 +95,7 @@ def test_the_table_is_what_the_model_answers(model, tmp_path, capsys):
   [
     (["--task=stsb"], {}, "the diagnostic set is of two texts and three"),
     (["--task=mnly"], {}, "mnli"),
+    ([], {"rows": 0}, "has no rows; give GLUE's"),
     ([], {"label": lambda n: "entailed"}, "'entailed'; it is one of contra"),
     ([], {"header": ["x", *HEADER[1:]]}, "Lexical Semantics"),
   ],

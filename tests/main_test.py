@@ -180,3 +180,26 @@ def test_an_unfit_task_is_code_2_and_leaves_no_workdir(tmp_path):
   assert done.stderr.count("\n") == 1
   assert "did you mean 'sentiment'?" in done.stderr
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+  ("part", "said"),
+  [
+    ("smoke", "select.by is 'x'; it is one of last, average, mine"),
+    ("smoke,sentiment", "has mine, but tasks are sentiment; name one"),
+  ],
+)
+def test_a_part_of_a_config_names_no_tasks(tmp_path, part, said):
+  (tmp_path / "t.csv").write_text("text,label\na dog,no\na cat,yes\nno,yes\n")
+  (tmp_path / "t.toml").write_text(
+    '[mine]\ntrain = "t.csv"\ndev_share = 0.5\ntext = "text"\n'
+    'label = "label"\nmetric = "accuracy"\nlabels = ["no", "yes"]\n'
+  )
+  done = ran(
+    f"--config=configs/paper.py:{part}",
+    f"--config.tasks_file={tmp_path}/t.toml",
+    f"--workdir={tmp_path}/W",
+    "--config.select.by=x",
+  )
+  assert done.returncode == 2
+  assert said in done.stderr

@@ -7,6 +7,7 @@ import pytest
 
 from bam_jax import tune
 from bam_jax.runtime import child
+from bam_jax.stages import checks
 from bam_jax.study import experiment as experiments
 from tests import small
 
@@ -22,6 +23,10 @@ FOUND = {
     "multi@b": [31.0],
     "multi@c": [29.0],
   },
+}
+FOUND["methods"] = {method: {} for method in FOUND["average"]}
+FOUND["variants"] = {
+  name.partition("@")[2]: {"x": name} for name in FOUND["average"]
 }
 
 
@@ -72,14 +77,15 @@ def test_the_best_go_on_and_the_last_rung_is_whole(trained, tmp_path, capsys):
   assert last["config.reuse"] == first["workdir"]
   found = json.loads((tmp_path / "T/search.json").read_text())
   for rung, steps in zip(found["rungs"], (3, 6), strict=True):
-    cells = rung["medians"]["single"]
-    assert rung["steps"] == steps * len(cells)
-  went = list(found["rungs"][1]["medians"]["single"])
-  ranked = list(found["rungs"][0]["medians"]["single"])
-  assert sorted(went) == sorted(ranked[: -(-len(ranked) // 2)])
-  assert last["config.methods"] == ",".join(ranked[: len(went)])
-  best = max(went, key=found["rungs"][1]["medians"]["single"].get)
-  rate = RATES[best.partition("@")[2]]
+    assert rung["steps"] == steps * len(rung["cells"]["single"])
+  ranked, went = (rung["cells"]["single"] for rung in found["rungs"])
+  scores = [cell["median"] for cell in ranked]
+  assert scores == sorted(scores, reverse=True) and len(set(scores)) > 1
+  names = [cell["method"] for cell in ranked[: -(-len(ranked) // 2)]]
+  assert sorted(cell["method"] for cell in went) == sorted(names)
+  assert last["config.methods"] == ",".join(names)
+  best = max(went, key=lambda cell: cell["median"])
+  rate = RATES[best["method"].partition("@")[2]]
   assert f"single: --config.single.rate={rate}" in out
   assert (tmp_path / "T/search.png").read_bytes().startswith(b"\x89PNG")
   page = (tmp_path / "T/search.md").read_text()
@@ -87,8 +93,11 @@ def test_the_best_go_on_and_the_last_rung_is_whole(trained, tmp_path, capsys):
 
 
 def test_each_method_is_chosen_from_by_itself():
-  found = tune.medians(FOUND)
-  assert found == {
+  found = tune.ranked(FOUND)
+  assert {
+    base: {cell["method"]: cell["median"] for cell in cells}
+    for base, cells in found.items()
+  } == {
     "single": {"single@fast": 70.0, "single@slow": 50.0},
     "multi": {"multi@b": 31.0, "multi@a": 30.0, "multi@c": 29.0},
   }
@@ -111,16 +120,27 @@ def test_a_share_shortens_the_variants_and_nothing_else(small_run):
   )
 
 
+def test_where_no_variant_ends_in_a_number_that_is_said():
+  found = FOUND | {"average": {"single@wild": [float("nan")]}}
+  with pytest.raises(ValueError, match="no variant has a score"):
+    tune.ranked(found | {"methods": {"single@wild": {}}})
+
+
 @pytest.mark.parametrize(
-  ("results", "says"),
+  ("changes", "says"),
   [
-    (FOUND | {"split": "dev"}, "--config.data.holdout=0.1"),
-    (FOUND | {"average": {"single": [1.0]}}, "no method of the config has"),
+    ({"methods": "single"}, "take a config that has some, such as"),
+    ({"data__holdout": 0.0}, "--config.data.holdout=0.1"),
   ],
 )
-def test_what_is_no_search_is_a_sentence(results, says):
+def test_what_is_no_search_is_refused_before_it_trains(
+  small_run, changes, says
+):
+  c = config_of(small_run, "single@fast", 0.5)
+  for key, value in changes.items():
+    c.update_from_flattened_dict({key.replace("__", "."): value})
   with pytest.raises(ValueError, match=says):
-    tune.medians(results)
+    checks.settings(experiments.read(c))
 
 
 @pytest.mark.parametrize(

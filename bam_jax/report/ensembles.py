@@ -1,6 +1,7 @@
 """What a method's trials score together, beside what one of them scores."""
 
 from collections.abc import Mapping
+import statistics
 
 from bam_jax.report import tables
 from bam_jax.stats import compare
@@ -21,13 +22,11 @@ def rows(results: Mapping) -> tables.Rows:
   for method, found in results.get("ensembles", {}).items():
     cells = []
     for column in columns:
-      median = compare.summary(compare.scores(results, method, column) or [0])
-      score = found.get(column)
+      score, trials = found.get(column), compare.scores(results, method, column)
+      gain = 0.0 if score is None else score - statistics.median(trials)
       cells.append(
-        tables.NONE
-        if score is None
-        else f"{score:.1f} ({score - median.median:+.1f})"
+        tables.NONE if score is None else f"{score:.1f} ({gain:+.1f})"
       )
-    trials = len(next(iter(results["methods"][method].values()))["seeds"])
-    out.append([tables.method_name(method), str(trials), *cells])
+    seeds = next(iter(results["methods"][method].values()))["seeds"]
+    out.append([tables.method_name(method), str(len(seeds)), *cells])
   return out

@@ -107,7 +107,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   ),
   "a share, above 0 and at most 1": (
     lambda n: 0 < n <= 1,
-    ("variants_share",),
+    ("variants_share", "sampling.anneal"),
   ),
   "0 or more, or -1": (lambda n: -1 <= n < BOUND, ("init_seed",)),
   "-1 or a share, from 0 to below 1": (
@@ -118,7 +118,6 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     lambda n: 0 < n < 1,
     ("masking.share", "plateau.factor"),
   ),
-  "above 0, and 1 at most": (lambda n: 0 < n <= 1, ("sampling.anneal",)),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
     (

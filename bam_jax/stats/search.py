@@ -13,19 +13,28 @@ from bam_jax.stats import compare
 
 
 def search(results: Mapping) -> dict[str, list[dict[str, Any]]]:
-  """Ranks the cells of each method that has two or more of them.
+  """Returns the "search" of results.json: methods with two or more cells.
+
+  Empty where dev was scored: settings are never chosen on it.
+
+  Args:
+    results: see `cells`.
+  """
+  if results.get("split", "dev") == "dev":
+    return {}
+  return {base: each for base, each in cells(results).items() if len(each) > 1}
+
+
+def cells(results: Mapping) -> dict[str, list[dict[str, Any]]]:
+  """Ranks the cells of each method.
 
   Args:
     results: what results.json holds, with "variants" (name -> {key: value}).
 
   Returns:
-    The "search" of results.json: method -> cells, the best first, each with
-    `method`, `changes` ({key: value}), `trials` and `median`, of the average
-    over tasks, x100. Empty where dev was scored: settings are never chosen on
-    it.
+    Method -> cells, the best first, each with `method`, `changes` ({key:
+    value}), `trials` and `median`, of the average over tasks, x100.
   """
-  if results.get("split", "dev") == "dev":
-    return {}
   found: dict[str, list[dict[str, Any]]] = {}
   for method in results["methods"]:
     base, _, variant = method.partition("@")
@@ -41,9 +50,8 @@ def search(results: Mapping) -> dict[str, list[dict[str, Any]]]:
     found.setdefault(base, []).append(cell)
   # Sorting is stable: of equals the first asked for.
   return {
-    base: sorted(cells, key=lambda cell: -cell["median"])
-    for base, cells in found.items()
-    if len(cells) > 1
+    base: sorted(each, key=lambda cell: -cell["median"])
+    for base, each in found.items()
   }
 
 

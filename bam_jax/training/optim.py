@@ -40,7 +40,7 @@ class Adam:
     ValueError: the decay or the clip is negative.
   """
 
-  kind: str = "adam"
+  kind: str
   b1: float
   b2: float
   eps: float

@@ -13,6 +13,7 @@ from bam_jax.training import optim
 
 L, R = 2, 3
 ADAM = optim.Adam(
+  kind="adam",
   b1=0.9,
   b2=0.999,
   eps=1e-6,

@@ -44,7 +44,7 @@ def read(path: Path, labels: Sequence[str]) -> Diagnostic:
 
   Raises:
     FileNotFoundError: there is no such file.
-    ValueError: it has other columns, or a row another label.
+    ValueError: it has other columns, no rows, or a row another label.
   """
   texts: tuple[list[str], list[str]] = [], []
   golds: list[str] = []
@@ -65,5 +65,7 @@ def read(path: Path, labels: Sequence[str]) -> Diagnostic:
         if fine:
           found.setdefault(key, []).append(len(golds))
     golds.append(gold)
+  if not golds:
+    raise ValueError(f"{path} has no rows; give GLUE's diagnostic-full.tsv")
   order = sorted(found, key=lambda key: (COARSE.index(key[0]), key[1]))
   return Diagnostic(texts, golds, {key: found[key] for key in order})

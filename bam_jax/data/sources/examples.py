@@ -39,8 +39,8 @@ class Examples:
     agreed: f32[N], which share of several judges of a row is of the larger
       side; None where there are none.
     bare: bool[N], which rows are of files without labels; None = none is.
-    numbers: i64[N], which row of its files each is, from 0, -1 = of none of
-      them; None = the N rows are all that there are.
+    numbers: i64[N], which row each is of all that were read, from 0, -1 = of
+      none; None = they are all.
   """
 
   task: str
@@ -81,7 +81,9 @@ class Examples:
       weights=None if self.weights is None else self.weights[rows],
       agreed=None if self.agreed is None else self.agreed[rows],
       bare=None if self.bare is None else self.bare[rows],
-      numbers=None if self.numbers is None else self.numbers[rows],
+      numbers=np.array(rows, np.int64)
+      if self.numbers is None
+      else self.numbers[rows],
     )
 
   def chunks(self, most: int) -> Iterator["Examples"]:
