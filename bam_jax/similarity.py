@@ -75,7 +75,12 @@ def score(flags: argparse.Namespace) -> None:
   if split not in (task.train, *task.dev):
     known = ", ".join((task.train, *task.dev))
     raise ValueError(f"--split is {split}; {task.name} has labels in {known}")
-  pairs = readers.load(task, split, glue_dir=flags.glue_dir, seed=0)
+  try:
+    pairs = readers.load(task, split, glue_dir=flags.glue_dir, seed=0)
+  except (ValueError, OSError) as error:
+    # What is to be typed is called otherwise where a config is.
+    said = str(error).replace("--config.data.glue_dir", "--glue-dir")
+    raise ValueError(said) from error
   encoder = features.load(flags.run, trial=flags.trial)
   extract = features.Extractor(
     encoder, layers=[-1], pool=flags.pool, max_length=None

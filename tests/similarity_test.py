@@ -62,6 +62,7 @@ def test_a_vector_without_length_is_near_to_nothing():
     ("--task=mnli", "two texts with a number or two labels"),
     ("--task=stsbb", "did you mean 'stsb'"),
     ("--split=test", "stsb has labels in train, validation"),
+    ("--glue-dir=/nowhere", "folder /nowhere; type --glue-dir=FOLDER"),
   ],
 )
 def test_what_is_no_pair_with_a_label_is_refused(there, flag, words, capsys):
