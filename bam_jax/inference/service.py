@@ -111,8 +111,8 @@ def asked(model: Model, given: Any, most: int) -> tuple[list[str], list[list]]:
 def groups(model: Model) -> dict[str, tuple[str, ...]]:
   """Returns head -> all that are asked where it is asked.
 
-  Heads that say one thing of as many texts cost together what one of them
-  costs, and so requests for any of them share passes.
+  Heads that say one thing of as many texts, of one pass, cost together what one
+  of them costs, and so requests for any of them share passes.
   """
 
   def alike(head: description.Head) -> tuple:
@@ -123,9 +123,12 @@ def groups(model: Model) -> dict[str, tuple[str, ...]]:
   by_key: dict[tuple, list[str]] = {}
   for name, head in model.heads.items():
     by_key.setdefault(alike(head), []).append(name)
-  return {
-    name: tuple(by_key[alike(head)]) for name, head in model.heads.items()
-  }
+  together = (
+    tuple(spec.name for spec in asked)
+    for names in by_key.values()
+    for asked in model.passes(names)
+  )
+  return {name: names for names in together for name in names}
 
 
 def shapes(model: Model, batch: int) -> list[Room]:

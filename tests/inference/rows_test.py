@@ -97,6 +97,16 @@ def test_heads_that_cost_nothing_beside_each_other_are_asked_together(model):
     assert len({len(model.heads[other].text) for other in others}) == 1
 
 
+def test_heads_that_share_no_pass_are_not_asked_for_each_other(
+  model, monkeypatch
+):
+  """As with adapters of each task, where a text is encoded for each."""
+  monkeypatch.setattr(
+    model, "passes", lambda names: [[model.specs[name]] for name in names]
+  )
+  assert service.groups(model) == {name: (name,) for name in CHOICES}
+
+
 def test_one_text_of_one_head_is_one_narrow_row(model):
   rows = featurise(model.tokenizer, [["a dog"]], None, max_length=128)
   batch, _ = rows_lib.packed(rows, np.array([0]), at_most=128)
