@@ -22,10 +22,11 @@ def base() -> ConfigDict:
   # trained unless `tasks` is typed, by a flag or after the config's colon.
   c.tasks_file = ""
   c.own_tasks = ConfigDict()  # what it says; read from it, never typed
-  # Comma-separated chains of `single` and `multi`; `a->b`: a's models teach b;
-  # `+finetune` goes on with each task alone from the last model; `mnli+single`
-  # starts from an encoder trained on mnli first (docs/intermediate.md);
-  # `@name` at the end trains the last stage with a variant of the settings.
+  # Comma-separated chains of `single`, `multi` and `frozen` (heads alone);
+  # `a->b`: a's models teach b; `+finetune` goes on with each task alone from
+  # the last model; `mnli+single` starts from an encoder trained on mnli first
+  # (docs/intermediate.md); `@name` at the end trains the last stage with a
+  # variant of the settings.
   c.methods = "single,multi,single->multi"
   # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
   # they are made in a config file, see configs/paper.py.

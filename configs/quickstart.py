@@ -25,7 +25,7 @@ def get_config(arg: str = ""):
   # Through a sigmoid a row of similarity pulls a fifth as hard as a row of
   # classes, and of a mixed batch little of what it teaches of pairs arrives.
   c.loss.regression_output = "linear"
-  for kind in (c.single, c.multi, c.finetune):
+  for kind in (c.single, c.multi, c.finetune, c.frozen):
     kind.epochs, kind.batch_size, kind.layer_decay = 6.0, 32, 1.0
   # Pairs come in one jump, at a step that the seed decides: here, whichever was
   # seen, in the first half, while the rate is high.

@@ -97,12 +97,13 @@ def settings(glue: Path, encoder: Path, /, **changes) -> ConfigDict:
   c = glue_bam.get_config("cola,stsb")
   c.data.glue_dir, c.encoder = str(glue), str(encoder)
   c.max_length, c.max_steps, c.log_every = 32, 6, 2
-  c.single.batch_size, c.multi.batch_size, c.finetune.batch_size = 8, 8, 8
+  for kind in (c.single, c.multi, c.finetune, c.frozen):
+    kind.batch_size = 8
   c.eval_batch_size = 64
   # One shape for all: its program is compiled once a session.
   c.data.packing = False
   # Steps large enough that runs differ, and so small that none does.
-  c.single.rate = c.multi.rate = 1e-2
+  c.single.rate = c.multi.rate = c.frozen.rate = 1e-2
   c.finetune.rate = 1e-30
   c.update_from_flattened_dict(
     {key.replace("__", "."): value for key, value in changes.items()}

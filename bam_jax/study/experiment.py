@@ -17,6 +17,7 @@ from bam_jax.data.holdout import Part
 from bam_jax.data.sources import own as own_files
 from bam_jax.stats.thresholds import Rule
 from bam_jax.study import variants
+from bam_jax.study.plan import KINDS as STAGES
 from bam_jax.study.plan import Run, names, plan, prefixes
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import calibration, judged, learn
@@ -150,7 +151,11 @@ class Experiment:
 
   def settings(self, run: Run) -> Settings:
     """Returns the settings of a run, with what its variant changes."""
-    return Settings.of(variants.settings(self.config, run.variant), run.kind)
+    config = variants.settings(self.config, run.variant)
+    if STAGES[run.kind].frozen:
+      config = config.copy_and_resolve_references()
+      config.encoder_frozen = True
+    return Settings.of(config, run.kind)
 
   def teacher_seeds(self, seed: int) -> tuple[int, ...]:
     """Returns which of the teacher's trials teach the trial with this seed."""

@@ -91,7 +91,7 @@ def schedule(
 
   Args:
     config: the whole config.
-    kind: single, multi or finetune.
+    kind: single, multi, finetune or frozen.
     steps: of the run.
     taught: whether it has teachers, and so a lambda that matters.
 

@@ -17,10 +17,12 @@ class Kind:
     alone: there is a run for each task; else one for all of them.
     continues: it starts from the parameters of the stage before it, which
       otherwise teaches it.
+    frozen: its encoder stays as it starts.
   """
 
   alone: bool
   continues: bool = False
+  frozen: bool = False
 
 
 # Each has settings of its own, as `training.settings.KINDS` says.
@@ -28,6 +30,8 @@ KINDS: Mapping[str, Kind] = {
   "single": Kind(alone=True),
   "multi": Kind(alone=False),
   "finetune": Kind(alone=True, continues=True),
+  # Wang et al. (2019), section 3: what an encoder knows is asked of heads.
+  "frozen": Kind(alone=True, frozen=True),
 }
 # What a chain is made of.
 CHAINED = tuple(name for name, kind in KINDS.items() if not kind.continues)
@@ -91,7 +95,7 @@ def parse(
     first: tasks that an encoder may be trained on first.
 
   Raises:
-    ValueError: it is no chain of `single` and `multi`.
+    ValueError: it is no chain of `single`, `multi` and `frozen`.
   """
   stages, _, variant = method.partition("@")
   finetune = stages.endswith(FINETUNE)
@@ -128,7 +132,8 @@ def _unknown(method: str, name: str, known: Collection[str]) -> str:
   hint = f"; did you mean {method.replace(name, near[0])!r}?" if near else ""
   return (
     f"method {method!r} has {name!r}; a method is a chain of "
-    f"{' and '.join(CHAINED)} joined by '->', with {FINETUNE} and @VARIANT "
+    f"{', '.join(CHAINED[:-1])} and {CHAINED[-1]} joined by '->', with "
+    f"{FINETUNE} and @VARIANT "
     f"at its end if you like, as in single->multi{FINETUNE}, and TASK+ before "
     f"what starts from an encoder that was trained on TASK{hint}"
   )

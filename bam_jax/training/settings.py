@@ -5,7 +5,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 # The kinds of runs, each with settings of its own in the config.
-KINDS = ("single", "multi", "finetune")
+KINDS = ("single", "multi", "finetune", "frozen")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from bam_jax.training.checkpoint import load_params
 from configs import sesame
 from tests import small
 
-METHODS = "single,rte+single,rte+stsb+single"
+METHODS = "single,rte+single,rte+stsb+single,rte+frozen"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,20 @@ def test_each_run_is_trained_once_whatever_builds_on_it(workdir):
     *("single.cola", "single.stsb", "single.rte"),
     *("rte+single.cola", "rte+single.stsb", "rte+single@still.cola"),
     *("rte+single@still.stsb", "rte+stsb+single.cola", "rte+stsb+single.stsb"),
+    *("rte+frozen.cola", "rte+frozen.stsb"),
   }
+
+
+def test_a_frozen_encoder_is_the_first_tasks_to_the_bit_and_its_head_learns(
+  workdir,
+):
+  before = params(workdir, "single.rte")
+  after = params(workdir, "rte+frozen.cola")
+  still = params(workdir, "rte+single@still.cola")
+  jax.tree.map(np.testing.assert_array_equal, after["bert"], before["bert"])
+  (one,), (two,) = (tree["heads"].values() for tree in (after, still))
+  assert set(after["heads"]) == {"cola"}
+  assert np.abs(one["kernel"] - two["kernel"]).max() > 1e-3
 
 
 def test_what_only_comes_first_is_no_column_of_the_results(workdir):

@@ -112,13 +112,13 @@ def test_a_single_run_keeps_its_only_task_order():
     ("single->mutli", "did you mean 'single->multi'"),
     ("single>multi", "single->multi"),
     ("multi+finetun", "+finetune"),
-    ("", "chain of single and multi"),
+    ("", "chain of single, multi and frozen"),
     ("mnly+single", "did you mean 'mnli+single'"),
     ("mood+single", "'mood' first, which is no task with training rows"),
     ("mnli+", "TASK+ before"),
     ("multi+mnli+single", "has 'multi'"),
     ("mnli", "has 'mnli'"),
-    ("+finetune", "chain of single and multi"),
+    ("+finetune", "chain of single, multi and frozen"),
   ],
 )
 def test_no_such_method_is_told_the_nearest(method, hint):
