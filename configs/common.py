@@ -70,6 +70,9 @@ def base() -> ConfigDict:
   c.encoder_layers = 0
   # Keep only every k-th layer, the first among them; of those the first n.
   c.encoder_every = 1
+  # Its last n layers and its pooler are drawn anew by the trial's seed wherever
+  # a run starts from it (Zhang et al. 2021); 0 = none. docs/concepts.md
+  c.reinit_layers = 0
   # Compute type: float32 or bfloat16. Parameters are always float32.
   c.dtype = "float32"
   # The kernel of attention: einsum, or splash, jax's own for a TPU: it keeps no

@@ -24,6 +24,7 @@ from bam_jax.stages import (
   lessons,
   masks,
   selection,
+  top_layers,
   values,
 )
 from bam_jax.stages import unlabelled as blank
@@ -94,6 +95,7 @@ def settings(experiment: Experiment) -> None:
       values.check(varied)
       selection.check(experiment, varied)
       choices(experiment, varied)
+      top_layers.check_config(varied)
     except ValueError as error:
       if variant:
         raise ValueError(f"variant {variant}: {error}") from error
@@ -219,6 +221,7 @@ def encoder(found: Materials) -> None:
     asked = found.experiment.settings(run).config
     encoders.of(shape).configured(shape, asked)
   adapted.check(found, shape)
+  top_layers.check(found.experiment, shape)
   matched(found, made)
   kernel(found)
   redrawn(found.experiment, shape)

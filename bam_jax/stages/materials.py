@@ -33,7 +33,7 @@ from bam_jax.models.multitask import MultiTask
 from bam_jax.runtime import distributed, sealed
 from bam_jax.runtime.console import Bars
 from bam_jax.runtime.files import flatten
-from bam_jax.stages import initial, online
+from bam_jax.stages import initial, online, top_layers
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
@@ -108,7 +108,12 @@ class Materials:
 
     Where a task of the run has one.
     """
-    params, mine = dict(self.encoder.params), self.encoder.masked
+    params, mine = self.encoder.params, self.encoder.masked
+    params = top_layers.kept(
+      params,
+      layers=self.encoder.shape.layers,
+      last=self.experiment.settings(run).config.reinit_layers,
+    )
     if not params or not mine:
       return params
     names = [

@@ -188,6 +188,9 @@ def shaped(experiment: Experiment, run: Run) -> dict[str, Any]:
     left_out.add("teacher")
   if run.start or not config["init_from"]:
     left_out.add("init_part")
+  if run.start:
+    # It shaped the run that this one starts from.
+    left_out.add("reinit_layers")
   if len(run.tasks) == 1:
     # One task alone is drawn alike by all, but for the scheme of copies.
     config["copies"] = config["sampling"]["kind"] == "copies"

@@ -22,7 +22,7 @@ from bam_jax.training.settings import KINDS
 KEYS = (
   *("tasks", "max_steps", "head_dropout", "sampling", "loss", "optim"),
   *("teacher.schedule", "teacher.value", "teacher.options"),
-  *("adapter", "encoder_frozen", "learn", "adversary"),
+  *("adapter", "encoder_frozen", "learn", "adversary", "reinit_layers"),
   *("teacher.mix", "teacher.temperature"),
   *("teacher.confidence", "teacher.agreement"),
   *("teacher.hidden_weight", "teacher.layer_map"),

@@ -78,6 +78,7 @@ NEUTRAL: dict[str, Any] = {
   "data.limit": "",
   "data.dev_limit": "",
   "init_seed": -1,
+  "reinit_layers": 0,
   "optim.kind": "adam",
   "optim.schedule": "linear",
   "optim.average": "none",
