@@ -1,5 +1,5 @@
 """Groups of keys that have a file of their own, in the order of --help."""
 
-from configs import _adapter, _adversary, _plateau, _stages
+from configs import _adapter, _adversary, _plateau, _recurrent, _stages
 
-GROUPS = (_stages, _adapter, _adversary, _plateau)
+GROUPS = (_stages, _recurrent, _adapter, _adversary, _plateau)

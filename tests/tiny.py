@@ -92,6 +92,16 @@ ENCODERS = {
     pad_id=0,
   ),
 }
+# Of letters, with a skip connection and directions apart.
+SPELLED = dataclasses.replace(
+  ENCODERS["bilstm"],
+  width=21,
+  words_width=5,
+  filters=20,
+  pieces="\n".join(f"{'#' * (n % 3)}{n:b}" for n in range(40)),
+  apart=True,
+  skip=True,
+)
 
 
 def model(*, dropout=0.1, **changes) -> MultiTask:

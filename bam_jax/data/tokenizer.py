@@ -76,6 +76,15 @@ class Tokenizer:
   words: Mapping[str, str]
   remarks: tuple[str, ...]
 
+  @property
+  def pieces(self) -> list[str]:
+    """How its tokens are spelled, by their ids; "" where an id has none."""
+    numbers = self.backend.get_vocab(with_added_tokens=True)
+    found = [""] * self.vocab_size
+    for piece, number in numbers.items():
+      found[number] = piece
+    return found
+
 
 def load_tokenizer(
   directory: str | Path, *, vocab_size: int | None

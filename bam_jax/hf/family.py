@@ -65,7 +65,7 @@ def typed(raw: Raw, key: str, default: Any) -> Any:
   Args:
     raw: what config.json holds.
     key: a key of it; absent or null means the default.
-    default: a bool, a whole number or a number.
+    default: a bool, a whole number, a number or a text.
 
   Raises:
     ValueError: the value is of another type, negative or far too large.
@@ -75,12 +75,13 @@ def typed(raw: Raw, key: str, default: Any) -> Any:
     bool: ((bool,), "true or false"),
     int: ((int,), "a whole number"),
     float: ((int, float), "a number"),
+    str: ((str,), "a text"),
   }[type(default)]
   # JSON's true is Python's 1, so isinstance would not do.
   if type(value) not in kind:
     raise ValueError(f"says {key} {reprlib.repr(value)}; it has to be {words}")
   # NaN is refused too.
-  if not 0 <= value < _BOUND:
+  if kind != (str,) and not 0 <= value < _BOUND:
     raise ValueError(
       f"says {key} {reprlib.repr(value)}; it is 0 or more, and below {_BOUND}"
     )

@@ -4,6 +4,11 @@ Texts of one row know nothing of each other: where one begins, in the direction
 in which it is read, the state is 0. What a layer reads of all tokens is one
 product, for both directions and all gates; what it carries from token to token
 is one product a step for both directions.
+
+Its first layer reads a row of a table for each token, or what is made of the
+token's letters (letters.py). With `apart`, no layer reads what the other
+direction has made, as in ELMo; with `skip`, what the first layer reads stands
+behind what the last one says (Wang et al. 2019, section 5).
 """
 
 from collections.abc import Sequence
@@ -15,9 +20,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.models import letters
 from bam_jax.models.bert import hold
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout
+from bam_jax.models.letters import LetterEmbeddings
 from bam_jax.models.words import WordEmbeddings
 
 Array = jax.Array
@@ -29,18 +36,26 @@ class BilstmConfig:
 
   Args:
     vocab_size: V, rows of the word table.
-    width: D, of the table and of both directions together; an even number.
+    width: D, of what it makes of a token: both directions together, and with
+      `skip` what the first layer reads.
     layers: L.
     positions: the longest example that it is asked to read, in tokens; it has
       no table of them.
     hidden_dropout: rate on what each layer reads.
     init_std: standard deviation of the random table and of what layers read by.
     pad_id: the token that fills a row; only tokenisers and files ask for it.
+    words_width: of what the first layer reads of a token; 0 = as both
+      directions together.
+    filters: over a token's letters; 0 = a token has a row of a table.
+    pieces: what tokens are spelled, in the order of their ids, one a line;
+      nobody but filters over letters asks for it.
+    apart: whether no layer reads what the other direction has made.
+    skip: whether what the first layer reads is a part of what comes out.
     family: whose files it came from; only files ask for it.
 
   Raises:
-    ValueError: a size is not positive, the width is odd, or the rate is not in
-      [0, 1).
+    ValueError: a size is not positive, both directions together are odd, or the
+      rate is not in [0, 1).
   """
 
   kind: ClassVar[str] = "bilstm"
@@ -54,6 +69,11 @@ class BilstmConfig:
   hidden_dropout: float
   init_std: float
   pad_id: int
+  words_width: int = 0
+  filters: int = 0
+  pieces: str = ""
+  apart: bool = False
+  skip: bool = False
   family: str = "bilstm"
 
   def __post_init__(self):
@@ -67,15 +87,30 @@ class BilstmConfig:
         f"encoder hidden_dropout is {self.hidden_dropout}; give 0 or more, "
         "below 1"
       )
-    if self.width % 2:
+    if self.skip and not 0 < self.words_width < self.width:
       raise ValueError(
-        f"encoder width {self.width} is not even, and a bilstm has two "
-        f"directions of half of it each; try width {self.width + 1}"
+        f"encoder words_width is {self.words_width}, and with skip it is a part"
+        f" of the width {self.width}; give 1 to {self.width - 1}"
+      )
+    if self.both % 2:
+      raise ValueError(
+        f"encoder width {self.both} is not even, and a bilstm has two "
+        f"directions of half of it each; try width {self.both + 1}"
       )
 
   def keep(self, kept: Sequence[int]) -> "BilstmConfig":
     """Returns the configuration of an encoder made of some of the layers."""
     return dataclasses.replace(self, layers=len(kept))
+
+  @property
+  def both(self) -> int:
+    """What a layer makes of a token, in both directions together, 2H."""
+    return self.width - (self.words_width if self.skip else 0)
+
+  @property
+  def read(self) -> int:
+    """What the first layer reads of a token."""
+    return self.words_width or self.both
 
   @property
   def init(self) -> nn.initializers.Initializer:
@@ -106,6 +141,27 @@ class _Recurrent(nn.Module):
     return self.param("kernel", _orthogonal, (size, 8 * size))
 
 
+class _Apart(nn.Module):
+  """A dense layer for each direction, on what that direction has made."""
+
+  config: BilstmConfig
+  dtype: Any
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """Maps dtype[..., 2H] to dtype[..., 8H], as the gates stand in it."""
+    H = self.config.both // 2
+    kernel = self.param("kernel", self.config.init, (H, 8 * H))
+    bias = self.param("bias", _open, (8 * H,))
+    ways = jnp.einsum(
+      "...nh,hng->...ng",
+      x.reshape(*x.shape[:-1], 2, H),
+      kernel.astype(self.dtype).reshape(H, 2, 4 * H),
+    )
+    made = ways.reshape(*x.shape[:-1], 8 * H).astype(jnp.float32)
+    return (made + bias).astype(self.dtype)
+
+
 class _Layer(nn.Module):
   """One layer: both directions, each with an LSTM of its own.
 
@@ -124,17 +180,20 @@ class _Layer(nn.Module):
 
   @nn.compact
   def __call__(self, x, segments, positions, examples, train: bool):
-    c, (B, S, D) = self.config, x.shape
-    H = D // 2
+    c, (B, S, _) = self.config, x.shape
+    H = c.both // 2
     if self.number:
       x = Dropout(c.hidden_dropout)(x, examples, positions, train=train)
-    read = Dense(
-      8 * H,
-      dtype=self.dtype,
-      kernel_init=c.init,
-      bias_init=_open,
-      name="input",
-    )(x)
+    if self.number and c.apart:
+      read = _Apart(c, self.dtype, name="input")(x)
+    else:
+      read = Dense(
+        8 * H,
+        dtype=self.dtype,
+        kernel_init=c.init,
+        bias_init=_open,
+        name="input",
+      )(x)
     kernel = _Recurrent(name="recurrent")(H).astype(self.dtype)
     kernel = jnp.moveaxis(kernel.reshape(H, 2, 4 * H), 1, 0)
     gates = both_ways(read.reshape(B, S, 2, 4 * H))
@@ -205,7 +264,8 @@ class Bilstm(nn.Module):
   def setup(self):
     """Names the parameters."""
     c = self.config
-    self.embeddings = WordEmbeddings(c, self.dtype)
+    kind = LetterEmbeddings if c.filters else WordEmbeddings
+    self.embeddings = kind(c, self.dtype)
     # `train` is a Python bool, not traced: argument 5 counting self.
     layer = nn.remat(_Layer, static_argnums=(5,)) if self.remat else _Layer
     for i in range(c.layers):
@@ -248,7 +308,7 @@ class Bilstm(nn.Module):
     train: bool,
     examples: Array | None = None,
   ) -> Array:
-    """Returns what the first layer reads of each token, dtype[B, S, D]."""
+    """Returns what the first layer reads of each token, dtype[B, S, E]."""
     del types
     return self.embeddings(tokens, positions, examples, train=train)
 
@@ -262,42 +322,68 @@ class Bilstm(nn.Module):
     examples: Array | None = None,
   ) -> Array:
     """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
+    words = x
     for i in range(self.config.layers):
       layer = getattr(self, f"layer_{i}")
       x = layer(hold(x, self.place), segments, positions, examples, train)
+    if self.config.skip:
+      x = jnp.concatenate([x, words], axis=-1)
     return hold(x, self.place)
 
 
 def multiplied(config: BilstmConfig, lengths: np.ndarray) -> np.ndarray:
   """Counts multiplications as `EncoderKind` says.
 
-  Of each token and layer: D x 4D of what is read, and D/2 x 2D of what each of
-  the two directions carries; once an example the pooler's D x D.
+  Of each token and layer, with H of one direction: what it reads x 8H, which
+  of layers apart are H, and H x 8H of what it carries; what is made of its
+  letters; once an example the pooler's D x D.
   """
-  width = config.width
-  return lengths * (config.layers * 6 * width * width) + width * width
+  half = config.both // 2
+  later = half if config.apart else 2 * half
+  layers = (config.read + (config.layers - 1) * later) * 8 * half
+  carried = config.layers * 8 * half * half
+  each = layers + carried + letters.multiplied(config)
+  return lengths * each + config.width * config.width
 
 
 def scratch(
   settings: Any, vocab_size: int, pad_id: int, positions: int
 ) -> BilstmConfig:
   """Returns the configuration of one that starts from random weights."""
+  # What the first layer reads is as wide as the layers, unless it is said.
+  words_width = settings.words_width
+  if settings.skip and not words_width:
+    words_width = settings.width
   return BilstmConfig(
     vocab_size=vocab_size,
-    width=settings.width,
+    width=settings.width + (words_width if settings.skip else 0),
     layers=settings.layers,
     positions=positions,
     hidden_dropout=settings.dropout,
     init_std=settings.init_std,
     pad_id=pad_id,
+    words_width=words_width,
+    filters=settings.filters,
+    apart=settings.directions == "apart",
+    skip=settings.skip,
   )
+
+
+def spelled(config: BilstmConfig, pieces: Sequence[str]) -> BilstmConfig:
+  """Returns one that knows how its tokens are spelled, if it asks for it."""
+  if not config.filters:
+    return config
+  # No line breaks but those between pieces.
+  lines = "\n".join(" ".join(piece.split("\n")) for piece in pieces)
+  return dataclasses.replace(config, pieces=lines)
 
 
 def configured(config: BilstmConfig, run: Any) -> BilstmConfig:
   """Returns the encoder as a run asks for it.
 
   Raises:
-    ValueError: the run says something of attention, of which it has none.
+    ValueError: the run says something of attention, of which it has none, or
+      matches hidden states that are not all of one width.
   """
   for key, none in (("attention", "einsum"), ("attention_dropout", -1)):
     if (got := run[key]) != none:
@@ -305,4 +391,10 @@ def configured(config: BilstmConfig, run: Any) -> BilstmConfig:
         f"{key} is {got!r}, and a bilstm has no attention; leave it out: "
         f"--config.{key}={none}"
       )
+  if run.teacher.hidden_weight and config.read != config.width:
+    raise ValueError(
+      f"teacher.hidden_weight is {run.teacher.hidden_weight:g}, which matches"
+      f" layers of one width, and those of this bilstm are {config.read} and"
+      f" {config.width} wide; leave it out: --config.teacher.hidden_weight=0.0"
+    )
   return config

@@ -63,6 +63,9 @@ class EncoderKind:
     attends: whether its layers show what they attend by; see hidden.py.
     adapts: whether its `encode` takes adapters; see adapters.py.
     any_length: whether one program of it can read rows of any length.
+    embedded: (config) -> E, how wide what the first layer reads is.
+    spelled: (config, how tokens are spelled, by their ids) -> the configuration
+      of one that is to read them, which may look at their letters.
     masked: (config) -> of the head for masked tokens, what its norm adds to the
       variance, and whether its dense layer and its norm have biases; None = it
       has no such head.
@@ -79,6 +82,10 @@ class EncoderKind:
   attends: bool = False
   adapts: bool = False
   any_length: bool = True
+  embedded: Callable[[Any], int] = lambda config: config.width
+  spelled: Callable[[Any, Sequence[str]], EncoderConfig] = (
+    lambda config, pieces: config
+  )
   masked: Callable[[Any], tuple[float, bool, bool]] | None = None
 
 
@@ -202,6 +209,14 @@ ENCODERS: dict[str, EncoderKind] = {
     depth=bert_depth,
     axes={
       "embeddings/word/embedding": (None, "table"),
+      # Letters are few, and so are the numbers of a filter.
+      "embeddings/letter/embedding": (),
+      "embeddings/filters_[0-9]/kernel": (None, None, "inner"),
+      "embeddings/filters_[0-9]/bias": ("inner",),
+      "gates/kernel": ("width", "inner"),
+      "gates/bias": ("inner",),
+      "project/kernel": ("inner", "width"),
+      "project/bias": (),
       "input/kernel": ("width", "inner"),
       "input/bias": ("inner",),
       "recurrent/kernel": (None, "inner"),
@@ -212,6 +227,8 @@ ENCODERS: dict[str, EncoderKind] = {
     config=bilstm.BilstmConfig,
     scratch=bilstm.scratch,
     configured=bilstm.configured,
+    embedded=lambda config: config.read,
+    spelled=bilstm.spelled,
   ),
   "eurobert": EncoderKind(
     module=eurobert.EuroBert,

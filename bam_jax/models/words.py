@@ -13,8 +13,8 @@ class WordEmbeddings(nn.Module):
   """The rows of words, and no norm behind them.
 
   Attributes:
-    config: of an encoder, with its `vocab_size`, `width`, `init` and
-      `hidden_dropout`.
+    config: of an encoder, with its `vocab_size`, `width` or, where that is
+      another, `read`, `init` and `hidden_dropout`.
     dtype: what to compute in.
   """
 
@@ -30,12 +30,12 @@ class WordEmbeddings(nn.Module):
     *,
     train: bool,
   ) -> jax.Array:
-    """Returns dtype[B, S, D] of tokens i32[B, S]; the rest is for dropout."""
+    """Returns dtype[B, S, E] of tokens i32[B, S]; the rest is for dropout."""
     c = self.config
     # f32 also where computing is bf16, as in bert.py.
     table = nn.Embed(
       c.vocab_size,
-      c.width,
+      getattr(c, "read", c.width),
       dtype=jnp.float32,
       embedding_init=c.init,
       name="word",

@@ -269,6 +269,7 @@ def load_encoder(
     folder = words(config, data, written)
     tokenizer = load_tokenizer(folder, vocab_size=None)
     shape = scratch(config, tokenizer.vocab_size, tokenizer.pad)
+    shape = encoders.of(shape).spelled(shape, tokenizer.pieces)
     return Encoder(shape, {}, tokenizer, folder)
   shape, params, folder = hf.load_encoder(
     config.encoder,

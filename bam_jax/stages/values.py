@@ -11,6 +11,7 @@ from bam_jax.models.attention import KERNELS
 from bam_jax.models.encoders import ENCODERS
 from bam_jax.runtime import distributed, tracing
 from bam_jax.runtime.spelling import hint
+from bam_jax.stages import begun
 from bam_jax.study.plan import names
 from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import submission
@@ -88,7 +89,10 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       ),
     ),
   ),
-  "from 0 to 10000": (lambda n: 0 <= n <= 10_000, ("adapter.rank",)),
+  "from 0 to 10000": (
+    lambda n: 0 <= n <= 10_000,
+    ("adapter.rank", "scratch.words_width", "scratch.filters"),
+  ),
   "a finite number": (
     lambda n: -BOUND < n < BOUND,
     (
@@ -135,6 +139,7 @@ WORDS = {
   "dtype": ("float32", "bfloat16"),
   "attention": tuple(KERNELS),
   "scratch.kind": tuple(k for k, each in ENCODERS.items() if each.scratch),
+  "scratch.directions": begun.DIRECTIONS,
   "adapter.kind": (adapting.OFF, *ADAPTERS),
   "adversary.kind": tuple(ADVERSARIES),
   "adversary.norm": ("paper", *NORMS),
@@ -168,7 +173,7 @@ def check(c: ConfigDict) -> None:
         bound = f", and below {BOUND}" if value >= BOUND else ""
         raise ValueError(f"{key} is {value}; it is {words}{bound}")
   folded(c.data)
-  scratch(c)
+  begun.check(c)
   adapter(c)
   adversary(c)
   average(c)
@@ -201,24 +206,6 @@ def folded(data: ConfigDict) -> None:
       f"data.fold is {data.fold}, and data.holdout={data.holdout:g} makes"
       f" {folds} fold{'s' * (folds > 1)}, counted from 0"
     )
-
-
-def scratch(c: ConfigDict) -> None:
-  """Checks that what is said of the encoder is said of the one there is."""
-  if c.encoder == "scratch":
-    for key, off in (("encoder_layers", 0), ("encoder_every", 1)):
-      if (got := c[key]) != off:
-        raise ValueError(
-          f"{key} is {got}, but encoder is scratch, which has as many layers as"
-          " scratch.layers says; set that"
-        )
-    return
-  for key in ("scratch.kind", "scratch.tokenizer"):
-    if (got := lookup(c, key)) != NEUTRAL[key]:
-      raise ValueError(
-        f"{key} is {got!r}, but encoder is {c.encoder}, which is not made from"
-        " random weights; set --config.encoder=scratch"
-      )
 
 
 def shortened(c: ConfigDict) -> None:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from bam_jax.models import hidden
+from bam_jax.models import encoders, hidden
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.training import adapting, groups, optim, schedules, spaces
 from bam_jax.training.adversaries import ADVERSARIES
@@ -211,7 +211,7 @@ def make_run(
       adapting.beside(losses, held) if held else losses,
       model.heads,
       settings.batch_size if mean else 1.0,
-      model.config.width,
+      encoders.of(model.config).embedded(model.config),
       config.adversary,
     )
     return make_train_step(

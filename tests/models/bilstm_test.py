@@ -121,6 +121,40 @@ def test_a_text_alone_is_read_as_pytorch_reads_it():
       np.testing.assert_allclose(kernel.T, torch.cat(halves), atol=1e-5)
 
 
+def test_directions_apart_are_two_lstms_of_pytorch():
+  model = net(apart=True, skip=True, words_width=5, width=17)
+  params = drawn(model)
+  text = next(each for each in texts() if len(each) == 7)
+  ids = np.stack([text, 0 * text, np.arange(7), 0 * text + 1])[:, None]
+  found = tiny.quickly(
+    lambda params: model.apply(params, *ids, train=False)[0]
+  )(params)
+  there = params["params"]
+  words = np.array(there["embeddings"]["word"]["embedding"])[text]
+  said = []
+  for way in (0, 1):
+    lstm = torch.nn.LSTM(5, 6, CONFIG.layers)
+    state = {}
+    for i in range(CONFIG.layers):
+      own = there[f"layer_{i}"]
+      parts = {
+        "weight_ih": own["input"]["kernel"].T,
+        "weight_hh": own["recurrent"]["kernel"].T,
+        "bias_ih": own["input"]["bias"],
+        "bias_hh": np.zeros(48, np.float32),
+      }
+      for name, value in parts.items():
+        state[f"{name}_l{i}"] = torch.tensor(np.array(value)).split(24)[way]
+    lstm.load_state_dict(state)
+    turned = words[:: -1 if way else 1].copy()
+    out = lstm(torch.tensor(turned))[0].detach().numpy()
+    said.append(out[:: -1 if way else 1])
+  said[0][0] = said[0][-1]
+  # What the first layer reads stands behind.
+  want = np.concatenate([*said, words], -1)
+  np.testing.assert_allclose(found, want, atol=1e-5)
+
+
 @pytest.mark.parametrize("remat", [False, True])
 def test_texts_of_a_row_know_nothing_of_each_other(remat):
   model = net().clone(remat=remat)
@@ -169,15 +203,19 @@ def test_cells_forget_little_at_first_and_states_keep_their_size():
     )
 
 
-def test_each_weight_of_a_kernel_counts_once_a_token():
-  shapes = weights.shapes(CONFIG)
+@pytest.mark.parametrize(
+  "changes", [{}, dict(apart=True, skip=True, words_width=5, width=17)]
+)
+def test_each_weight_of_a_kernel_counts_once_a_token(changes):
+  config = dataclasses.replace(CONFIG, **changes)
+  shapes = weights.shapes(config)
   layers = sum(
     np.prod(shape)
     for name, shape in shapes.items()
     if name.startswith("bilstm/layer_") and name.endswith("kernel")
   )
-  found = bilstm.multiplied(CONFIG, np.array(LENGTHS))
-  assert found.tolist() == [n * layers + 12 * 12 for n in LENGTHS]
+  found = bilstm.multiplied(config, np.array(LENGTHS))
+  assert found.tolist() == [n * layers + config.width**2 for n in LENGTHS]
 
 
 @pytest.mark.parametrize(
@@ -186,6 +224,8 @@ def test_each_weight_of_a_kernel_counts_once_a_token():
     (dict(width=13), "width 13 is not even.* try width 14"),
     (dict(layers=0), "layers is 0; give at least 1"),
     (dict(hidden_dropout=1.0), "hidden_dropout is 1.0; give 0 or more"),
+    (dict(skip=True), "words_width is 0, and with skip it is a part"),
+    (dict(skip=True, words_width=5), "width 7 is not even.* try width 8"),
   ],
 )
 def test_what_no_bilstm_can_be_is_refused(changes, said):

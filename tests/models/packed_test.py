@@ -19,6 +19,7 @@ from bam_jax.data.masking import Masker
 from bam_jax.data.pool import TaskData, join
 from bam_jax.data.ragged import offsets_of
 from bam_jax.data.words import Words
+from bam_jax.models import encoders
 from bam_jax.models.adapted import Adapter
 from bam_jax.models.adapters import ADAPTERS
 from bam_jax.models.encoders import ENCODERS
@@ -177,7 +178,7 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
   net = tiny.model(heads=tuple(specs))
   losses, c = make_losses(net), common.base()
   c.adversary.update(LARGE | {"norm": norm})
-  width = tiny.ENCODER.width
+  width = encoders.of(tiny.ENCODER).embedded(tiny.ENCODER)
   slope = ADVERSARIES[adversary](Passes(losses, specs, 1.0, width, c.adversary))
 
   @tiny.quickly
@@ -238,9 +239,12 @@ def close(a, b) -> None:
   np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * max(10, largest))
 
 
-@pytest.mark.parametrize("encoder", sorted(tiny.ENCODERS.keys() - {"bert"}))
+@pytest.mark.parametrize(
+  "encoder", [*sorted(tiny.ENCODERS.keys() - {"bert"}), "bilstm by letters"]
+)
 def test_packing_changes_nothing_of_another_encoder(encoder, monkeypatch):
-  monkeypatch.setattr(tiny, "ENCODER", tiny.ENCODERS[encoder])
+  known = tiny.ENCODERS | {"bilstm by letters": tiny.SPELLED}
+  monkeypatch.setattr(tiny, "ENCODER", known[encoder])
   test_packing_changes_nothing(
     "classification", "tagging", "freelb", "paper", ""
   )

@@ -54,14 +54,26 @@ def test_a_narrower_student_reads_by_its_teachers_tokenizer(
 
 def test_a_bilstm_learns_from_transformers(small_run, tmp_path, capsys):
   workdir = tmp_path / "W"
-  small.execute(student(small_run, "bilstm"), workdir)
+  # By the letters of their words, with a skip connection: 12 and 7 wide.
+  small.execute(
+    student(
+      small_run,
+      "bilstm",
+      scratch__directions="apart",
+      scratch__filters=20,
+      scratch__words_width=7,
+      scratch__skip=True,
+    ),
+    workdir,
+  )
   scores = json.loads((workdir / "results.json").read_text())["methods"]
   assert set(scores["single->multi"]) == {"cola", "stsb"}
   assert not (workdir / "data" / "tokenizer").exists()
   (run,) = (workdir / "runs").iterdir()
   found = trained.load(run, trial=None, tasks=())
   assert found.params.keys() == {"bilstm", "pooler", "heads"}
-  assert found.config.kind == "bilstm"
+  assert (found.config.kind, found.config.width) == ("bilstm", 19)
+  assert found.config.pieces.split("\n")[5:7] == small.WORDS[:2]
   # It answers from its own directory, and each text by itself.
   model = bam_jax.load(run)
   texts = ["the old dog", "a red bird sees no cat here"]
