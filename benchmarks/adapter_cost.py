@@ -2,11 +2,13 @@ r"""What a step costs with each kind of adapter, over a plain one.
 
   python -m benchmarks.adapter_cost
   python -m benchmarks.adapter_cost --layers=12 --width=768 --tasks=8 --frozen
+  python -m benchmarks.adapter_cost --peer
 
 All kinds take turns in one process on the same batch: rows of a BERT from
 scratch, packed with texts of all tasks. Beside what a step takes stands what is
 useful of its products (bam_jax/models/flops.py): a task's own columns. A token
-meets those of all tasks, so the figures part as tasks become many.
+meets those of all tasks, so the figures part as tasks become many. With --peer
+our LoRA then takes turns with peft and PyTorch (benchmarks/adapter_peer.py).
 """
 
 import argparse
@@ -41,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
   add("--frozen", action="store_true", help="the encoder is not trained")
   add("--dtype", default="float32")
   add("--repeats", type=int, default=5)
+  add("--peer", action="store_true", help="LoRA beside peft and PyTorch too")
+  add("--side", action="store_true", help=argparse.SUPPRESS)
   add("--json", action="store_true", help="not the table")
   return found
 
@@ -70,7 +74,7 @@ def batch_of(args: argparse.Namespace) -> dict[str, Any]:
   }
 
 
-def steps_of(args: argparse.Namespace) -> dict[str, Any]:
+def steps_of(args: argparse.Namespace, kinds: Sequence[str]) -> dict[str, Any]:
   """Returns name of a kind -> its jitted step, its state and its figures."""
   import jax
   import jax.numpy as jnp
@@ -95,7 +99,7 @@ def steps_of(args: argparse.Namespace) -> dict[str, Any]:
   c.encoder_frozen = args.frozen
   shape = bert_scratch(c.scratch, 1000, 0, args.length)
   found = {}
-  for kind in (adapting.OFF, *ADAPTERS):
+  for kind in kinds:
     c.adapter.kind = kind
     ranked = kind != adapting.OFF and ADAPTERS[kind].rank
     c.adapter.rank = args.rank if ranked else 0
@@ -131,7 +135,10 @@ def measured(args: argparse.Namespace) -> dict[str, dict[str, float]]:
   """Returns name of a kind -> its figures; all take turns."""
   import jax
 
-  steps = steps_of(args)
+  from bam_jax.models.adapters import ADAPTERS
+  from bam_jax.training import adapting
+
+  steps = steps_of(args, (adapting.OFF, *ADAPTERS))
   batch = jax.device_put(batch_of(args))
   seconds: dict[str, list[float]] = {name: [] for name in steps}
   for each in steps.values():
@@ -159,6 +166,42 @@ def measured(args: argparse.Namespace) -> dict[str, dict[str, float]]:
   }
 
 
+def beside_peft(args: argparse.Namespace) -> dict[str, dict[str, float]]:
+  """Returns side -> seconds of a step of as many texts; they take turns."""
+  from bam_jax.models.adapters import ADAPTERS
+
+  shape = {"rank": args.rank or ADAPTERS["lora"].rank}
+  for name in ("layers", "width", "tasks", "rows", "length", "texts"):
+    shape[name] = getattr(args, name)
+  flags = [f"--{name}={value}" for name, value in shape.items()]
+  flags += ["--frozen"] * args.frozen
+  return sides.measure(
+    {
+      "bam_jax": ["-m", "benchmarks.adapter_cost", "--side", *flags],
+      "peft": ["-m", "benchmarks.adapter_peer", *flags],
+    },
+    repeats=args.repeats,
+  )
+
+
+def serve(args: argparse.Namespace) -> None:
+  """Is our side: a step of mixed tasks with LoRA whenever it is asked."""
+  import jax
+
+  steps = steps_of(args, ("lora",))
+  batch = jax.device_put(batch_of(args))
+  step, state = steps["lora"]["step"], steps["lora"]["state"]
+
+  def measure() -> dict[str, float]:
+    jax.block_until_ready(step(state, batch))
+    start = time.monotonic()
+    for _ in range(args.tasks):
+      jax.block_until_ready(step(state, batch))
+    return {"step_seconds": (time.monotonic() - start) / args.tasks}
+
+  sides.serve(measure)
+
+
 def rows(result: Mapping[str, Any]) -> list[str]:
   """Returns a Markdown table of what `main` returns."""
   lines = [
@@ -171,18 +214,35 @@ def rows(result: Mapping[str, Any]) -> list[str]:
       f"| `{name}` | {found['parameters']:,} | {found['step_seconds']:.3f} | "
       f"{found['over_plain']:.2f} | {found['flops_over_plain']:.2f} |"
     )
+  if "peer" in result:
+    ours, theirs = (
+      result["peer"][side]["step_seconds"] for side in ("bam_jax", "peft")
+    )
+    lines += [
+      "",
+      f"LoRA, as many texts a step: {ours:.3f} s with all tasks mixed; peft "
+      f"and PyTorch, one task at a time, {theirs:.3f} s, {theirs / ours:.2f} "
+      "times as long.",
+    ]
   return lines
 
 
 def main(argv: Sequence[str] | None = None) -> dict[str, Any]:
   """Measures and prints; returns what it prints with --json."""
   args = parser().parse_args(argv)
-  asked = {k: v for k, v in vars(args).items() if k != "json"}
+  if args.side:
+    serve(args)
+    return {}
+  asked = {
+    k: v for k, v in vars(args).items() if k not in ("json", "peer", "side")
+  }
   result = {
     "machine": sides.machine("jax"),
     "settings": asked,
     "kinds": measured(args),
   }
+  if args.peer:
+    result["peer"] = beside_peft(args)
   print(json.dumps(result) if args.json else "\n".join(rows(result)))
   return result
 
