@@ -44,6 +44,18 @@ TABLES = {
     for smart in ("", "_smart")
   },
   "table4": cells("pal_concat"),
+  "slices": cells("none")
+  | {
+    f"{name}_{what}": (kind, alone, adversary, frozen, adapter)
+    for name, (kind, alone, *_) in cells("none").items()
+    for what, adversary, frozen, adapter in (
+      ("frozen", "none", True, "none"),
+      ("pal", "none", False, "pal_concat"),
+      ("smart", "smart_mtdnn", False, "none"),
+      ("smart_own_dropout", "smart_mtdnn", False, "none"),
+    )
+    if "smart" not in what or name.endswith("_rr")
+  },
   "smoke": cells("none"),
 }
 
@@ -69,10 +81,20 @@ def test_every_part_can_be_and_is_planned_once(part):
       asked.encoder_frozen,
       asked.adapter.kind,
     )
-    assert asked.multi.rate == (
-      1e-4 if part == "smoke" else 1e-3 if asked.encoder_frozen else 1e-5
-    )
+    whole = 1e-4 if part in ("slices", "smoke") else 1e-5
+    assert asked.multi.rate == (1e-3 if asked.encoder_frozen else whole)
+    own = (run.variant or "").endswith("own_dropout")
+    assert asked.adversary.shared_dropout == (not own)
   assert found == TABLES[part]
+
+
+def test_a_short_epoch_in_turns_reaches_every_task():
+  config = less_is_more.get_config("smoke")
+  sizes = dict(each.split("=") for each in config.data.limit.split(","))
+  assert [*sizes] == config.tasks.split(",")
+  steps = sum(int(n) for n in sizes.values()) / config.multi.batch_size
+  assert steps == 2 * config.eval_every
+  assert config.max_steps == 0
 
 
 def test_a_part_that_is_none_names_the_nearest():
