@@ -28,7 +28,7 @@ def rows(results: Mapping) -> tables.Rows:
   found = [["Trained first", *map(tables.column_name, columns)]]
   for first, method in transfer.methods(results).items():
     gains = [transfer.gain(results, method, column) for column in columns]
-    found.append([_name(first), *(_cell(x, 1) for x in gains)])
+    found.append([tables.first_name(first), *(_cell(x, 1) for x in gains)])
   return found
 
 
@@ -57,7 +57,7 @@ def pictures(results: Mapping) -> Iterator[Picture]:
       for method in firsts.values()
     ]
     return plots.matrix(
-      [*map(_name, firsts)],
+      [*map(tables.first_name, firsts)],
       [*map(tables.column_name, columns)],
       [[np.nan if x is None else x.value for x in line] for line in found],
       [[_short(x) for x in line] for line in found],
@@ -67,11 +67,6 @@ def pictures(results: Mapping) -> Iterator[Picture]:
   text += " trained first (a line): purple above, orange below, the darker the"
   text += " more; a star where the interval leaves out 0"
   yield Picture("atlas.png", text, draw)
-
-
-def _name(first: str) -> str:
-  """Writes the tasks that come first, one after the other."""
-  return "+".join(map(tables.column_name, first.split("+")))
 
 
 def _cell(found: Estimate | None, digits: int) -> str:

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from bam_jax.stats import classes as class_stats
-from bam_jax.stats import compare
+from bam_jax.stats import compare, notation
 from bam_jax.tasks import coverage
 from bam_jax.tasks.table import TASKS
 
@@ -40,16 +40,33 @@ def method_name(method: str) -> str:
   "MNLI+Single". A variant's name follows: "multi@lambda_0" as "Multi, lambda
   0".
   """
-  stages, _, variant = method.partition("@")
-  chain = stages.removesuffix("+finetune")
-  name = "→".join("+".join(map(_part, x.split("+"))) for x in chain.split("->"))
+  stages, variant = notation.varied(method)
+  chain = stages.removesuffix(notation.FINETUNE)
+  name = "→".join(map(_link, chain.split("->")))
   name += " +finetune" * (chain != stages)
   return f"{name}, {variant.replace('_', ' ')}" if variant else name
 
 
-def _part(name: str) -> str:
-  """Writes a task, or a kind of training with a capital."""
-  return column_name(name) if name in TASKS else name[:1].upper() + name[1:]
+def _link(text: str) -> str:
+  first, plus, kind = text.rpartition("+")
+  return (first_name(first) + plus if plus else "") + _capital(kind)
+
+
+def first_name(first: str) -> str:
+  """Writes what comes first: "mnli&qnli@slow" as "MNLI & QNLI (slow)"."""
+  return "+".join(map(_first, first.split("+")))
+
+
+def _first(text: str) -> str:
+  name, _, variant = text.partition("@")
+  if name == notation.RANDOM:
+    return _capital(name)
+  shown = " & ".join(map(column_name, name.split(notation.AND)))
+  return f"{shown} ({variant.replace('_', ' ')})" if variant else shown
+
+
+def _capital(name: str) -> str:
+  return name[:1].upper() + name[1:]
 
 
 def column_name(column: str) -> str:

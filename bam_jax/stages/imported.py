@@ -23,7 +23,8 @@ def look(session: Session, run: Run, seeds: Sequence[int]) -> None:
     seeds: of its trials.
   """
   c = session.config
-  if run.start or c.init_part != "all" or session.workdir.begun(run.name):
+  new = run.start or run.random
+  if new or c.init_part != "all" or session.workdir.begun(run.name):
     return
   if not initial.imported(session.experiment):
     return

@@ -31,7 +31,8 @@ def given(
   """Returns the parameters a run starts from, [R, ...]; {} = none.
 
   In this order: the run that it continues, what init_from means, the
-  pretrained directory. (Its own checkpoint comes before all: training/loop.py.)
+  pretrained directory; nothing where its encoder is to be random. (Its own
+  checkpoint comes before all: training/loop.py.)
 
   Args:
     run: the run.
@@ -41,6 +42,8 @@ def given(
     imported: what of init_from is taken; {} = nothing.
     pretrained: the encoder's parameters; {} = none.
   """
+  if run.random:
+    return {}
   if run.start:
     # Fresh is what is a task's own.
     names, tasks = ((), ()) if run.fresh else (heads, run.tasks)

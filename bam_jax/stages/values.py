@@ -57,6 +57,8 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "optim.clip",
       "optim.weight_decay",
       *("adversary.proximal", "sampling.steps_per_epoch"),
+      *("first.epochs", "first.batch_size"),
+      *("first.rate", "first.layer_decay"),
       *("teacher.hidden_weight", "teacher.relations_weight"),
       "teacher.relation_heads",
     ),

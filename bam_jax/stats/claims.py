@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.stats import compare, paired
+from bam_jax.stats import compare, notation, paired
 from bam_jax.stats.bootstrap import LEVEL
 
 BETTER, NOT_WORSE = ">", ">="
@@ -91,7 +91,7 @@ def noninferiority(results: Mapping, margin: float) -> list[dict[str, Any]]:
   rows = [
     _tested(results, Claim(a, NOT_WORSE, "single"), margin)
     for a in methods
-    if a.partition("@")[0].endswith("multi") and "single" in methods
+    if notation.varied(a)[0].endswith("multi") and "single" in methods
   ]
   rows = [row for row in rows if row["p"] is not None]
   corrected = compare.holm([row["p"] for row in rows])

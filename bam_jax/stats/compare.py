@@ -16,6 +16,7 @@ from bam_jax.stats import (
   crossed,
   effects,
   multibootstrap,
+  notation,
   paired,
   ranks,
 )
@@ -369,7 +370,7 @@ def _pairs(methods: Mapping[str, Mapping]) -> Iterator[tuple[str, str]]:
     # Multi is tested against single, never the other way round as well.
     earlier = BASELINES.index(a) if a in BASELINES else len(BASELINES)
     # What a variant or fine-tuning adds (Tables 3 and 4).
-    origin = a.partition("@")[0] if "@" in a else a.partition("+")[0]
+    origin = notation.origin(a)
     # Trained on other tasks (Table 5).
     other = [
       b

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.stats import compare
+from bam_jax.stats import compare, notation
 
 
 def search(results: Mapping) -> dict[str, list[dict[str, Any]]]:
@@ -37,7 +37,7 @@ def cells(results: Mapping) -> dict[str, list[dict[str, Any]]]:
   """
   found: dict[str, list[dict[str, Any]]] = {}
   for method in results["methods"]:
-    base, _, variant = method.partition("@")
+    base, variant = notation.varied(method)
     scores = compare.scores(results, method, "average")
     if not variant or not scores or not np.all(np.isfinite(scores)):
       continue

@@ -16,9 +16,8 @@ from bam_jax.data import limits
 from bam_jax.data.holdout import Part
 from bam_jax.data.sources import own as own_files
 from bam_jax.stats.thresholds import Rule
-from bam_jax.study import variants
-from bam_jax.study.plan import KINDS as STAGES
-from bam_jax.study.plan import Run, names, plan, prefixes
+from bam_jax.study import chains, first, variants
+from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import calibration, judged, learn
 from bam_jax.tasks import own as own_tasks
@@ -152,7 +151,9 @@ class Experiment:
   def settings(self, run: Run) -> Settings:
     """Returns the settings of a run, with what its variant changes."""
     config = variants.settings(self.config, run.variant)
-    if STAGES[run.kind].frozen:
+    if run.first:
+      config = first.settings(config, run)
+    if chains.KINDS[run.kind].frozen:
       config = config.copy_and_resolve_references()
       config.encoder_frozen = True
     return Settings.of(config, run.kind)
@@ -225,6 +226,7 @@ def read(config: ConfigDict) -> Experiment:
       f"{config.tasks}; name one: --config.tasks={next(iter(own))}"
     )
   known = trained(tasks)
+  before = first.firsts(config, [n for n, t in table.items() if t.train])
   outside = dict.fromkeys(_judged(known)) | _soft_files(config, known)
   methods = plan(
     names(config.methods),
@@ -232,9 +234,10 @@ def read(config: ConfigDict) -> Experiment:
     outside=set(outside),
     subsets={v: variants.tasks(config, v) for v in config.variants},
     untaught={t.name for t in known if KINDS[t.kind].mean is None},
-    first=[name for name, task in table.items() if task.train],
+    first=before,
   )
   found = Experiment(config, table, tasks, methods, outside)
+  first.check(config, found.runs, before)
   for name, path in outside.items():
     if name in found.limits["train"] and path is not None and path.is_file():
       raise ValueError(
@@ -252,7 +255,11 @@ def _of_text(config: ConfigDict, table: Mapping[str, Task]) -> dict[str, Task]:
     ValueError: they are there and not trained, or trained and not there.
   """
   files = names(config.data.text)
-  told = *names(config.tasks), *prefixes(names(config.methods))
+  before = chains.prefixes(names(config.methods))
+  told = (
+    *names(config.tasks),
+    *(x for name in before for x in names(config.sets.get(name, name))),
+  )
   asked = [name for name in TEXTS if name in told]
   if not files:
     missing = [name for name in asked if name not in table]

@@ -138,7 +138,8 @@ def schedules_of(
   longest: dict[str, tuple[int, Any]] = {}
   taught = set()
   for run in runs:
-    kind = "@".join(filter(None, (run.kind, run.variant)))
+    stage = "first" if run.first else run.kind
+    kind = "@".join(filter(None, (stage, run.variant)))
     # Of any run of the kind: the longest one need not be a student.
     taught |= {kind} if run.teachers else set()
     steps = max(

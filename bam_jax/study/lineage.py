@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.runtime import sealed
 from bam_jax.runtime.files import digest, flatten
+from bam_jax.study import chains
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
@@ -32,6 +33,7 @@ SCHEMA = 1
 NAMING = (
   "variants_share",  # the epochs say it
   "tasks",
+  *("first", "sets"),
   "seed",
   "encoder",
   "encoder_layers",
@@ -108,7 +110,9 @@ class Lineage:
     """
     experiment, config = self.experiment, self.experiment.config
     start = ""
-    if run.start:
+    if run.random:
+      start = chains.RANDOM
+    elif run.start:
       start = self.content(experiment.run(run.start), seed)
     elif config.init_from:
       start = self.facts.initial()
@@ -118,7 +122,7 @@ class Lineage:
       "seed": seed,
       "tasks": [[task.name, *task.labels] for task in tasks],
       "encoder": self.facts.shape(),
-      "weights": self.facts.weights(),
+      "weights": "" if run.random else self.facts.weights(),
       "tokenizer": self.facts.tokenizer(),
       "text": {
         f"{task.name}/{split}": self.facts.text(task, split)
@@ -186,7 +190,7 @@ def shaped(experiment: Experiment, run: Run) -> dict[str, Any]:
   left_out = {*FREE, *NAMING, *settings.KINDS}
   if not run.teachers:
     left_out.add("teacher")
-  if run.start or not config["init_from"]:
+  if run.start or run.random or not config["init_from"]:
     left_out.add("init_part")
   if run.start:
     # It shaped the run that this one starts from.

@@ -2,39 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 import dataclasses
-import difflib
 
-FINETUNE = "+finetune"
+from bam_jax.study.chains import KINDS, First, Link, parse
+
 # Stands for a teaching run where the soft labels were made elsewhere.
 OUTSIDE = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-  """A kind of run, which is a stage of a method.
-
-  Attributes:
-    alone: there is a run for each task; else one for all of them.
-    continues: it starts from the parameters of the stage before it, which
-      otherwise teaches it.
-    frozen: its encoder stays as it starts.
-  """
-
-  alone: bool
-  continues: bool = False
-  frozen: bool = False
-
-
-# Each has settings of its own, as `training.settings.KINDS` says.
-KINDS: Mapping[str, Kind] = {
-  "single": Kind(alone=True),
-  "multi": Kind(alone=False),
-  "finetune": Kind(alone=True, continues=True),
-  # Wang et al. (2019), section 3: what an encoder knows is asked of heads.
-  "frozen": Kind(alone=True, frozen=True),
-}
-# What a chain is made of.
-CHAINED = tuple(name for name, kind in KINDS.items() if not kind.continues)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +22,8 @@ class Run:
     start: the run whose parameters it starts from; "" = the encoder.
     fresh: of that run it takes the encoder, and its own heads are new.
     variant: of the settings, see `variants`; "" = the config's own.
+    first: it trains the encoder of others, by the config's `first`.
+    random: its encoder is drawn anew, whatever weights the config names.
   """
 
   name: str
@@ -59,6 +33,8 @@ class Run:
   start: str = ""
   fresh: bool = False
   variant: str = ""
+  first: bool = False
+  random: bool = False
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -67,86 +43,18 @@ def names(text: str) -> tuple[str, ...]:
 
 
 @dataclasses.dataclass(frozen=True)
-class Link:
-  """A part of a chain, between two arrows.
+class Firsts:
+  """What may be trained first in a study.
 
   Attributes:
-    kind: one of `CHAINED`.
-    before: tasks that the encoder is trained on first, one after the other; ()
-      = it starts from that of the link before.
+    tasks: those there are.
+    sets: name -> several of them.
+    own: it has settings of its own.
   """
 
-  kind: str
-  before: tuple[str, ...] = ()
-
-  @property
-  def text(self) -> str:
-    """How it is typed."""
-    return "+".join((*self.before, self.kind))
-
-
-def parse(
-  method: str, first: Collection[str]
-) -> tuple[tuple[Link, ...], bool, str]:
-  """Returns a method's chain, whether fine-tuned after, its variant.
-
-  Args:
-    method: such as "mnli+single->multi+finetune@slow".
-    first: tasks that an encoder may be trained on first.
-
-  Raises:
-    ValueError: it is no chain of `single`, `multi` and `frozen`.
-  """
-  stages, _, variant = method.partition("@")
-  finetune = stages.endswith(FINETUNE)
-  chain = []
-  for link in stages.removesuffix(FINETUNE).split("->"):
-    *before, kind = link.split("+")
-    if kind not in CHAINED:
-      raise ValueError(_unknown(method, kind, CHAINED))
-    for name in before:
-      if name in KINDS:
-        raise ValueError(_unknown(method, name, first))
-      if name not in first:
-        near = difflib.get_close_matches(name, first, n=1, cutoff=0.5)
-        raise ValueError(
-          f"method {method!r} trains on {name!r} first, which is no task with "
-          "training rows"
-          + (
-            f"; did you mean {method.replace(name, near[0])!r}?"
-            if near
-            else f"; there are {', '.join(first)}"
-          )
-        )
-    chain.append(Link(kind, tuple(before)))
-  if "@" in method and (not variant or FINETUNE in variant):
-    raise ValueError(
-      f"method {method!r} names no variant; its name comes last, as in "
-      f"single->multi{FINETUNE}@NAME"
-    )
-  return tuple(chain), finetune, variant
-
-
-def _unknown(method: str, name: str, known: Collection[str]) -> str:
-  near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-  hint = f"; did you mean {method.replace(name, near[0])!r}?" if near else ""
-  return (
-    f"method {method!r} has {name!r}; a method is a chain of "
-    f"{', '.join(CHAINED[:-1])} and {CHAINED[-1]} joined by '->', with "
-    f"{FINETUNE} and @VARIANT "
-    f"at its end if you like, as in single->multi{FINETUNE}, and TASK+ before "
-    f"what starts from an encoder that was trained on TASK{hint}"
-  )
-
-
-def prefixes(methods: Sequence[str]) -> tuple[str, ...]:
-  """Returns all names that stand before a + in methods, known or not."""
-  links = (
-    link
-    for method in methods
-    for link in method.partition("@")[0].removesuffix(FINETUNE).split("->")
-  )
-  return tuple(dict.fromkeys(x for link in links for x in link.split("+")[:-1]))
+  tasks: Collection[str] = ()
+  sets: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+  own: bool = False
 
 
 def plan(
@@ -156,7 +64,7 @@ def plan(
   outside: Collection[str],
   subsets: Mapping[str, Sequence[str]],
   untaught: Collection[str] = (),
-  first: Collection[str] = (),
+  first: Firsts = Firsts(),
 ) -> dict[str, tuple[Run, ...]]:
   """Returns the runs of each method, every one after what it needs.
 
@@ -173,17 +81,26 @@ def plan(
     first: what an encoder may be trained on first.
 
   Raises:
-    ValueError: no such method, or none, or one twice.
+    ValueError: no such method, or none, or one twice, or two whose runs would
+      be called alike.
   """
   if not methods or len(set(methods)) < len(methods):
     raise ValueError(
       f"methods are {','.join(methods)!r}; name each once, as in "
       "--config.methods=single,multi,single-\\>multi"
     )
-  return {
+  found = {
     method: _runs(method, tuple(tasks), outside, subsets, untaught, first)
     for method in methods
   }
+  known: dict[str, Run] = {}
+  for run in (run for runs in found.values() for run in runs):
+    if known.setdefault(run.name, run) != run:
+      raise ValueError(
+        f"two runs of {','.join(methods)} would be called {run.name}; give one"
+        " of their tasks or sets another name"
+      )
+  return found
 
 
 def scored(runs: Sequence[Run], task: str) -> Run | None:
@@ -208,19 +125,20 @@ def _runs(
   outside: Collection[str],
   subsets: Mapping[str, Sequence[str]],
   untaught: Collection[str],
-  first: Collection[str],
+  first: Firsts,
 ) -> tuple[Run, ...]:
-  chain, finetune, variant = parse(method, first)
+  chain, finetune, variant = parse(method, first.tasks, first.sets)
   stages = [*chain, *([Link("finetune")] if finetune else [])]
   runs: list[Run] = []
   last: list[Run] = []
-  # The run whose encoder all start from.
-  encoder = ""
+  # The run whose encoder all start from, or whether it is drawn anew.
+  encoder, random = "", False
   for i, link in enumerate(stages):
     stage, kind = link.kind, KINDS[link.kind]
     if link.before:
-      path = _path(link.before)
-      encoder = path[-1].name
+      path = _path(link.before, own=first.own)
+      random = not link.before[0].tasks
+      encoder = path[-1].name if path else ""
       runs += [run for run in path if run not in runs]
     here, varied = "-to-".join(x.text for x in chain[: i + 1]), ""
     if kind.continues:
@@ -243,9 +161,8 @@ def _runs(
           " nobody can; leave the method or the task out"
         )
       fresh = bool(start) and not kind.continues
-      last.append(
-        Run(name, stage, group, tuple(teachers), start, fresh, varied)
-      )
+      made = Run(name, stage, group, tuple(teachers), start, fresh, varied)
+      last.append(dataclasses.replace(made, random=random and not start))
     runs += last
   # What the last stage does not build on is left out.
   wanted = {run.name for run in last}
@@ -255,15 +172,30 @@ def _runs(
   return tuple(run for run in runs if run.name in wanted)
 
 
-def _path(tasks: Sequence[str]) -> list[Run]:
+def _path(firsts: Sequence[First], *, own: bool) -> list[Run]:
   """Returns the runs in which an encoder is trained on tasks one by one.
 
   They are those of methods of their own, such as single, if these are asked for
-  too.
+  too and the settings are no others.
   """
   found: list[Run] = []
-  for i, task in enumerate(tasks):
+  for i, each in enumerate(firsts):
+    if not each.tasks:
+      continue
     start = found[-1].name if found else ""
-    name = f"{Link('single', tuple(tasks[:i])).text}.{task}"
-    found.append(Run(name, "single", (task,), (), start, bool(start)))
+    before = [one.text for one in firsts[:i]]
+    word = "first" if own else each.kind
+    stage = f"{word}@{each.variant}" if each.variant else word
+    found.append(
+      Run(
+        f"{'+'.join([*before, stage])}.{'+'.join(each.tasks)}",
+        each.kind,
+        each.tasks,
+        start=start,
+        fresh=bool(start),
+        variant=each.variant,
+        first=own,
+        random=not firsts[0].tasks and not start,
+      )
+    )
   return found

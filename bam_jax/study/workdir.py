@@ -20,6 +20,8 @@ from bam_jax.runtime.files import flatten, read_json, write_json
 from bam_jax.tasks import learn
 from bam_jax.training import settings
 
+# Groups whose keys are names that a study gives, to which more may come.
+NAMED = ("variants", "sets")
 # Keys that may differ between two commands in one directory: they change how
 # much is done, or how fast, but no number by more than rounding.
 FREE = (
@@ -45,7 +47,7 @@ FREE = (
   "trials",
   "trials_at_once",
   # Of runs of their own; see `Workdir.check`.
-  "variants",
+  *NAMED,
   "wnli",
 )
 # Keys that came after directories had been made, and the value that means off:
@@ -70,6 +72,8 @@ NEUTRAL: dict[str, Any] = {
   "data.cs224n_dir": "",
   "data.fold": 0,
   "encoder_frozen": False,
+  **dict.fromkeys(("first.epochs", "first.rate", "first.layer_decay"), 0.0),
+  "first.batch_size": 0,
   "frozen.epochs": 3.0,
   "frozen.batch_size": 32,
   "frozen.rate": 3e-4,
@@ -209,7 +213,8 @@ class Workdir:
     self.check(config)
     asked = config.to_dict()
     # Those of before stay, so that one left out and put in again is the same.
-    asked["variants"] = self.variants() | asked["variants"]
+    for kind in NAMED:
+      asked[kind] = self.named(kind) | asked[kind]
     claims = self._claimed(asked)
     if claims:
       # Not typed again they stay, so that none is dropped in silence.
@@ -264,7 +269,7 @@ class Workdir:
         f"{self.path} is no working directory of bam_jax: there is no "
         f"{self.file.name} with a config in it"
       )
-    found = ConfigDict(made)
+    found = ConfigDict({kind: {} for kind in NAMED} | made)
     for key, off in NEUTRAL.items():
       group, _, last = key.rpartition(".")
       holder = found
@@ -276,9 +281,9 @@ class Workdir:
         holder[last] = off
     return found
 
-  def variants(self) -> dict[str, dict]:
-    """Returns all variants that were ever asked for here, as they were."""
-    found = self.made().get("config", {}).get("variants", {})
+  def named(self, kind: str) -> dict[str, Any]:
+    """Returns all that were ever named here of a kind of `NAMED`."""
+    found = self.made().get("config", {}).get(kind, {})
     return found if isinstance(found, dict) else {}
 
   def claims(self) -> list[dict[str, Any]]:
@@ -325,11 +330,12 @@ class Workdir:
         f"{self.file} is not a config of bam_jax; take another --workdir"
       )
     before, now = shaping(was["config"]), shaping(config.to_dict())
-    there, asked = self.variants(), config.to_dict()["variants"]
     # More of them may come, but those that are there may have runs.
-    for name in there.keys() & asked.keys():
-      for found, given in ((before, there), (now, asked)):
-        found |= flatten({"variants": {name: given[name]}})
+    for kind in NAMED:
+      there, asked = self.named(kind), config.to_dict()[kind]
+      for name in there.keys() & asked.keys():
+        for found, given in ((before, there), (now, asked)):
+          found |= flatten({kind: {name: given[name]}})
     # Of a relative path only the directory where it was typed knew the rest.
     led = dict(was.get("places") or places(was["config"]))
     leads = places(config.to_dict())

@@ -63,7 +63,7 @@ KEYS = (
   "revision",
 )
 # They mean something else where a task may stand: select.by, a column.
-RESERVED = ("average", "last", "all")
+RESERVED = ("average", "last", "all", "random")
 # Keys that not every kind takes.
 FOREIGN = (
   *panel.KEYS,

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from bam_jax.study.plan import KINDS, OUTSIDE, parse, plan, scored
+from bam_jax.study.chains import KINDS, parse, sets_of
+from bam_jax.study.plan import OUTSIDE, Firsts, plan, scored
 from bam_jax.training import settings
 
 TASKS = ("rte", "mrpc", "cola")
@@ -132,10 +133,12 @@ def test_methods_are_named_once_and_at_least_one(methods):
     plan(methods, TASKS, outside=(), subsets={})
 
 
-def first(method, tasks=TASKS):
-  return plan(
-    [method], tasks, outside=(), subsets={}, first=("mnli", "qnli", *TASKS)
-  )[method]
+SETS = {"inference": ("mnli", "rte")}
+
+
+def first(method, tasks=TASKS, own=False):
+  known = Firsts(("mnli", "qnli", *TASKS), SETS, own)
+  return plan([method], tasks, outside=(), subsets={}, first=known)[method]
 
 
 def test_an_encoder_is_trained_on_a_task_first_and_heads_are_new():
@@ -177,3 +180,98 @@ def test_a_student_starts_where_its_teachers_did(student):
 def test_a_run_fine_tuned_after_keeps_its_heads():
   last = first("mnli+multi+finetune")[-1]
   assert last.start == "mnli+multi.rte+mrpc+cola" and not last.fresh
+
+
+def test_tasks_that_come_first_together_are_one_run():
+  path = first("mnli&qnli+cola+single", ("rte",))
+  assert [(run.name, run.kind, run.start) for run in path] == [
+    ("multi.mnli+qnli", "multi", ""),
+    ("mnli-and-qnli+single.cola", "single", "multi.mnli+qnli"),
+    ("mnli-and-qnli+cola+single.rte", "single", "mnli-and-qnli+single.cola"),
+  ]
+  named = first("inference+frozen", ("cola",))
+  assert [run.name for run in named] == [
+    "multi.mnli+rte",
+    "inference+frozen.cola",
+  ]
+  # It is the very run of a study of these tasks.
+  assert named[0] == runs_of("multi", ("mnli", "rte"))[0]
+
+
+def test_a_variant_of_what_comes_first_is_not_one_of_the_last_stage():
+  path = first("mnli@small+single->mnli@small+multi@slow", ("rte",))
+  assert [(run.name, run.variant) for run in path] == [
+    ("single@small.mnli", "small"),
+    ("mnli@small+single.rte", ""),
+    ("mnli@small+single-to-mnli@small+multi@slow.rte", "slow"),
+  ]
+  assert path[2].start == path[1].start == "single@small.mnli"
+  whole = first("mnli+single", ("rte",))
+  assert not {run.name for run in whole} & {run.name for run in path}
+
+
+def test_settings_of_its_own_make_another_run_of_what_comes_first():
+  path = first("mnli+inference+single", ("cola",), own=True)
+  assert [(run.name, run.first) for run in path] == [
+    ("first.mnli", True),
+    ("mnli+first.mnli+rte", True),
+    ("mnli+inference+single.cola", False),
+  ]
+
+
+def test_a_random_encoder_stands_at_the_very_beginning():
+  path = first("random+mnli+single->multi", ("rte",))
+  assert [(run.name, run.random) for run in path] == [
+    ("random+single.mnli", True),
+    ("random+mnli+single.rte", False),
+    ("random+mnli+single-to-multi.rte", False),
+  ]
+  assert {run.start for run in path[1:]} == {"random+single.mnli"}
+  alone = first("random+single->multi", ("rte",))
+  assert [(run.start, run.random) for run in alone] == [("", True)] * 2
+  with pytest.raises(ValueError, match=r"random behind a task"):
+    parse("mnli+random+single", ("mnli",))
+
+
+@pytest.mark.parametrize(
+  ("method", "said"),
+  [
+    ("mnli&mnli+single", "name each task once"),
+    ("mnli&qnly+single", "did you mean 'mnli&qnli+single'"),
+    ("mnli@+single", "a variant of what is trained first stands behind it"),
+    ("random@x+single", "a variant of what is trained first"),
+    ("single@x->multi", "its name comes last"),
+    ("mnli&+single", "trains on '' first"),
+  ],
+)
+def test_what_comes_first_is_refused_in_a_sentence(method, said):
+  with pytest.raises(ValueError, match=re.escape(said)):
+    parse(method, ("mnli", "qnli"))
+
+
+@pytest.mark.parametrize(
+  ("sets", "said"),
+  [
+    ({"mnli": "qnli,rte"}, "sets has 'mnli', which stands for something else"),
+    ({"single": "qnli,rte"}, "sets has 'single'"),
+    ({"both": "qnli"}, "sets.both is 'qnli'; it is two tasks or more"),
+    ({"both": "qnli,qnli"}, "each once"),
+  ],
+)
+def test_a_set_that_cannot_be_is_refused(sets, said):
+  with pytest.raises(ValueError, match=re.escape(said)):
+    sets_of(sets, ("mnli", "qnli", "rte"))
+
+
+def test_two_runs_are_never_called_alike():
+  known = Firsts(("mnli", "qnli", "mnli-and-qnli"))
+  with pytest.raises(
+    ValueError, match=r"would be called mnli-and-qnli\+single"
+  ):
+    plan(
+      ["mnli&qnli+single", "mnli-and-qnli+single"],
+      ("rte",),
+      outside=(),
+      subsets={},
+      first=known,
+    )

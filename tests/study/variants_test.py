@@ -11,7 +11,8 @@ import pytest
 
 from bam_jax.stages import session
 from bam_jax.study import variants
-from bam_jax.study.plan import parse, plan, scored
+from bam_jax.study.chains import parse
+from bam_jax.study.plan import plan, scored
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import loop
 from bam_jax.training.checkpoint import load_params
