@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import apart, builders, contexts
+from bam_jax.data import apart, builders, contexts, limits
 from bam_jax.data.features import Features
 from bam_jax.data.holdout import Holdout, Part, hold_out
 from bam_jax.data.repeats import repeats
@@ -203,14 +203,25 @@ class Corpus:
     found = self._features(task, ("train",))
     return Features.join([found[split] for split in splits])
 
-  def train(self, task: Task) -> Features:
-    """Returns the rows trained on, swapped copies last."""
-    features, rows = self.taught(task), self.rows(task)
-    if not self._holdout.share(task):
-      return features
-    # A held-out row's copy would give its label away.
-    mask = self._texts.holdout(task, self._holdout).mask
-    return features.take(~mask[features.source % rows])
+  def train(self, task: Task, most: int | None = None) -> Features:
+    """Returns the rows trained on, swapped copies last.
+
+    Args:
+      task: whose rows.
+      most: as many of its split are read, drawn from those that are not held
+        out; None = all of these.
+    """
+    features = self.taught(task)
+    source = features.source % self.rows(task)
+    held = np.zeros(1 + source.max(initial=-1), bool)
+    if self._holdout.share(task):
+      # A held-out row's copy would give its label away.
+      held = self._texts.holdout(task, self._holdout).mask
+    kept = ~held
+    if most:
+      kept = np.zeros(len(held), bool)
+      kept[limits.drawn(np.flatnonzero(~held), most)] = True
+    return features if kept.all() else features.take(kept[source])
 
   def scored(self, task: Task) -> dict[str, Features]:
     """Returns {split: rows} that scores are made of; the first is shown."""

@@ -73,8 +73,13 @@ def some(examples: Examples, rows: int) -> Examples:
 
   What a smaller number draws is among what a larger one does.
   """
-  order = np.random.default_rng(_SEED).permutation(len(examples))
-  return examples.take(np.sort(order[:rows]))
+  return examples.take(drawn(np.arange(len(examples)), rows))
+
+
+def drawn(numbers: np.ndarray, rows: int) -> np.ndarray:
+  """Returns as many of the numbers of some rows; see `some`."""
+  order = np.random.default_rng(_SEED).permutation(len(numbers))
+  return numbers[np.sort(order[:rows])]
 
 
 def first(examples: Examples, rows: int) -> Examples:

@@ -30,7 +30,7 @@ from bam_jax.stages import (
 from bam_jax.stages import unlabelled as blank
 from bam_jax.stages.materials import Materials, scratch, trains_words
 from bam_jax.stages.session import Session
-from bam_jax.study import claims, variants
+from bam_jax.study import claims, fewer, variants
 from bam_jax.study.experiment import Experiment, trained
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import Workdir
@@ -105,6 +105,7 @@ def settings(experiment: Experiment) -> None:
   experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
     continued(experiment, run)
+  fewer.check(experiment)
   lessons.check(experiment)
 
 
@@ -346,7 +347,11 @@ def text(session: Session) -> None:
   masks.check_letters(session.materials)
   for run in experiment.runs:
     drawn = tables.drawn(experiment.tasks_of(run))
-    known = {name: sizes[mine[0].name] for name, mine in drawn.items()}
+    most = fewer.of(experiment, run)
+    known = {
+      name: min(sizes[mine[0].name], most.get(mine[0].name, values.BOUND))
+      for name, mine in drawn.items()
+    }
     drawable(experiment.settings(run), run, known)
   if c.stage == "predict":
     for task in experiment.tasks:

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax.data import contexts, documents, features, tables
+from bam_jax.data import contexts, documents, features, limits, tables
 from bam_jax.data.features import Features
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
@@ -23,6 +23,7 @@ from bam_jax.stages.lessons import Useful
 from bam_jax.stages.materials import trains_words
 from bam_jax.stages.session import Session, opened
 from bam_jax.stages.speed import measured
+from bam_jax.study import fewer
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.kinds import KINDS
@@ -89,13 +90,16 @@ def samples_of(session: Session) -> dict[str, Features]:
   return found
 
 
-def rows_of(session: Session, task: Task, *, held: bool) -> int:
+def rows_of(
+  session: Session, task: Task, *, held: bool, most: int | None = None
+) -> int:
   """Returns how many training rows a task has, swapped copies included.
 
   Args:
     session: the session.
     task: the task.
     held: whether those that are held out count.
+    most: as many of its split are read; None = all.
   """
   data, materials = session.config.data, session.materials
   text = materials.texts.look(task, task.train)
@@ -110,6 +114,8 @@ def rows_of(session: Session, task: Task, *, held: bool) -> int:
   out = session.experiment.held
   if out.share(task) and not held:
     rows = rows[~materials.texts.holdout(task, out).mask]
+  if most:
+    rows = rows[limits.drawn(np.arange(len(rows)), most)]
   twice = task.symmetric and data.double_unordered
   return int(rows.sum()) * (2 if twice else 1)
 
@@ -184,7 +190,11 @@ def trial_of(
   sources = tables.drawn(session.experiment.tasks_of(run))
   # A table's texts are read once; its heads are little beside that.
   first = {name: tasks[0] for name, tasks in sources.items()}
-  sizes = {k: rows_of(session, task, held=False) for k, task in first.items()}
+  most = fewer.of(session.experiment, run)
+  sizes = {
+    k: rows_of(session, task, held=False, most=most.get(task.name))
+    for k, task in first.items()
+  }
   settings = session.experiment.settings(run)
   draw = lessons.order(settings, sizes)
   order = draw(seed=session.experiment.seeds[0])

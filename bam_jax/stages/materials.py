@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import corpus, limits, masking, vocabulary
-from bam_jax.data.features import width_of
+from bam_jax.data.features import Features, width_of
 from bam_jax.data.fields import VOCABULARY
 from bam_jax.data.masking import Masker
 from bam_jax.data.sources import readers, unlabelled
@@ -34,6 +34,7 @@ from bam_jax.runtime import distributed, sealed
 from bam_jax.runtime.console import Bars
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import initial, online, top_layers
+from bam_jax.study import fewer
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
@@ -227,9 +228,14 @@ class Materials:
   def width(self, run: Run) -> int:
     """Returns the width of the rows that a run trains on."""
     return width_of(
-      map(self.corpus.train, self.experiment.tasks_of(run)),
+      (self.rows(run, task) for task in self.experiment.tasks_of(run)),
       at_most=self.experiment.config.max_length,
     )
+
+  def rows(self, run: Run, task: Task) -> Features:
+    """Returns the rows of one of its tasks that a run trains on."""
+    most = fewer.of(self.experiment, run).get(task.name)
+    return self.corpus.train(task, most)
 
   def facts(self) -> Facts:
     """Returns what of the files a trial's lineage depends on."""

@@ -70,7 +70,7 @@ class Session:
       self.experiment,
       run,
       seeds,
-      rows={task.name: self.materials.corpus.train(task) for task in tasks},
+      rows={task.name: self.materials.rows(run, task) for task in tasks},
       targets=targets if taught else None,
       frame=lessons.Frame(
         self.materials.width(run),

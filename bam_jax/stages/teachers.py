@@ -82,7 +82,7 @@ class Teachers:
       task: one of its tasks; the N rows are its training rows.
       seeds: of the teacher's trials.
     """
-    rows = self.materials.corpus.train(task)
+    rows = self.materials.rows(run, task)
     name = dict(run.teachers).get(task.name)
     if name is None:
       return None

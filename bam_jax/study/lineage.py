@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.runtime import sealed
 from bam_jax.runtime.files import digest, flatten
-from bam_jax.study import chains
+from bam_jax.study import chains, fewer
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
@@ -144,6 +144,8 @@ class Lineage:
         task: self._taught(task, name, seed) for task, name in run.teachers
       },
     }
+    if rows := fewer.of(experiment, run):
+      made["rows"] = rows
     if run.fresh:
       made["heads"] = "new"
     if run.teachers and config.teacher.online:

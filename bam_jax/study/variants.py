@@ -20,7 +20,15 @@ from bam_jax.training.settings import KINDS
 # What may differ between the runs of one study, and nothing that the data, the
 # encoder or the trials of a run are made from: those are shared.
 KEYS = (
-  *("tasks", "max_steps", "head_dropout", "sampling", "loss", "optim"),
+  *(
+    "tasks",
+    "max_steps",
+    "data.limit",
+    "head_dropout",
+    "sampling",
+    "loss",
+    "optim",
+  ),
   *("teacher.schedule", "teacher.value", "teacher.options"),
   *("adapter", "encoder_frozen", "learn", "adversary", "reinit_layers"),
   *("teacher.mix", "teacher.temperature"),
