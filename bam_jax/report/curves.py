@@ -55,6 +55,48 @@ def bands(panels: Mapping[str, Lines], *, x: str, y: str) -> bytes:
   return plots.finished(figure, labels, x, y)
 
 
+def grown(
+  panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
+  levels: Mapping[str, float],
+  *,
+  x: str,
+  y: str,
+) -> bytes:
+  """Draws values with their intervals over numbers, on a logarithmic axis.
+
+  Args:
+    panels: title -> label -> numbers [K], values, lower ends and upper ends,
+      NaN where there is no interval.
+    levels: title -> a value that a dotted line marks.
+    x: what the numbers are.
+    y: what the values are.
+
+  Returns:
+    A PNG file.
+  """
+  labels = list(dict.fromkeys(k for lines in panels.values() for k in lines))
+  figure, axes = plots.grid(len(panels))
+  for ax, (title, lines) in zip(axes, panels.items(), strict=True):
+    for label, line in lines.items():
+      number, value, low, high = np.asarray(line, np.float64)
+      style = plots.style(labels.index(label))
+      ends = np.nan_to_num([value - low, high - value])
+      ax.errorbar(number, value, ends, **style, markersize=5, capsize=3)
+    if title in levels:
+      ax.axhline(levels[title], color="0.5", linestyle=":", linewidth=1)
+    plots.finish(ax, title)
+    ticks = sorted({n for numbers, *_ in lines.values() for n in numbers})
+    ax.set_xscale("log")
+    ax.set_xticks(ticks, [_number(n) for n in ticks])
+    ax.minorticks_off()
+  return plots.finished(figure, labels, x, y)
+
+
+def _number(number: float) -> str:
+  """Writes a number of rows as an axis has room for."""
+  return f"{number / 1000:.3g}k" if number >= 1000 else f"{number:g}"
+
+
 def schedules(panels: Mapping[str, Lines]) -> bytes:
   """Draws a schedule to a panel, every one with axes of its own.
 

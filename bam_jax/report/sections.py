@@ -13,6 +13,7 @@ from bam_jax.report import (
   notes,
   tables,
 )
+from bam_jax.report import rows as by_rows
 from bam_jax.report.document import (
   Block,
   Bold,
@@ -49,6 +50,7 @@ def sections(results: Mapping) -> list[Section]:
     "Published numbers, not ours": _published(results),
     "Gains over Single": _gains(rows),
     "Transfer atlas": _atlas(results),
+    "Rows and scores": _rows(results),
     "All trials together": _ensembles(results),
     "Over all tasks": _overall(results),
     "Tests": _tests(results, rows),
@@ -135,6 +137,12 @@ def _atlas(results: Mapping) -> Iterator[Block]:
   yield from atlas.pictures(results)
   found, title = atlas.correlations(results), "What goes together."
   yield from noted("correlations", found, title, atlas.CORRELATIONS)
+
+
+def _rows(results: Mapping) -> Iterator[Block]:
+  found, title = by_rows.table(results), "Rows and scores."
+  yield from noted("rows", found, title, by_rows.NOTE, names=3)
+  yield from by_rows.pictures(results)
 
 
 def _ensembles(results: Mapping) -> Iterator[Block]:

@@ -31,7 +31,7 @@ OWN = {
   *(f"table_{name}.tex" for name in ("settings", "claims", "overall")),
   "confusion.png",
   "judged.png",
-  "atlas.png",
+  *("atlas.png", "rows.png", "rows_first.png", "table_rows.tex"),
   *(f"table_{name}.tex" for name in ("atlas", "correlations", "ensembles")),
   "table_judged.tex",
   "abstention.png",
