@@ -35,4 +35,6 @@ SCORERS: dict[str, Callable[[np.ndarray, np.ndarray], Score]] = {
   "masked_accuracy": scorer(RIGHT, lambda mean: mean),
   # All scores are x100, and a perplexity is what it is.
   "perplexity": scorer(NATS, lambda mean: np.exp(mean) / 100),
+  # Wang et al. (2019), appendix C: more is better, and it may be averaged.
+  "perplexity_share": scorer(NATS, lambda mean: 1 - np.exp(mean) / 250),
 }

@@ -233,7 +233,11 @@ _ROWS = (
     found=False,
     takes=(),
     formats=(),
-    metrics={"accuracy": "masked_accuracy", "perplexity": "perplexity"},
+    metrics={
+      "accuracy": "masked_accuracy",
+      "perplexity": "perplexity",
+      "perplexity_share": "perplexity_share",
+    },
     predicted=lambda task, kept, words: kept,
     gold=lambda task, labels, words: np.repeat(
       labels[:, None], len(masked.COLUMNS), axis=1

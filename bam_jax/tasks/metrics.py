@@ -92,9 +92,10 @@ def answered(weighted: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
 
 
 # Metric -> function(predicted, label) in [-1, 1], but perplexity, which is a
-# hundredth of itself; predicted are class numbers, or values for regression; of
-# words see `tags.codes`, of candidates `ranking`, of several labels
-# `multilabel`, of masked tokens `masked`.
+# hundredth of itself, and its share, which may be any number below 1; predicted
+# are class numbers, or values for regression; of words see `tags.codes`, of
+# candidates `ranking`, of several labels `multilabel`, of masked tokens
+# `masked`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),

@@ -23,6 +23,8 @@ def test_they_are_of_tokens_and_not_of_examples():
   nats, right, tokens = SAID.sum(1).T
   got = 100 * SCORERS["perplexity"](SAID, GOLD)(once)[0]
   np.testing.assert_allclose(got, np.exp(nats / tokens))
+  share = SCORERS["perplexity_share"](SAID, GOLD)(once)[0]
+  np.testing.assert_allclose(share, 1 - np.exp(nats / tokens) / 250)
   got = SCORERS["masked_accuracy"](SAID, GOLD)(once)[0]
   np.testing.assert_allclose(got, right / tokens)
 
