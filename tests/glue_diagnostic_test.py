@@ -90,6 +90,35 @@ def test_the_table_is_what_the_model_answers(model, tmp_path, capsys):
     assert line in said.splitlines()
 
 
+def test_a_study_has_a_line_for_each_method_that_knows_the_task(
+  model, tmp_path, capsys
+):
+  file, W = write(tmp_path / "d.tsv"), tmp_path / "W"
+  scored = {
+    "single": {"mnli": "single.mnli", "rte": "single.rte"},
+    "rte+single": {"mnli": "rte+single.mnli"},
+    "multi": {"rte": "multi.rte"},
+  }
+  (W / "runs").mkdir(parents=True)
+  (W / "results.json").write_text(json.dumps({"scored": scored}))
+  for name in ("single.mnli", "rte+single.mnli"):
+    (W / "runs" / name).symlink_to(model)
+  out = tmp_path / "r3.json"
+  glue_diagnostic.main([f"--workdir={W}", f"--file={file}", f"--out={out}"])
+  head, _, *lines = capsys.readouterr().out.splitlines()
+  assert head == "| R3 x100 | All (24) | Lexical Semantics (24) | Logic (18) |"
+  assert [line.split(" | ")[0] for line in lines] == [
+    "| Single",
+    "| RTE+Single",
+  ]
+  (record, same) = json.loads(out.read_text()).values()
+  coarse = [f"{x['r3'][0]:.1f}" for x in record if not x["fine"]]
+  assert lines[0] == f"| Single | {' | '.join(coarse)} |" and record == same
+  with pytest.raises(SystemExit):
+    glue_diagnostic.main([f"--workdir={W}", f"--file={file}", "--task=stsb"])
+  assert "has no results of stsb; give the" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
   ("flags", "changes", "says"),
   [
