@@ -307,7 +307,9 @@ def run(stop: Preemption) -> None:
 
   hush()
   config = _CONFIG.value
-  if config.tasks_file and not typed_tasks():
+  typed = config_flags.get_override_values(flags.FLAGS["config"])
+  # A config that names its tasks file itself says what is done with it.
+  if "tasks_file" in typed and config.tasks_file and not typed_tasks():
     config.tasks = ",".join(own_tasks.read(Path(config.tasks_file)))
   # A run, its repetition and its next trials compile the same programs.
   if not (_DRY_RUN.value or jax.config.jax_compilation_cache_dir):

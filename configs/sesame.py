@@ -5,16 +5,203 @@ r"""What is learned from training on another task first (Past Sesame Street).
       --config.data.glue_dir=GLUE
   python -m bam_jax.main --config=configs/sesame.py:smoke --workdir=W
 
-Parts: atlas, each of the tasks first and then each of them with a new head,
-and each alone (Wang et al. 2019, the BERT part of table 2); smoke, the same of
-made-up tasks, two first and two after, without a download. W/report/atlas.png
-and the table beside it have the gains. See docs/intermediate.md.
+Parts: table2, encoders from scratch that are trained on a task and stay; table3
+and correlations, BERT with a task between; table6 and table7, samplers and
+weights of the loss; diagnostic, what tables 11 and 12 are asked of; curves, by
+rows of what comes first and of the task itself; atlas, each of the tasks first
+and then each of them with a new head, and each alone; smoke, the same of
+made-up tasks, two first and two after, without a download.
+
+Tasks may follow, and a tasks file whose tasks come first too, the paper's tasks
+beyond GLUE: configs/sesame.py:table3,rte,cola,outside.toml. What parts share is
+trained once where they have one workdir. See docs/intermediate.md.
 """
 
-from configs import _parts, minilm, quickstart
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from configs import _parts, common, minilm, quickstart
 
 TASKS = "rte,mrpc,cola,stsb,mnli"
 LARGE = ("mnli", "qqp", "qnli", "sst2")
+NINE = "cola,sst2,mrpc,qqp,stsb,mnli,qnli,rte,wnli"
+# Appendix C: single sentences, paraphrases, inference.
+SUBSETS = {
+  "s1": "sst2,cola",
+  "s2": "mrpc,stsb,qqp",
+  "s3": "wnli,qnli,mnli,rte",
+}
+# Tables 6 and 7, a line each.
+SAMPLERS = {
+  "uniform": {"kind": "uniform"},
+  "proportional": {"kind": "proportional"},
+  "log": {"kind": "log"},
+  "power75": {"kind": "power", "exponent": 0.75},
+  "power66": {"kind": "power", "exponent": 0.66},
+  "power50": {"kind": "power", "exponent": 0.5},
+}
+# Table 7, a column each.
+SCALES = {
+  "uniform": {"loss_scale": "uniform"},
+  "proportional": {"loss_scale": "proportional"},
+  "power75": {"loss_scale": "power", "loss_scale_exponent": 0.75},
+}
+# Kinds that say words.
+WRITTEN = ("mlm", "lm", "seq2seq")
+# Rows of what comes first, and of the task itself.
+ROWS = (1_000, 4_000, 16_000)
+FEW = (250, 500, 1_000)
+
+
+def _told(tasks, usual):
+  """Returns the tasks that are scored, those of a tasks file, and that file."""
+  each = [name for name in (tasks or usual).split(",") if name]
+  files = [name for name in each if Path(name).suffix]
+  names = [name for name in each if name not in files] or usual.split(",")
+  if not files:
+    return names, {}, ""
+  if files[1:]:
+    raise ValueError(f"one tasks file, not {' and '.join(files)}")
+  from bam_jax.tasks import own
+
+  return names, own.read(Path(files[0])), files[0]
+
+
+def _base(names, file):
+  """Returns what all of the paper's tables have in common."""
+  c = common.with_tasks(common.base(), ",".join(names))
+  c.tasks_file = file
+  c.loss.reduction = "mean"
+  for kind in (c.single, c.multi, c.finetune, c.frozen):
+    kind.layer_decay = 1.0
+  # Appendix B and its code: every 1,000 steps, on the first 5,000 rows of dev.
+  c.data.dev_limit = "5000"
+  c.eval_every, c.select.by = 1_000, "average"
+  # More than 20 evaluations without a gain.
+  c.select.patience = 21
+  return c
+
+
+def _bert(names, file):
+  """The paper's BERT: three epochs a stage, at 1e-5."""
+  c = _base(names, file)
+  c.encoder, c.max_length = "google-bert/bert-base-cased", 80
+  for kind in (c.single, c.multi, c.finetune):
+    kind.epochs, kind.batch_size, kind.rate = 3.0, 16, 1e-5
+  return c
+
+
+def _bilstm(names, file):
+  """The paper's BiLSTM, with its filters over letters drawn and not given."""
+  c = _base(names, file)
+  c.encoder, c.scratch.kind, c.max_length = "scratch", "bilstm", 40
+  c.scratch.layers, c.scratch.width = 2, 2048
+  c.scratch.filters, c.scratch.words_width = 2048, 512
+  c.scratch.skip, c.scratch.dropout = True, 0.2
+  c.scratch.vocab_size, c.head_dropout = 20_000, 0.2
+  # AMSGrad, at a rate that falls where nothing is gained.
+  c.optim.kind, c.optim.schedule, c.optim.warmup = "amsgrad", "plateau", 0.0
+  c.optim.bias_correction, c.optim.weight_decay = True, 0.0
+  # It is for evaluations to end a run.
+  for kind in (c.single, c.multi, c.frozen):
+    kind.epochs, kind.batch_size, kind.rate = 50.0, 32, 3e-4
+  c.first.rate = 1e-4
+  return c
+
+
+def _firsts(c, names, outside, last):
+  """Adds what comes first: each task, and the sets of them.
+
+  Args:
+    c: the config.
+    names: of tasks.
+    outside: name -> what a tasks file says of it.
+    last: what comes after.
+  """
+  sets = {"glue": [*names], "outside": [*outside]}
+  sets = {name: ",".join(each) for name, each in sets.items() if each[1:]}
+  if outside:
+    sets["all"] = ",".join((*names, *outside))
+  c.sets = ConfigDict(sets)
+  return [f"{name}+{last}" for name in (*names, *outside, *sets)]
+
+
+def table2(tasks):
+  """Encoders from scratch: random, single-task, and each task first."""
+  names, outside, file = _told(tasks, NINE)
+  c = _bilstm(names, file)
+  firsts = _firsts(c, names, outside, "frozen")
+  # Appendix B: text is generated at another rate.
+  c.variants.text = ConfigDict({"single": {"rate": 1e-3}})
+  said = {
+    f"{name}+frozen": f"{name}@text+frozen"
+    for name, entry in outside.items()
+    if entry.get("kind") in WRITTEN
+  }
+  firsts = [said.get(method, method) for method in firsts]
+  c.methods = ",".join(["frozen", "single", *firsts])
+  return c
+
+
+def table3(tasks):
+  """BERT: each task alone, and with another, or several, between."""
+  names, outside, file = _told(tasks, NINE)
+  c = _bert(names, file)
+  c.methods = ",".join(["single", *_firsts(c, names, outside, "single")])
+  return c
+
+
+def correlations(tasks):
+  """Tables 4 and 8 to 10 stand in the report of table 3's runs."""
+  return table3(tasks)
+
+
+def diagnostic(tasks):
+  """Tables 11 and 12: MNLI after each task, for bam_jax.glue_diagnostic."""
+  names, outside, file = _told(tasks, NINE)
+  c = _bert(["mnli"], file)
+  c.methods = ",".join(["single", *_firsts(c, names, outside, "single")])
+  return c
+
+
+def _mixed(names, cells):
+  """Trains all of some tasks together, by each of some ways to mix them."""
+  c = _bilstm(names, "")
+  # Nothing comes first here.
+  c.first.rate, c.multi.rate = 0.0, 1e-4
+  c.eval_every = 1_000 * len(names)
+  c.variants = ConfigDict(cells)
+  c.methods = ",".join(f"multi@{name}" for name in cells)
+  return c
+
+
+def table6(tasks):
+  """Samplers, of all tasks and of three subsets."""
+  names, _, _ = _told(tasks, NINE)
+  subsets = {
+    name: each
+    for name, each in SUBSETS.items()
+    if {*each.split(",")} < {*names}
+  }
+  cells = {
+    f"{name}_{sampler}": {"sampling": dict(how), "tasks": each}
+    for name, each in {"all": ",".join(names), **subsets}.items()
+    for sampler, how in SAMPLERS.items()
+  }
+  return _mixed(names, cells)
+
+
+def table7(tasks):
+  """Samplers by weights of the loss."""
+  names, _, _ = _told(tasks, NINE)
+  samplers = ("uniform", "proportional", "log", "power75")
+  cells = {
+    f"{sampler}_loss_{scale}": {"sampling": SAMPLERS[sampler] | how}
+    for sampler in samplers
+    for scale, how in SCALES.items()
+  }
+  return _mixed(names, cells)
 
 
 def atlas(tasks):
@@ -28,6 +215,26 @@ def atlas(tasks):
   return c
 
 
+def curves(tasks):
+  """By rows of MNLI first, and by rows of each task."""
+  c = minilm.get_config(tasks or "rte")
+  c.data.limit = "mnli=41000"
+  c.single.rate = 1e-4
+  first = {f"mnli_{n}": {"data": {"limit": f"mnli={n}"}} for n in ROWS}
+  few = {f"rows_{n}": {"data": {"limit": f"{n}"}} for n in FEW}
+  c.variants = ConfigDict(first | few)
+  c.methods = ",".join(
+    [
+      "single",
+      *(f"single@{name}" for name in few),
+      "mnli+single",
+      *(f"mnli@{name}+single" for name in first),
+      *(f"mnli+single@{name}" for name in few),
+    ]
+  )
+  return c
+
+
 def smoke(tasks):
   """Two made-up tasks before two others that have few rows; three seeds."""
   c = quickstart.get_config(tasks or "paraphrase,similarity")
@@ -37,7 +244,10 @@ def smoke(tasks):
   return c
 
 
-PARTS = (atlas, smoke)
+PARTS = (
+  *(table2, table3, table6, table7),
+  *(correlations, diagnostic, curves, atlas, smoke),
+)
 
 
 def get_config(arg: str = ""):

@@ -218,9 +218,10 @@ def read(config: ConfigDict) -> Experiment:
   own = config.own_tasks.to_dict()
   table = TASKS | judged.table(names(config.tasks))
   table |= own_tasks.table(own, Path(config.tasks_file))
-  table |= _of_text(config, table)
+  told = _told(config)
+  table |= _of_text(config, table, told)
   tasks = get_tasks(names(config.tasks), table)
-  if own and not any(task.own for task in tasks):
+  if own and not {*own} & {*told}:
     raise ValueError(
       f"tasks_file {config.tasks_file} has {', '.join(own)}, but tasks are "
       f"{config.tasks}; name one: --config.tasks={next(iter(own))}"
@@ -248,18 +249,27 @@ def read(config: ConfigDict) -> Experiment:
   return found
 
 
-def _of_text(config: ConfigDict, table: Mapping[str, Task]) -> dict[str, Task]:
+def _told(config: ConfigDict) -> tuple[str, ...]:
+  """Returns what a config trains on, and first, known or not."""
+  before = chains.prefixes(names(config.methods))
+  sets = (names(config.sets.get(name, name)) for name in before)
+  return (*names(config.tasks), *(task for tasks in sets for task in tasks))
+
+
+def _of_text(
+  config: ConfigDict, table: Mapping[str, Task], told: Sequence[str]
+) -> dict[str, Task]:
   """Returns the tasks that data.text means; {} = there are none.
+
+  Args:
+    config: the whole config.
+    table: of all other tasks.
+    told: what is trained on.
 
   Raises:
     ValueError: they are there and not trained, or trained and not there.
   """
   files = names(config.data.text)
-  before = chains.prefixes(names(config.methods))
-  told = (
-    *names(config.tasks),
-    *(x for name in before for x in names(config.sets.get(name, name))),
-  )
   asked = [name for name in TEXTS if name in told]
   if not files:
     missing = [name for name in asked if name not in table]

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from bam_jax.stages import checks
 from bam_jax.study import experiment as experiments
 from bam_jax.training.checkpoint import load_params
 from configs import sesame
@@ -97,7 +98,57 @@ def test_a_head_of_its_own_is_new_where_the_task_was_first(small_run):
 
 
 @pytest.mark.parametrize(
-  ("arg", "runs"), [("atlas,rte,mrpc", 2 + 4), ("smoke", 2 + 2 + 4)]
+  ("arg", "runs"),
+  [
+    ("atlas,rte,mrpc", 2 + 4),
+    ("smoke", 2 + 2 + 4),
+    # Heads over a random encoder, each alone, each first, both first.
+    ("table2,rte,cola", 2 + 2 + 2 + 4 + 1 + 2),
+    ("table3,rte,cola", 2 + 4 + 1 + 2),
+    ("correlations,rte,cola", 2 + 4 + 1 + 2),
+    # MNLI alone and after each of nine and all.
+    ("diagnostic", 1 + 8 + 9 + 1 + 1),
+    ("table6", 6 * 4),
+    ("table6,sst2,cola,rte", 6 * 2),
+    ("table7", 4 * 3),
+    ("curves", 1 + 3 + 1 + 1 + 3 * 2 + 3),
+  ],
 )
 def test_every_part_of_the_study_plans_its_runs(arg, runs):
-  assert len(experiments.read(sesame.get_config(arg)).runs) == runs
+  found = experiments.read(sesame.get_config(arg))
+  checks.settings(found)
+  assert len(found.runs) == runs
+
+
+def test_tasks_of_a_file_come_first_and_are_no_targets(tmp_path):
+  file = tmp_path / "outside.toml"
+  (tmp_path / "d.csv").write_text("first,second,word\na,b,and\nc,d,but\n")
+  file.write_text(
+    """[dissent]
+    train = "d.csv"
+    dev_share = 0.5
+    text = ["first", "second"]
+    label = "word"
+    labels = ["and", "but"]
+    metric = "accuracy"
+    [wiki]
+    kind = "mlm"
+    train = "w.txt"
+    """
+  )
+  (tmp_path / "w.txt").write_text("one\n\ntwo\n")
+  found = experiments.read(sesame.get_config(f"table3,rte,cola,{file}"))
+  assert [task.name for task in found.tasks] == ["rte", "cola"]
+  assert [*found.methods] == [
+    *("single", "rte+single", "cola+single", "dissent+single", "wiki+single"),
+    *("glue+single", "outside+single", "all+single"),
+  ]
+  assert found.run("multi.rte+cola+dissent+wiki").kind == "multi"
+  # Appendix B: text is written at ten times the rate.
+  rates = experiments.read(sesame.get_config(f"table2,rte,cola,{file}"))
+  for run, rate in (
+    ("first.dissent", 1e-4),
+    ("first@text.wiki", 1e-3),
+    ("dissent+frozen.rte", 3e-4),
+  ):
+    assert rates.settings(rates.run(run)).rate == rate
