@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bam_jax.study import history
+from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import schedules
 from bam_jax.training.settings import Settings
@@ -105,11 +106,7 @@ def test_patience_leaves_what_was_logged():
   rows = [
     line(s, 0, rate=s / 7, **{"lambda": s / 9}) for s in range(10, 40, 10)
   ]
-  run = type(
-    "Run",
-    (),
-    {"name": "multi.x", "kind": "multi", "teachers": (), "variant": ""},
-  )
+  run = Run("multi.x", "multi", ("x",))
   made = {"multi.x": rows}
 
   def settings(run):
