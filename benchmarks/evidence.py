@@ -115,8 +115,8 @@ def jobs(trials: int, few: int) -> dict[str, Job]:
   tuned = ("tune_single", "tune_multi")
   study = f"{STRONG}study"
   return {
-    "tune_multi": Job((f"{STRONG}tune_multi",), trials=few, copies=2),
-    "tune_single": Job((f"{STRONG}tune_single",), trials=few, copies=3),
+    "tune_multi": Job((f"{STRONG}rates_multi",), trials=few, copies=2),
+    "tune_single": Job((f"{STRONG}rates_single",), trials=few, copies=3),
     "squad": Job(
       (
         "--config=configs/minilm.py",

@@ -56,10 +56,7 @@ def table3(tasks):
 
 def table4(tasks):
   """What single->multi loses without each of its parts."""
-  c = glue_bam.get_config(tasks)
-  c.variants = ConfigDict(ABLATIONS)
-  c.methods = ",".join(["single->multi", *_varied("single->multi", ABLATIONS)])
-  return c
+  return ablated(glue_bam.get_config(tasks))
 
 
 def table5(tasks):
@@ -120,6 +117,13 @@ def get_config(arg: str = ""):
   """Returns the config; `arg` is "part" or "part,task,task,..."."""
   part, tasks = _parts.part_of(arg, PARTS, "study", "configs/paper.py:table1")
   return part(tasks)
+
+
+def ablated(c):
+  """Gives a config the methods of Table 4."""
+  c.variants = ConfigDict(ABLATIONS)
+  c.methods = ",".join(["single->multi", *_varied("single->multi", ABLATIONS)])
+  return c
 
 
 def _varied(method, variants):

@@ -14,6 +14,7 @@ from bam_jax.models.encoders import EncoderConfig
 from bam_jax.runtime.console import say
 from bam_jax.study import variants
 from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import Run
 from bam_jax.training import optim
 
 KEY = "reinit_layers"
@@ -44,7 +45,7 @@ def check_config(c: ConfigDict) -> None:
   """Refuses it where no run starts from an encoder that was trained.
 
   Raises:
-    ValueError: nothing is read, something else is, or all of it would stay.
+    ValueError: nothing is read, or something else is.
   """
   if not c.reinit_layers:
     return
@@ -60,11 +61,6 @@ def check_config(c: ConfigDict) -> None:
       " are drawn anew",
       "leave one of them out",
     ),
-    (
-      c.encoder_frozen,
-      "encoder_frozen is True, so what is drawn would never be trained",
-      "set --config.encoder_frozen=False",
-    ),
   ):
     if bad:
       raise ValueError(f"{KEY} is {c.reinit_layers}, but {what}; {cure}")
@@ -78,31 +74,41 @@ def check(experiment: Experiment, shape: EncoderConfig) -> None:
     shape: of its encoder.
 
   Raises:
-    ValueError: there are fewer, or a variant changes what its run never reads.
+    ValueError: there are fewer, they would stay as they are drawn, or a variant
+      changes what its run never reads.
   """
   going_on = []
   for run in experiment.runs:
-    c = experiment.settings(run).config
-    if c.reinit_layers > shape.layers:
+    asked = experiment.settings(run).config.reinit_layers
+    if asked > shape.layers:
       raise ValueError(
-        f"{KEY} is {c.reinit_layers}, and {c.encoder} has {shape.layers} layers"
-        f" here; try --config.{KEY}={max(1, shape.layers // 4)}"
+        f"{KEY} is {asked}, and {experiment.config.encoder} has {shape.layers}"
+        f" layers here; try --config.{KEY}={max(1, shape.layers // 4)}"
       )
-    if not run.start:
-      continue
-    changes = {}
-    if run.variant:
-      changes = variants.changed(experiment.config, run.variant)
-    if KEY in changes:
+    if run.start:
+      _unread(experiment, run)
+    elif asked and experiment.settings(run).config.encoder_frozen:
       raise ValueError(
-        f"variant {run.variant} changes {KEY}, and {run.name} starts from"
-        f" {run.start}, whose layers stay as they were trained; change it for"
-        f" all: --config.{KEY}={changes[KEY]}"
+        f"{KEY} is {asked}, but the encoder of {run.name} is frozen, so what is"
+        " drawn would never be trained; leave one of them out"
       )
-    if c.reinit_layers:
+    if run.start and asked:
       going_on.append(run.name)
   if going_on:
     say(
       f"{KEY} is of runs that start from the encoder; {', '.join(going_on)} go"
       " on with all layers of the run before"
+    )
+
+
+def _unread(experiment: Experiment, run: Run) -> None:
+  """Refuses a variant that would draw layers which its run never reads."""
+  if not run.variant:
+    return
+  changes = variants.changed(experiment.config, run.variant)
+  if KEY in changes:
+    raise ValueError(
+      f"variant {run.variant} changes {KEY}, and {run.name} starts from"
+      f" {run.start}, whose layers stay as they were trained; change it for"
+      f" all: --config.{KEY}={changes[KEY]}"
     )

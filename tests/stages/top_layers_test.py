@@ -156,7 +156,8 @@ def test_every_family_keeps_what_is_below(kind):
       {"encoder_every": 2, "reinit_layers": 3},
       "has 2 layers here; try --config.reinit_layers=1",
     ),
-    ({"encoder_frozen": True}, "would never be trained; set --config.encoder"),
+    ({"encoder_frozen": True}, "encoder of single.cola is frozen, so what is"),
+    ({"methods": "frozen"}, "encoder of frozen.cola is frozen, so what is"),
     ({"init_from": "W/runs/multi"}, "init_from is W/runs/multi, and it is"),
     ({"encoder": "scratch"}, "whose layers are all drawn anew; leave it out"),
     (
