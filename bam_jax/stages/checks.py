@@ -102,8 +102,8 @@ def settings(experiment: Experiment) -> None:
       raise
   calibrating.check(experiment)
   claims.check(c.claims, experiment.methods, trained(experiment.tasks))
-  experiment.teacher_seeds(c.seed)
   for run in experiment.runs:
+    experiment.teacher_seeds(run, c.seed)
     continued(experiment, run)
   fewer.check(experiment)
   lessons.check(experiment)
@@ -335,8 +335,8 @@ def text(session: Session) -> None:
     if experiment.held.share(task):
       texts.holdout(task, experiment.held)
     if task.name in soft:
-      seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
-      for path in experiment.soft_paths(task.name, sorted(seeds)):
+      seeds = experiment.teaching_seeds(OUTSIDE)
+      for path in experiment.soft_paths(task.name, seeds):
         soft_labels.read_soft_labels(
           path, task=task, rows=rows, shared=session.teachers.shared(task)
         )

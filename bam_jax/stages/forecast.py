@@ -219,8 +219,7 @@ def teaching_of(
     rows_of(session, task, held=True) * example[task.name].asked
     for task in tasks
   )
-  seeds = {t for s in experiment.seeds for t in experiment.teacher_seeds(s)}
-  return dict.fromkeys(sorted(seeds), total)
+  return dict.fromkeys(experiment.teaching_seeds(run.name), total)
 
 
 def taught(session: Session, run: Run, seed: int) -> bool:

@@ -198,7 +198,7 @@ def batches(
   draw, pools = order(settings, sizes), {}
 
   def taught_by(seed: int) -> tuple[int, ...]:
-    return experiment.teacher_seeds(seed) if targets else ()
+    return experiment.teacher_seeds(run, seed) if targets else ()
 
   for teachers in dict.fromkeys(map(taught_by, seeds)):
     data = [

@@ -40,7 +40,8 @@ class Teachers:
     self, run: Run, seeds: Sequence[int]
   ) -> list[tuple[Run, str, int]]:
     """Returns (teacher, task, seed) for all logits that a run lacks."""
-    wanted = {t for seed in seeds for t in self.experiment.teacher_seeds(seed)}
+    teaching = self.experiment.teacher_seeds
+    wanted = {t for seed in seeds for t in teaching(run, seed)}
     return [
       (self.experiment.run(name), task, seed)
       for task, name in run.teachers

@@ -85,7 +85,7 @@ def check(experiment: Experiment, shape: EncoderConfig) -> None:
         f"{KEY} is {asked}, and {experiment.config.encoder} has {shape.layers}"
         f" layers here; try --config.{KEY}={max(1, shape.layers // 4)}"
       )
-    if run.start:
+    if run.start or run.random:
       _unread(experiment, run)
     elif asked and experiment.settings(run).config.encoder_frozen:
       raise ValueError(
@@ -107,8 +107,9 @@ def _unread(experiment: Experiment, run: Run) -> None:
     return
   changes = variants.changed(experiment.config, run.variant)
   if KEY in changes:
+    start = run.start or "random weights"
     raise ValueError(
       f"variant {run.variant} changes {KEY}, and {run.name} starts from"
-      f" {run.start}, whose layers stay as they were trained; change it for"
-      f" all: --config.{KEY}={changes[KEY]}"
+      f" {start}, whose layers are taken as they are; change it for all:"
+      f" --config.{KEY}={changes[KEY]}"
     )

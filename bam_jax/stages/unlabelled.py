@@ -11,7 +11,6 @@ from bam_jax.runtime.console import say
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.tasks.kinds import KINDS
-from bam_jax.tasks.table import Task
 
 _STUDENT = "--config.methods=single-\\>multi"
 
@@ -58,9 +57,9 @@ def _filtered(
   """Checks that a filter finds rows, and what it asks of their teachers."""
   key = "confidence" if trust.confidence else "agreement"
   said = f"teacher.{key} is {getattr(trust, key)}"
-  taught = {
-    task: name for run in runs for task, name in run.teachers if blank[task]
-  }
+  taught = dict.fromkeys(
+    task for run in runs for task, _ in run.teachers if blank[task]
+  )
   if not taught:
     raise ValueError(
       f"{said}, which looks at rows without a label that somebody teaches, and"
@@ -74,8 +73,10 @@ def _filtered(
         " those rows fewer or more weight: unlabelled_weight"
       )
   most = max(
-    voters(experiment, experiment.table[task], name)
-    for task, name in taught.items()
+    voters(experiment, run, task)
+    for run in runs
+    for task, _ in run.teachers
+    if blank[task]
   )
   if trust.agreement and most < 2:
     raise ValueError(
@@ -85,16 +86,17 @@ def _filtered(
     )
 
 
-def voters(experiment: Experiment, task: Task, name: str) -> int:
-  """Returns how many teach a task together.
+def voters(experiment: Experiment, run: Run, name: str) -> int:
+  """Returns how many teach a run one of its tasks together.
 
   Args:
     experiment: the experiment.
-    task: the task.
-    name: of the run that teaches it, or OUTSIDE.
+    run: the student.
+    name: of the task.
   """
-  seeds = experiment.teacher_seeds(experiment.config.seed)
-  if name != OUTSIDE:
+  seeds = experiment.teacher_seeds(run, experiment.config.seed)
+  if dict(run.teachers)[name] != OUTSIDE:
     return len(seeds)
+  task = experiment.table[name]
   paths = experiment.soft_paths(task.name, seeds)
   return len(paths) or (len(task.own.judges) if task.own else 1)

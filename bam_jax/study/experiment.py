@@ -158,9 +158,9 @@ class Experiment:
       config.encoder_frozen = True
     return Settings.of(config, run.kind)
 
-  def teacher_seeds(self, seed: int) -> tuple[int, ...]:
-    """Returns which of the teacher's trials teach the trial with this seed."""
-    which = self.config.teacher.trials
+  def teacher_seeds(self, run: Run, seed: int) -> tuple[int, ...]:
+    """Returns which of a teacher's trials teach a run's trial of this seed."""
+    which = self.settings(run).config.teacher.trials
     choices = {
       "first": self.seeds[:1],
       "matched": (seed,),
@@ -171,6 +171,17 @@ class Experiment:
         f"teacher.trials is {which!r}; it is one of {', '.join(choices)}"
       )
     return choices[which]
+
+  def teaching_seeds(self, name: str) -> tuple[int, ...]:
+    """Returns which trials of a run, by its name, teach others."""
+    found = {
+      teacher
+      for run in self.runs
+      if name in dict(run.teachers).values()
+      for seed in self.seeds
+      for teacher in self.teacher_seeds(run, seed)
+    }
+    return tuple(sorted(found))
 
   def taught_by(self, name: str) -> tuple[str, ...]:
     """Returns the tasks that a run, by its name, teaches to others."""

@@ -141,7 +141,7 @@ class Lineage:
       "learn": learned(tasks, run, experiment.settings(run).config),
       "start": start,
       "teachers": {
-        task: self._taught(task, name, seed) for task, name in run.teachers
+        task: self._taught(run, task, seed) for task, _ in run.teachers
       },
     }
     if rows := fewer.of(experiment, run):
@@ -154,9 +154,10 @@ class Lineage:
       made["masked"] = self.facts.masked()
     return flatten(json.loads(json.dumps(made))) | shaped(experiment, run)
 
-  def _taught(self, task: str, name: str, seed: int) -> list[str]:
+  def _taught(self, run: Run, task: str, seed: int) -> list[str]:
     """Returns what made the soft labels of a task, one hash per teacher."""
-    seeds = self.experiment.teacher_seeds(seed)
+    seeds = self.experiment.teacher_seeds(run, seed)
+    name = dict(run.teachers)[task]
     if name != OUTSIDE:
       teacher = self.experiment.run(name)
       return [self.content(teacher, each) for each in seeds]
@@ -194,8 +195,8 @@ def shaped(experiment: Experiment, run: Run) -> dict[str, Any]:
     left_out.add("teacher")
   if run.start or run.random or not config["init_from"]:
     left_out.add("init_part")
-  if run.start:
-    # It shaped the run that this one starts from.
+  if run.start or run.random:
+    # It shaped the run that this one starts from, or nothing.
     left_out.add("reinit_layers")
   if len(run.tasks) == 1:
     # One task alone is drawn alike by all, but for the scheme of copies.

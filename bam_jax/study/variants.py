@@ -31,7 +31,7 @@ KEYS = (
   ),
   *("teacher.schedule", "teacher.value", "teacher.options"),
   *("adapter", "encoder_frozen", "learn", "adversary", "reinit_layers"),
-  *("teacher.mix", "teacher.temperature"),
+  *("teacher.mix", "teacher.temperature", "teacher.trials"),
   *("teacher.confidence", "teacher.agreement"),
   *("teacher.hidden_weight", "teacher.layer_map"),
   *("teacher.relations_weight", "teacher.relation_heads"),

@@ -36,12 +36,7 @@ FREE = (
   "methods",
   # What is drawn for an example does not ask in which micro-batch it lies.
   "micro_rows",
-  "profile",
-  "remat",
-  "reuse",
-  "share",
-  "stage",
-  "submit",
+  *("profile", "remat", "reuse", "share", "stage", "submit"),
   "tasks_file",  # own_tasks has what it says, wherever it is
   "trackers",
   "trials",
@@ -336,6 +331,10 @@ class Workdir:
       for name in there.keys() & asked.keys():
         for found, given in ((before, there), (now, asked)):
           found |= flatten({kind: {name: given[name]}})
+      if "ensemble" in flatten(there).values():
+        # As it is in `shaping` where the config itself has them teach so.
+        before["trials"] = was["config"].get("trials")
+        now["trials"] = config.trials
     # Of a relative path only the directory where it was typed knew the rest.
     led = dict(was.get("places") or places(was["config"]))
     leads = places(config.to_dict())

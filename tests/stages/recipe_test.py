@@ -266,7 +266,6 @@ def two_trials(small_run):
 
 
 def test_which_trials_teach(two_trials, monkeypatch):
-  student = two_trials.experiment.runs[-1]
   place = two_trials.workdir
   each = [
     logits_lib.read(place.teacher("single.cola", "cola", s), expected={}).values
@@ -274,18 +273,23 @@ def test_which_trials_teach(two_trials, monkeypatch):
   ]
   assert abs(each[0] - each[1]).max() > 1e-4
 
-  def taught(which):
+  def taught(which, variant=""):
     config = two_trials.config.copy_and_resolve_references()
     config.teacher.trials = which
+    config.variants.all = {"teacher": {"trials": "ensemble"}}
+    config.methods = f"single->multi{variant}"
     # Made under the other setting: only who teaches whom is asked here.
     monkeypatch.setattr(Teachers, "expected", lambda *args: {})
     it = opened(config, place.path)
-    pools = it.batches(student, [0, 1])._pools
+    pools = it.batches(it.experiment.runs[-1], [0, 1])._pools
     return [pool.learned["example"].teacher for pool in pools]
 
   first, matched, ensemble = map(taught, ("first", "matched", "ensemble"))
   np.testing.assert_array_equal(first, [each[0], each[0]])
   np.testing.assert_array_equal(matched, each)
+  # A variant has teachers of its own.
+  varied = taught("matched", "@all")
+  np.testing.assert_array_equal(varied, ensemble)
   by_hand = np.mean(scipy.special.softmax(each, -1), 0)
   for logits in ensemble:
     np.testing.assert_allclose(scipy.special.softmax(logits, -1), by_hand, 1e-5)

@@ -166,7 +166,15 @@ def test_every_family_keeps_what_is_below(kind):
         "methods": "single+finetune@fresh",
         "variants": {"fresh": {"reinit_layers": 1}},
       },
-      "single+finetune@fresh.cola starts from single.cola, whose layers stay",
+      "single+finetune@fresh.cola starts from single.cola, whose layers are",
+    ),
+    (
+      {
+        "reinit_layers": 0,
+        "methods": "random+single@fresh",
+        "variants": {"fresh": {"reinit_layers": 1}},
+      },
+      "starts from random weights, whose layers are taken as they are",
     ),
   ],
 )

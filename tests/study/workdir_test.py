@@ -64,6 +64,19 @@ def test_another_trial_in_an_ensemble_makes_other_students(tmp_path):
     Workdir(tmp_path).open(config)
 
 
+def test_so_it_does_where_a_variant_taught_by_all_was_asked_for(tmp_path):
+  config = common.base()
+  Workdir(tmp_path).open(config)
+  config.trials = 3
+  config.variants = {"all": {"teacher": {"trials": "ensemble"}}}
+  Workdir(tmp_path).open(config)
+  config.trials = 4
+  for known in (config.variants, {}):
+    config.variants = known
+    with pytest.raises(ValueError, match="trials: 3 there, 4 asked"):
+      Workdir(tmp_path).open(config)
+
+
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_file_in_the_way_is_a_sentence(tmp_path, below):
   (tmp_path / "W").write_text("mine")
