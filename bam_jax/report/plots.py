@@ -75,6 +75,50 @@ def strips(panels: Mapping[str, Mapping[str, Sequence[float]]]) -> bytes:
   return _png(figure)
 
 
+def effects(
+  panels: Mapping[str, Mapping[str, Sequence[float | None]]],
+  *,
+  labels: Sequence[str],
+) -> bytes:
+  """Draws effects as dots with their intervals, one panel a column.
+
+  Args:
+    panels: title -> label of a line -> value, low and high; the ends may be
+      None.
+    labels: of all lines, the first on top.
+
+  Returns:
+    A PNG file.
+  """
+  from matplotlib.figure import Figure
+
+  wide = min(len(panels), _PANELS)
+  high = -(-len(panels) // wide)
+  names = [short(label) for label in labels]
+  margin = 0.4 + 0.08 * max(map(len, names))
+  figure = Figure(
+    (max(4, margin + 1.75 * wide), high * (0.9 + 0.32 * len(names)) + 0.3),
+    dpi=DPI,
+    layout="constrained",
+  )
+  axes = figure.subplots(high, wide, sharey=True, squeeze=False).flat
+  for ax, (title, lines) in zip(axes, panels.items(), strict=False):
+    ax.axvline(0, color="0.5", linewidth=0.8, dashes=(4, 3), zorder=0)
+    for label, (value, *ends) in lines.items():
+      y = labels.index(label)
+      if None not in ends:
+        ax.plot(ends, [y, y], color=_INK, linewidth=1.5, zorder=2)
+      ax.plot([value], [y], color=_INK, marker="o", markersize=5, zorder=3)
+    _quiet(ax)
+    ax.set_title(short(title, 20), fontsize=10, parse_math=False)
+    ax.set_yticks(range(len(names)), names, fontsize=9, parse_math=False)
+  for ax in axes[len(panels) :]:
+    ax.set_axis_off()
+  axes[0].set_ylim(len(names) - 0.5, -0.5)
+  figure.supxlabel("points x100; dot = effect, line = interval", fontsize=9)
+  return _png(figure)
+
+
 def reliability(
   panels: Mapping[str, Mapping[str, Sequence[Sequence[float]]]],
 ) -> bytes:
@@ -286,6 +330,11 @@ def _strip(ax, lines: Mapping[str, Sequence[float]]) -> None:
       ax.plot([median] * 2, [y - 0.36, y + 0.36], color="black", linewidth=2)
   if np.isfinite(medians[0]):
     ax.axvline(medians[0], color="0.5", linewidth=0.8, dashes=(4, 3), zorder=0)
+  _quiet(ax)
+
+
+def _quiet(ax) -> None:
+  """Gives a panel of lines room, and takes away what says nothing."""
   low, high = ax.get_xlim()
   # A tenth of a point must not look like a landslide.
   room = max(0.0, 2.0 - (high - low)) / 2

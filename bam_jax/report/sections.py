@@ -8,6 +8,7 @@ from bam_jax.report import (
   claims,
   confidence,
   ensembles,
+  factors,
   figures,
   judged,
   notes,
@@ -46,6 +47,7 @@ def sections(results: Mapping) -> list[Section]:
     "Averages with a name": _averages(results),
     "Gold and judges": _judged(results, rows),
     "Claims": _claims(results),
+    "What each factor gives": _factors(results),
     "One model for all tasks": _noninferiority(results),
     "Published numbers, not ours": _published(results),
     "Gains over Single": _gains(rows),
@@ -166,6 +168,14 @@ def _claims(results: Mapping) -> Iterator[Block]:
   yield Table("claims", header, rows, f"Claims. {note}", names=2)
   yield from (Paragraph(text) for grave, text in told if not grave)
   yield Paragraph(claims.CLAIMS)
+
+
+def _factors(results: Mapping) -> Iterator[Block]:
+  found, note = factors.rows(results), factors.note(results)
+  yield from noted("factors", found, "Effects of the factors.", note, names=4)
+  yield from factors.pictures(results)
+  found, title = factors.interactions(results), "Two factors together."
+  yield from noted("interactions", found, title, factors.INTERACTIONS, names=2)
 
 
 def _noninferiority(results: Mapping) -> Iterator[Block]:

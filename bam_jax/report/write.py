@@ -32,6 +32,7 @@ OWN = {
   "confusion.png",
   "judged.png",
   *("atlas.png", "rows.png", "rows_first.png", "table_rows.tex"),
+  *("factors.png", "table_factors.tex", "table_interactions.tex"),
   *(f"table_{name}.tex" for name in ("atlas", "correlations", "ensembles")),
   "table_judged.tex",
   "abstention.png",
@@ -49,8 +50,8 @@ def write(results: Mapping, workdir: Path) -> Path:
     results: what results.json holds. Beside the contract's keys these are
       used where they are: "differences" (`compare.differences`), "claims" and
       "noninferiority" (`stats.claims`), "claims_named" (`Workdir.claims`),
-      "overall" (`aggregates.overall`), "search"
-      (`search.search`), "variants" (name -> {key: value}), "calibration"
+      "overall" (`aggregates.overall`), "search" (`search.search`), "factors"
+      (`factorial.effects`), "variants" (name -> {key: value}), "calibration"
       (method -> task -> `calibration.summary`, with "fitted" of
       `calibrations.fitted` where it was), "classes" (likewise,
       `classes.summary`), "split" ("dev" if not),

@@ -17,6 +17,7 @@ from bam_jax.stats import (
   classes,
   compare,
   crossed,
+  factorial,
   multibootstrap,
 )
 from bam_jax.stats import search as tuning
@@ -182,6 +183,7 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     asked, margin = claims.parse(named[-1]["claims"]), named[-1]["margin"]
     results["claims"] = sequence(results, asked, margin)
   results["search"] = tuning.search(results)
+  results["factors"] = factorial.effects(results)
   return results
 
 
