@@ -43,7 +43,7 @@ BOTH = {
 FREE, MADE = "ABCD", {"E": "ABC", "F": "BCD", "G": "ACD"}
 
 
-def _base(tasks):
+def base(tasks):
   c = common.with_tasks(common.base(), tasks or f"{SMALL},{LARGE}")
   c.encoder = "sentence-transformers/all-MiniLM-L6-v2"
   large = set(LARGE.split(",")) & set(c.tasks.split(","))
@@ -100,7 +100,7 @@ def _named(rate):
 
 
 def _searched(method, tasks, variants):
-  c = _base(tasks)
+  c = base(tasks)
   c.data.holdout = 0.1
   c.variants = ConfigDict(variants)
   c.methods = ",".join(f"{method}@{name}" for name in c.variants)
@@ -129,7 +129,7 @@ def cells(kind):
 
 def study(tasks):
   """What training together gives the small tasks, and what teachers add."""
-  c = _base(tasks)
+  c = base(tasks)
   c.methods = "single,multi,single->multi"
   c.claims = "single->multi > multi; multi >= single"
   if "rte" in c.tasks.split(","):
@@ -140,7 +140,7 @@ def study(tasks):
 
 def ablations(tasks):
   """What single->multi loses without each of its parts, as in Table 4."""
-  c = paper.ablated(_base(tasks))
+  c = paper.ablated(base(tasks))
   # What is to be taken away has to be there.
   c.multi.layer_decay = 0.9
   # Taught by another multi-task model, as in Table 1.

@@ -30,6 +30,7 @@ def load(name: str, arg: str):
     "paper": "table1",
     "mtdnn": "table2",
     "strong": "study",
+    "best": "study",
     "sesame": "smoke",
     "less_is_more": "smoke",
   }

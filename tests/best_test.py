@@ -1,0 +1,85 @@
+"""The factorial study: its cells are a design that its report can read."""
+
+import pytest
+
+from bam_jax.runtime.files import flatten
+from bam_jax.stages import checks
+from bam_jax.stats import factorial
+from bam_jax.study import experiment as experiments
+from bam_jax.study import variants
+from configs import best
+
+
+def planned(arg):
+  config = best.get_config(arg)
+  experiment = experiments.read(config)
+  checks.settings(experiment)
+  return experiment
+
+
+def results_of(experiment):
+  """What results.json would hold, all scores equal."""
+  one = {"scores": [50.0, 51.0], "seeds": [0, 1]}
+  tasks = {task.name: one for task in experiment.trained_tasks}
+  config = experiment.config
+  return {
+    "methods": dict.fromkeys(experiment.methods, tasks),
+    "settings": config.to_dict(),
+    "variants": {
+      name: variants.changed(config, name) for name in config.variants
+    },
+  }
+
+
+@pytest.mark.parametrize(
+  ("arg", "cells", "tasks", "relation", "letters"),
+  [
+    ("study", 16, 4, ["ABCDE"], "ABCDE"),
+    ("study,rte,mrpc", 16, 2, ["ABCDE"], "ABCDE"),
+    ("smoke", 8, 2, ["ABCD"], "ABCD"),
+  ],
+)
+def test_the_cells_are_a_design_and_off_is_as_the_paper_has_it(
+  arg, cells, tasks, relation, letters
+):
+  experiment = planned(arg)
+  # Teachers, multi, the paper's student, and a student in each cell.
+  assert len(experiment.runs) == tasks + 1 + 1 + cells
+  results = results_of(experiment)
+  (it,) = factorial.effects(results)
+  assert (it["method"], it["cells"]) == ("single->multi", cells)
+  assert it["relation"] == relation
+  assert "".join(factor["letter"] for factor in it["factors"]) == letters
+  own = flatten(experiment.config.to_dict() | {"variants": {}})
+  for factor in it["factors"]:
+    assert factor["low"] == {key: own[key] for key in factor["low"]}
+    assert all(factor["high"][key] != own[key] for key in factor["high"])
+
+
+def test_the_claims_ask_for_all_of_it_over_the_papers_first():
+  experiment = planned("study")
+  first, *others = experiment.config.claims.split("; ")
+  all_of_it, paper = first.split(" > ")
+  assert paper == "single->multi"
+  changes = variants.changed(experiment.config, all_of_it.partition("@")[2])
+  own = flatten(experiment.config.to_dict())
+  assert all(own[key] != value for key, value in changes.items())
+  assert others == ["single->multi > multi", "single->multi > single"]
+
+
+def test_teachers_are_the_same_in_all_cells():
+  experiment = planned("study,rte,mrpc")
+  teachers = {
+    runs[-1].teachers
+    for method, runs in experiment.methods.items()
+    if method.startswith("single->multi")
+  }
+  assert teachers == {(("rte", "single.rte"), ("mrpc", "single.mrpc"))}
+  seeds = {
+    run.variant: experiment.teacher_seeds(run, 3)
+    for run in experiment.runs
+    if run.teachers
+  }
+  assert seeds.pop("") == (3,)
+  for name, found in seeds.items():
+    assert found == ((0, 1, 2, 3, 4) if "ensemble" in name else (3,))
