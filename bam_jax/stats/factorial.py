@@ -18,6 +18,7 @@ import numpy as np
 
 from bam_jax.stats import compare, paired
 from bam_jax.stats.bootstrap import Estimate
+from bam_jax.stats.notation import varied
 
 # Two factors with all four ways of them: with fewer cells nothing is crossed.
 MIN_CELLS = 4
@@ -149,7 +150,7 @@ def designs(results: Mapping) -> Iterator[Design]:
   """
   groups: dict[tuple, dict[str, Mapping[str, Any]]] = {}
   for method in results["methods"]:
-    base, _, variant = method.partition("@")
+    base, variant = varied(method)
     changes = results.get("variants", {}).get(variant)
     if changes:
       same = base, tuple(sorted(changes))
