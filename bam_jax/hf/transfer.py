@@ -20,7 +20,7 @@ from bam_jax.models.heads import HEADS
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.description import Description, Head
 from bam_jax.tasks.kinds import KINDS
-from bam_jax.tasks.learn import USUAL_POOL, Learn
+from bam_jax.tasks.learn import USUAL_LAYERS, USUAL_POOL, Learn
 from bam_jax.tasks.table import Task
 
 
@@ -216,6 +216,13 @@ def _ordered(
       f"init_from {path} gives a head that reads by the pool {pools[0]}, and"
       f" that of {task.name} by {pools[1]}; set --config.learn.pool={pools[0]},"
       " or --config.init_part=encoder"
+    )
+  layers = [each.layers or USUAL_LAYERS for each in (learned, task.learn)]
+  if layers[0] != layers[1]:
+    raise ValueError(
+      f"init_from {path} gives a head that reads the layers {layers[0]}, and"
+      f" that of {task.name} {layers[1]}; set"
+      f" --config.learn.layers={layers[0]}, or --config.init_part=encoder"
     )
   if task.labels:
     places = classifiers.order(labels, Head.of(task))

@@ -189,7 +189,8 @@ def _check_params(path, config, description, params) -> None:
     words = weights.shapes(config)[f"{config.kind}/embeddings/word/embedding"]
     vectors = np.zeros((1, 1, config.width))
     drawn = encoders.drawn(config, vectors, np.zeros(words))
-  wanted = shapes_of(specs, config.width, drawn)
+  layers = encoders.mixed(config)
+  wanted = shapes_of(specs, config.width, drawn, layers=layers)
   found = traverse_util.flatten_dict(params["heads"], sep="/")
   got = {name: np.shape(array) for name, array in found.items()}
   shapes = weights.shapes(config)

@@ -360,20 +360,11 @@ class Bert(nn.Module):
     """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
     c = self.config
     for i in range(c.layers):
-      x = hold(x, self.place)
+      x = hidden.hold(x, self.place)
       layer = getattr(self, f"layer_{i}")
       x = layer(x, segments, positions, examples, train, *adapted[i : i + 1])
-    x = hold(x, self.place)
+    x = hidden.hold(x, self.place)
     return self.norm(x).astype(self.dtype) if c.pre_norm else x
-
-
-def hold(x: Array, place: jax.sharding.Sharding | None) -> Array:
-  """Keeps hidden states where they are.
-
-  Left alone, the compiler may gather the rows of all devices to spare itself
-  the gathering of a layer's parameters.
-  """
-  return jax.lax.with_sharding_constraint(x, place) if place else x
 
 
 class Pooler(nn.Module):

@@ -11,7 +11,7 @@ direction has made, as in ELMo; with `skip`, what the first layer reads stands
 behind what the last one says (Wang et al. 2019, section 5).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import dataclasses
 from typing import Any, ClassVar
 
@@ -21,9 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models import letters
-from bam_jax.models.bert import hold
 from bam_jax.models.dense import Dense
+from bam_jax.models.directions import Directions, open_cells, read_whole
 from bam_jax.models.dropout import Dropout
+from bam_jax.models.hidden import hold
 from bam_jax.models.letters import LetterEmbeddings
 from bam_jax.models.words import WordEmbeddings
 
@@ -118,29 +119,6 @@ class BilstmConfig:
     return nn.initializers.truncated_normal(self.init_std)
 
 
-def _orthogonal(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
-  """Draws the square block of each gate, so that no state grows or fades."""
-  size, columns = shape
-  draw = jax.vmap(lambda key: nn.initializers.orthogonal()(key, (size, size)))
-  blocks = draw(jax.random.split(key, columns // size))
-  return jnp.concatenate(blocks, axis=-1).astype(dtype)
-
-
-def _open(key: Array, shape: tuple[int], dtype=jnp.float32) -> Array:
-  """Biases that let cells forget little at first (Jozefowicz et al. 2015)."""
-  del key
-  gates = jnp.zeros((2, 4, shape[0] // 8), dtype)
-  return gates.at[:, 1].set(1.0).reshape(shape)
-
-
-class _Recurrent(nn.Module):
-  """The kernel of what is carried: f32[H, 8H], as the gates stand in it."""
-
-  @nn.compact
-  def __call__(self, size: int) -> Array:
-    return self.param("kernel", _orthogonal, (size, 8 * size))
-
-
 class _Apart(nn.Module):
   """A dense layer for each direction, on what that direction has made."""
 
@@ -152,7 +130,7 @@ class _Apart(nn.Module):
     """Maps dtype[..., 2H] to dtype[..., 8H], as the gates stand in it."""
     H = self.config.both // 2
     kernel = self.param("kernel", self.config.init, (H, 8 * H))
-    bias = self.param("bias", _open, (8 * H,))
+    bias = self.param("bias", open_cells, (8 * H,))
     ways = jnp.einsum(
       "...nh,hng->...ng",
       x.reshape(*x.shape[:-1], 2, H),
@@ -164,9 +142,6 @@ class _Apart(nn.Module):
 
 class _Layer(nn.Module):
   """One layer: both directions, each with an LSTM of its own.
-
-  Gates stand in the order of PyTorch: input, forget, cell and output, of the
-  forward direction and then of the backward one.
 
   Attributes:
     number: of the layer. The first reads what is dropped from already; the
@@ -180,8 +155,7 @@ class _Layer(nn.Module):
 
   @nn.compact
   def __call__(self, x, segments, positions, examples, train: bool):
-    c, (B, S, _) = self.config, x.shape
-    H = c.both // 2
+    c, H = self.config, self.config.both // 2
     if self.number:
       x = Dropout(c.hidden_dropout)(x, examples, positions, train=train)
     if self.number and c.apart:
@@ -191,59 +165,15 @@ class _Layer(nn.Module):
         8 * H,
         dtype=self.dtype,
         kernel_init=c.init,
-        bias_init=_open,
+        bias_init=open_cells,
         name="input",
       )(x)
-    kernel = _Recurrent(name="recurrent")(H).astype(self.dtype)
-    kernel = jnp.moveaxis(kernel.reshape(H, 2, 4 * H), 1, 0)
-    gates = both_ways(read.reshape(B, S, 2, 4 * H))
-    # A text begins where another's token, or none, was before it.
-    own = both_ways(jnp.stack([segments, segments], axis=-1)[..., None])
-    begins = jnp.concatenate([own[:1] >= 0, own[1:] != own[:-1]])
-
-    def step(state, now):
-      gate, begin = now
-      h, cell = (jnp.where(begin, 0, each) for each in state)
-      carried = jnp.einsum(
-        "nbh,nhg->nbg", h, kernel, preferred_element_type=jnp.float32
-      )
-      i, f, g, o = jnp.split(gate.astype(jnp.float32) + carried, 4, axis=-1)
-      cell = nn.sigmoid(f) * cell + nn.sigmoid(i) * nn.tanh(g)
-      h = (nn.sigmoid(o) * nn.tanh(cell)).astype(self.dtype)
-      return (h, cell), h
-
-    # The cell is a sum over all of a text, so in f32.
-    start = jnp.zeros((2, B, H), self.dtype), jnp.zeros((2, B, H))
-    _, states = jax.lax.scan(step, start, (gates, begins))
-    forward, backward = states[:, 0], jnp.flip(states[:, 1], axis=0)
-    forward, backward = forward.swapaxes(0, 1), backward.swapaxes(0, 1)
+    forward, backward = Directions(H, self.dtype, name="recurrent")(
+      read, segments
+    )
     if self.number + 1 == c.layers:
       forward = read_whole(forward, segments, positions)
     return jnp.concatenate([forward, backward], axis=-1)
-
-
-def both_ways(x: Array) -> Array:
-  """Returns [S, 2, B, ...] of [B, S, 2, ...], the second one read backward."""
-  x = jnp.moveaxis(x, 0, 2)
-  return jnp.stack([x[:, 0], jnp.flip(x[:, 1], axis=0)], axis=1)
-
-
-def read_whole(forward: Array, segments: Array, positions: Array) -> Array:
-  """Returns states whose first one in each text is that of its last token.
-
-  Args:
-    forward: [B, S, H].
-    segments: i32[B, S].
-    positions: i32[B, S], from 0 in every text.
-  """
-  S = segments.shape[1]
-  ends = (
-    segments != jnp.pad(segments, ((0, 0), (0, 1)), constant_values=-1)[:, 1:]
-  )
-  # The nearest end from each token on is its own text's.
-  end = jax.lax.cummin(jnp.where(ends, jnp.arange(S), S), axis=1, reverse=True)
-  there = jnp.take_along_axis(forward, end[..., None], axis=1)
-  return jnp.where(positions[..., None] == 0, there, forward)
 
 
 class Bilstm(nn.Module):
@@ -329,6 +259,23 @@ class Bilstm(nn.Module):
     if self.config.skip:
       x = jnp.concatenate([x, words], axis=-1)
     return hold(x, self.place)
+
+
+def between(
+  config: BilstmConfig, words: Array, said: Array, batch: Mapping
+) -> Array:
+  """Returns what a layer before the last has said as if it were the last one.
+
+  Args:
+    config: of the encoder.
+    words: [B, S, E], what the first layer reads.
+    said: [B, S, 2H].
+    batch: `segments` and `positions` i32[B, S], as the encoder reads them.
+  """
+  forward, backward = jnp.split(said, 2, axis=-1)
+  whole = read_whole(forward, batch["segments"], batch["positions"])
+  parts = [whole, backward, *[words] * config.skip]
+  return jnp.concatenate(parts, axis=-1)
 
 
 def multiplied(config: BilstmConfig, lengths: np.ndarray) -> np.ndarray:

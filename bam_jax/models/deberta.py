@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models import attention, distances, hidden
-from bam_jax.models.bert import ACTIVATIONS, check, hold
+from bam_jax.models.bert import ACTIVATIONS, check
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
 from bam_jax.models.norm import layer_norm
@@ -272,9 +272,14 @@ class Deberta(nn.Module):
     for i in range(c.layers):
       layer = getattr(self, f"layer_{i}")
       x = layer(
-        hold(x, self.place), between, segments, positions, examples, train
+        hidden.hold(x, self.place),
+        between,
+        segments,
+        positions,
+        examples,
+        train,
       )
-    return hold(x, self.place)
+    return hidden.hold(x, self.place)
 
 
 def multiplied(config: DebertaConfig, lengths: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import functools
 from typing import Any, ClassVar, Protocol
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from bam_jax.models import bilstm, deberta, eurobert, pooler
@@ -64,6 +65,8 @@ class EncoderKind:
     adapts: whether its `encode` takes adapters; see adapters.py.
     any_length: whether one program of it can read rows of any length.
     embedded: (config) -> E, how wide what the first layer reads is.
+    between: (config, what the first layer reads, what a layer before the last
+      says, batch as it is read) -> the latter as if it were the last one's.
     spelled: (config, how tokens are spelled, by their ids) -> the configuration
       of one that is to read them, which may look at their letters.
     masked: (config) -> of the head for masked tokens, what its norm adds to the
@@ -83,6 +86,9 @@ class EncoderKind:
   adapts: bool = False
   any_length: bool = True
   embedded: Callable[[Any], int] = lambda config: config.width
+  between: Callable[[Any, jax.Array, jax.Array, Mapping], jax.Array] = (
+    lambda config, words, said, batch: said
+  )
   spelled: Callable[[Any, Sequence[str]], EncoderConfig] = (
     lambda config, pieces: config
   )
@@ -228,6 +234,7 @@ ENCODERS: dict[str, EncoderKind] = {
     scratch=bilstm.scratch,
     configured=bilstm.configured,
     embedded=lambda config: config.read,
+    between=bilstm.between,
     spelled=bilstm.spelled,
   ),
   "eurobert": EncoderKind(
@@ -256,6 +263,35 @@ ENCODERS: dict[str, EncoderKind] = {
 def of(config: EncoderConfig) -> EncoderKind:
   """Returns the row of an encoder."""
   return ENCODERS[config.kind]
+
+
+def mixed(config: EncoderConfig) -> int:
+  """Returns how many layers a mixture is of; see `layers`."""
+  return config.layers + (of(config).embedded(config) == config.width)
+
+
+def layers(
+  config: EncoderConfig,
+  seen: Sequence[jax.Array],
+  last: jax.Array,
+  batch: Mapping,
+) -> tuple[jax.Array, ...]:
+  """Returns the layers of an encoder, [B, S, D] each, the last one last.
+
+  What the first layer reads is one of them where it is as wide as they are.
+
+  Args:
+    config: of the encoder.
+    seen: what went from layer to layer, see `hidden.Watch`.
+    last: what the encoder has made.
+    batch: as it was read.
+  """
+  kind, words = of(config), seen[0]
+  between = (
+    kind.between(config, words, said, batch) for said in seen[1 : config.layers]
+  )
+  first = (words,) * (mixed(config) - config.layers)
+  return (*first, *between, last)
 
 
 def drawn(config: Any, vectors: Any, table: Any) -> Drawn:

@@ -16,7 +16,7 @@ import numpy as np
 
 from bam_jax.models import hidden
 from bam_jax.models.attention import KERNELS, pairs
-from bam_jax.models.bert import check, hold
+from bam_jax.models.bert import check
 from bam_jax.models.dense import Dense
 from bam_jax.models.dropout import Dropout, draws
 from bam_jax.models.norm import rms_norm
@@ -243,8 +243,10 @@ class EuroBert(nn.Module):
     """Returns what the layers make of `embed`'s vectors, dtype[B, S, D]."""
     for i in range(self.config.layers):
       layer = getattr(self, f"layer_{i}")
-      x = layer(hold(x, self.place), segments, positions, examples, train)
-    return self.norm(hold(x, self.place)).astype(self.dtype)
+      x = layer(
+        hidden.hold(x, self.place), segments, positions, examples, train
+      )
+    return self.norm(hidden.hold(x, self.place)).astype(self.dtype)
 
 
 def multiplied(config: EuroBertConfig, lengths: np.ndarray) -> np.ndarray:

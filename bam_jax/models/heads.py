@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.models import projected
 from bam_jax.models.masked import Drawn, Masked
+from bam_jax.models.mixing import LAST
 from bam_jax.models.parts import Parts
 from bam_jax.models.pooling import POOLS
 from bam_jax.models.san import San
@@ -46,6 +48,7 @@ class HeadSpec:
     shared: the task whose parameters it has; "" = its own.
     pool: what of an example it reads, one of `pooling.POOLS`, where it reads
       pooled vectors.
+    layers: of the encoder that it reads, one of `mixing.CHOICES`.
   """
 
   name: str
@@ -59,6 +62,7 @@ class HeadSpec:
   options: tuple[tuple[str, float], ...] = ()
   shared: str = ""
   pool: str = "cls"
+  layers: str = LAST
 
   def objective(self, role: str) -> str:
     """Returns the name of an objective: "loss", "kd_loss" or "adv_loss"."""
@@ -116,8 +120,9 @@ class HeadKind:
     chosen: whether tasks may choose it that another head is usual for.
     drops: whether what it reads is dropped from where no task says so.
     dense: whether it is one dense layer.
-    apart: whether two texts are encoded each by itself for it; it reads pooled
-      vectors of both then, see `legs.features`.
+    apart: whether two texts are encoded each by itself for it; if it reads
+      pooled vectors, then those of both, see `legs.features`.
+    mixes: whether it can read a mixture of the encoder's layers.
   """
 
   space: str
@@ -132,6 +137,7 @@ class HeadKind:
   drops: bool = True
   dense: bool = False
   apart: bool = False
+  mixes: bool = False
 
 
 def apart(pool: str) -> str:
@@ -251,6 +257,34 @@ HEADS: Mapping[str, HeadKind] = {
     options={"turns": 5, "answer_dropout": 0.1},
     texts=2,
   ),
+  "project": HeadKind(
+    space="example",
+    reads="parts",
+    build=projected.project,
+    multiplied=projected.project_multiplied,
+    options=projected.OPTIONS,
+    mixes=True,
+  ),
+  "pair": HeadKind(
+    space="example",
+    reads="parts",
+    build=projected.pair,
+    multiplied=projected.pair_multiplied,
+    options=projected.OPTIONS,
+    texts=2,
+    apart=True,
+    mixes=True,
+  ),
+  "attention": HeadKind(
+    space="example",
+    reads="parts",
+    build=projected.attention,
+    multiplied=projected.attention_multiplied,
+    options=projected.OPTIONS | {"states": 512},
+    texts=2,
+    apart=True,
+    mixes=True,
+  ),
   "tags": HeadKind(
     space="token",
     reads="tokens",
@@ -328,7 +362,11 @@ def columns_of(heads: Sequence[HeadSpec]) -> dict[str, int]:
 
 
 def shapes(
-  heads: Sequence[HeadSpec], width: int, drawn: Drawn | None = None
+  heads: Sequence[HeadSpec],
+  width: int,
+  drawn: Drawn | None = None,
+  *,
+  layers: int = 1,
 ) -> dict[str, tuple[int, ...]]:
   """Returns the shapes of the parameters, by names such as "rte/kernel".
 
@@ -336,11 +374,13 @@ def shapes(
     heads: of a model.
     width: D of what they read.
     drawn: what a head for masked tokens reads; None = there is no such head.
+    layers: of which a mixture is, see `encoders.mixed`.
   """
   tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
+  row = jnp.zeros((1, 1), jnp.int32)
   vectors = {
     "tokens": tokens,
-    "parts": Parts(tokens, one, one, None),
+    "parts": Parts(tokens, one, one, None, row, (tokens,) * layers),
     **{row.reads: tokens for row in POOLS.values()},
     **{apart(pool): jnp.zeros((1, 1, 3 * width)) for pool in POOLS},
     "own": one,

@@ -46,6 +46,34 @@ def asked(config: Any) -> dict[str, Any]:
   return {"capture_intermediates": wanted, "mutable": ["intermediates"]}
 
 
+def hold(x: Array, place: Any) -> Array:
+  """Keeps hidden states in a sharding, if there is one, or as a `Watch` does.
+
+  Left alone, the compiler may gather the rows of all devices to spare itself
+  the gathering of a layer's parameters.
+  """
+  if isinstance(place, Watch):
+    return place.note(x)
+  return jax.lax.with_sharding_constraint(x, place) if place else x
+
+
+class Watch:
+  """Notes what goes from layer to layer, in the place of an encoder's `place`.
+
+  Attributes:
+    seen: dtype[B, S, D] of each, what the first layer reads first.
+  """
+
+  def __init__(self, place: jax.sharding.Sharding | None):
+    self._place = place
+    self.seen: list[Array] = []
+
+  def note(self, x: Array) -> Array:
+    """Returns x, where it is to be kept."""
+    self.seen.append(hold(x, self._place))
+    return self.seen[-1]
+
+
 def found(kept: Mapping[str, Any], config: Any) -> Hidden:
   """Returns what is inside an encoder.
 

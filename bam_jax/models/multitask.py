@@ -18,6 +18,8 @@ from bam_jax.models.adapter_tree import Adapters
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import HEADS, Heads, HeadSpec, apart
+from bam_jax.models.hidden import Watch
+from bam_jax.models.mixing import MIX
 from bam_jax.models.pooling import POOLS
 
 
@@ -65,9 +67,15 @@ class MultiTask(nn.Module):
       read, behind = legs.split(batch, second)
       if train:
         tokens_of = legs.redrawn(tokens_of, second)
-    kind = encoders.of(self.config)
+    kind, watch = encoders.of(self.config), None
+    if any(spec.layers == MIX for spec in self.heads):
+      watch = Watch(self.place)
     encoder = kind.module(
-      self.config, self.dtype, self.remat, self.place, name=self.config.kind
+      self.config,
+      self.dtype,
+      self.remat,
+      watch or self.place,
+      name=self.config.kind,
     )
     x = encoder.embed(
       batch["tokens"],
@@ -86,6 +94,9 @@ class MultiTask(nn.Module):
       examples=tokens_of,
       **self._adapted(batch),
     )
+    layers = ()
+    if watch:
+      layers = encoders.layers(self.config, watch.seen, hidden, read)
     reads = {spec.reads for spec in self.heads}
     rates = tuple(spec.drops(self.head_dropout) for spec in self.heads)
     vectors, task = {}, {"example": batch["task"]}
@@ -112,11 +123,17 @@ class MultiTask(nn.Module):
         )
         vectors[apart(name)] = Dropout(rates)(both, examples, train=train)
     if {"tokens", "parts"} & reads:
-      tokens = Dropout(rates)(
-        hidden, tokens_of, batch["positions"], train=train
-      )
+      drop = Dropout(rates)
+      if layers:
+        # One element is dropped from all layers alike, as from their mixture.
+        kept = drop(
+          jnp.ones_like(hidden), tokens_of, batch["positions"], train=train
+        )
+        tokens, layers = hidden * kept, tuple(each * kept for each in layers)
+      else:
+        tokens = drop(hidden, tokens_of, batch["positions"], train=train)
       vectors["tokens"] = tokens
-      vectors["parts"] = parts.told_apart(tokens, batch, examples)
+      vectors["parts"] = parts.told_apart(tokens, batch, examples, read, layers)
       task["token"] = task_of_tokens(batch)
     if "drawn" in reads:
       said, owners = at_places(hidden, batch), None

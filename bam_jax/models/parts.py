@@ -18,12 +18,16 @@ class Parts:
     second: the same of its second text.
     examples: i32[B, E, 2], task and index of each; None where there is no
       training.
+    segments: i32[B, S], which text the encoder has read each token in.
+    layers: what its layers made of them, [B, S, D] each; () = no head asks.
   """
 
   tokens: jax.Array
   first: jax.Array
   second: jax.Array
   examples: jax.Array | None
+  segments: jax.Array
+  layers: tuple[jax.Array, ...] = ()
 
   def sum(self, weights: jax.Array) -> jax.Array:
     """Returns sums of tokens f32[B, E, D] by their weights, f32[B, E, S]."""
@@ -42,7 +46,11 @@ def attended(scores: jax.Array, part: jax.Array) -> jax.Array:
 
 
 def told_apart(
-  tokens: jax.Array, batch: Mapping, examples: jax.Array | None
+  tokens: jax.Array,
+  batch: Mapping,
+  examples: jax.Array | None,
+  read: Mapping,
+  layers: tuple[jax.Array, ...] = (),
 ) -> Parts:
   """Returns the parts of a batch's examples.
 
@@ -50,10 +58,19 @@ def told_apart(
     tokens: [B, S, D].
     batch: `types`, `segments` i32[B, S] and `cls` i32[B, E].
     examples: i32[B, E, 2], see `Parts`.
+    read: the batch as the encoder has read it.
+    layers: see `Parts`.
   """
   here = own_tokens(batch)
   second = batch["types"][:, None] > 0
-  return Parts(tokens, here & ~second, here & second, examples)
+  return Parts(
+    tokens,
+    here & ~second,
+    here & second,
+    examples,
+    read["segments"],
+    layers,
+  )
 
 
 def own_tokens(batch: Mapping) -> jax.Array:

@@ -161,15 +161,15 @@ def continued(experiment: Experiment, run: Run) -> None:
   )
   for name in before.keys() & after.keys():
     was, now = (
-      (each.head, each.pool, each.options, each.parameters)
+      (each.head, each.pool, each.layers, each.options, each.parameters)
       for each in (before[name], after[name])
     )
     if was != now:
       raise ValueError(
         f"{run.name} goes on from {run.start}, where the head of {name} is"
-        f" {was[0]} of {was[1]}, and has {now[0]} of {now[1]}; a head stays"
-        " what it is from stage to stage: set learn.head and learn.pool for all"
-        " of them"
+        f" {was[0]} of {was[1]} ({was[2]}), and has {now[0]} of {now[1]}"
+        f" ({now[2]}); a head stays what it is from stage to stage: set"
+        " learn.head, learn.pool and learn.layers for all of them"
       )
 
 
@@ -266,9 +266,8 @@ def parts(found: Materials) -> None:
   for run in found.experiment.runs:
     for spec in found.model(run).heads:
       alone = HEADS[spec.head].apart
-      if (spec.reads == "parts" and not words.second) or (
-        alone and not apart.able(words)
-      ):
+      told = spec.reads == "parts" and HEADS[spec.head].texts > 1
+      if (told and not words.second) or (alone and not apart.able(words)):
         raise ValueError(
           f"the head {spec.head} of {spec.name} tells two texts apart by their"
           f" types, and {found.experiment.config.encoder} has none; take linear"

@@ -143,7 +143,10 @@ class Experiment:
         return dataclasses.replace(mine, head_of="")
       owner = every.get(mine.head_of, mine)
       return dataclasses.replace(
-        mine, head=mine.head or owner.head, pool=mine.pool or owner.pool
+        mine,
+        **{
+          key: getattr(mine, key) or getattr(owner, key) for key in learn.BUILT
+        },
       )
 
     return tuple(dataclasses.replace(t, learn=shared(t)) for t in tasks)

@@ -23,6 +23,7 @@ class Learn:
       NAME:OPTION=NUMBER; see `built`.
     head_of: the task whose head it shares.
     pool: of which tokens its head reads, a row of `pooling.POOLS`.
+    layers: of the encoder that its head reads, one of `mixing.CHOICES`.
     dropout: share of what its head reads that is dropped in training.
     loss: against its labels, a row of `objectives.OBJECTIVES`.
     kd_loss: against a teacher's answers, where they have a loss of their own.
@@ -36,6 +37,7 @@ class Learn:
   head: str = ""
   head_of: str = ""
   pool: str = ""
+  layers: str = ""
   dropout: float | None = None
   loss: str = ""
   kd_loss: str = ""
@@ -48,6 +50,7 @@ class Learn:
     """Returns what it chooses that its kind does not have already."""
     usual = {"head": kind.head, "loss": kind.loss, "weight": 1.0}
     usual |= {"pool": USUAL_POOL, "unlabelled_weight": 1.0}
+    usual |= {"layers": USUAL_LAYERS}
     return {
       key: value
       for key, value in dataclasses.asdict(self).items()
@@ -78,9 +81,11 @@ class Learn:
     return self.built(kind)[0] == kind.head
 
 
-USUAL_POOL = "cls"
+USUAL_POOL, USUAL_LAYERS = "cls", "last"
 # The heads for which two texts are encoded each by itself, of `heads.HEADS`.
-APART = frozenset({"siamese"})
+APART = frozenset({"siamese", "pair", "attention"})
+# What tasks that share a head share with it.
+BUILT = ("head", "pool", "layers")
 USUAL = Learn()
 KEYS = tuple(field.name for field in dataclasses.fields(Learn))
 # What numbers may be: what is said of others, and whether one is such.

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from bam_jax.data import balance
 from bam_jax.data.fields import VOCABULARY
+from bam_jax.models import mixing
 from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.pooling import POOLS
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.description import Head
 from bam_jax.tasks.kind import WHOLE
 from bam_jax.tasks.kinds import KINDS
-from bam_jax.tasks.learn import USUAL_POOL
+from bam_jax.tasks.learn import USUAL_LAYERS, USUAL_POOL
 from bam_jax.tasks.table import Task
 from bam_jax.training.objectives import OBJECTIVES, Objective, named
 
@@ -32,6 +33,7 @@ def fault(task: Task, tasks: Mapping[str, Task]) -> tuple[str, str] | None:
   for key, why in (
     ("head", _head(task)),
     ("pool", _pool(task)),
+    ("layers", _layers(task)),
     ("head_of", _owner(task, tasks)),
     ("class_weight", _class_weight(task)),
     ("unlabelled_weight", _unlabelled_weight(task)),
@@ -152,6 +154,20 @@ def _pool(task: Task) -> str:
   return ""
 
 
+def _layers(task: Task) -> str:
+  """Says why the layers that a task's head reads cannot be; "" = they can."""
+  layers, (name, _) = task.learn.layers, task.learn.built(KINDS[task.kind])
+  if layers not in ("", *mixing.CHOICES):
+    return f"it is one of {', '.join(mixing.CHOICES)}"
+  able = [each for each, row in HEADS.items() if row.mixes]
+  if layers != mixing.MIX or name in able:
+    return ""
+  return (
+    f"is for heads that read every token, {', '.join(able)}, and that of"
+    f" {task.name} is {name}; set --config.learn.head={task.name}={able[0]}"
+  )
+
+
 def _owner(task: Task, tasks: Mapping[str, Task]) -> str:
   """Says why a task cannot share the head that it names; "" = it can."""
   name = task.learn.head_of
@@ -180,6 +196,12 @@ def _owner(task: Task, tasks: Mapping[str, Task]) -> str:
     return (
       f"has a head that reads by the pool {pools[0]}, and {task.name} asks for"
       f" {pools[1]}; leave its pool out"
+    )
+  layers = [each.learn.layers or USUAL_LAYERS for each in (owner, task)]
+  if layers[0] != layers[1]:
+    return (
+      f"has a head that reads the layers {layers[0]}, and {task.name} asks for"
+      f" {layers[1]}; leave its layers out"
     )
   if task.labels != owner.labels and {*task.labels} == {*owner.labels}:
     return (
@@ -217,6 +239,7 @@ def spec(
     ),
     shared=learn.head_of,
     pool=learn.pool or USUAL_POOL,
+    layers=learn.layers or USUAL_LAYERS,
   )
 
 

@@ -146,6 +146,7 @@ HEADED = [
     *((*case, head) for case in HEADED for head in CHOSEN),
     # What of an example a head reads; both tasks share it, or one alone has it.
     (*HEADED[0], "linear mean"),
+    (*HEADED[1], "attention mix"),
     (*HEADED[1], "mlp late"),
     ("ranking", "classification", "none", "paper", "linear late"),
     ("classification", "tagging", "smart", "paper", "san"),
@@ -154,6 +155,7 @@ HEADED = [
 def test_packing_changes_nothing(kind, other, adversary, norm, head):
   """Of a task of a kind, beside one of another kind in the same rows."""
   head, _, pool = head.partition(" ")
+  layers, pool = (pool, "") if pool == "mix" else ("last", pool)
   names = (kind, f"{other}-too")
   specs, data = [], []
   for number, (name, each) in enumerate(zip(names, (kind, other), strict=True)):
@@ -172,6 +174,7 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
         shared=kind if head and number and other == kind else "",
         dropout=0.3 if head and each == kind else None,
         pool=pool if pool and each == kind else "cls",
+        layers=layers if each == kind else "last",
       )
     )
     data.append(TaskData(name, features, columns, teacher))

@@ -36,7 +36,7 @@ def given(*, train=False, tokens=TOKENS) -> parts.Parts:
   batch = {"types": TYPES, "segments": SEGMENTS, "cls": CLS}
   batch = {name: jnp.asarray(each) for name, each in batch.items()}
   examples = jnp.asarray(EXAMPLES, jnp.int32) if train else None
-  return parts.told_apart(jnp.asarray(tokens), batch, examples)
+  return parts.told_apart(jnp.asarray(tokens), batch, examples, batch)
 
 
 def softmax(x):
