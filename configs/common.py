@@ -141,8 +141,8 @@ def base() -> ConfigDict:
   # some tasks; "" = one half, and of classes the likeliest.
   c.calibration.threshold = ""
   # Files of plain text (.txt, .txt.gz), with commas between them, for the tasks
-  # mlm and next; an empty line ends a document, and where a file has none each
-  # line is one. "" = there are no such tasks but in a tasks file.
+  # mlm, lm and next; an empty line ends a document, and where a file has none
+  # each line is one. "" = there are no such tasks but in a tasks file.
   c.data.text = ""
   # The runner of Apache Beam whose workers make features and teachers' answers,
   # as in "DirectRunner --direct_num_workers=2" (docs/beam.md); "" = none.

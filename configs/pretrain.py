@@ -12,9 +12,10 @@ from configs import common
 
 
 def get_config(arg: str = ""):
-  """Returns the config; `arg` is "task,task,...", mlm among them.
+  """Returns the config; `arg` is "task,task,...", mlm or lm among them.
 
-  "mlm,next" predicts which sentences follow each other too.
+  "mlm,next" predicts which sentences follow each other too; lm needs
+  scratch.kind=bilstm.
   """
   c = common.with_tasks(common.base(), arg or "mlm")
   c.methods = "multi" if "," in c.tasks else "single"

@@ -104,11 +104,12 @@ SPELLED = dataclasses.replace(
 )
 
 
-def model(*, dropout=0.1, **changes) -> MultiTask:
+def model(*, dropout=0.1, encoder=None, **changes) -> MultiTask:
   """Returns the model; `dropout` is that of every place."""
+  encoder = encoder or ENCODER
   rates = ("hidden_dropout", "attention_dropout")
-  own = {rate: dropout for rate in rates if hasattr(ENCODER, rate)}
-  encoder = dataclasses.replace(ENCODER, **own)
+  own = {rate: dropout for rate in rates if hasattr(encoder, rate)}
+  encoder = dataclasses.replace(encoder, **own)
   settings = {
     "heads": HEADS,
     "head_dropout": dropout,

@@ -193,6 +193,7 @@ def _features_of(
           ragged.offsets_of([*map(len, words)]),
           apart=kind.unit == WHOLE,
           drawn=kind.reads == "document",
+          sided=kind.sided,
         )
         if worded
         else None,

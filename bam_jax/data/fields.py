@@ -75,6 +75,9 @@ EXAMPLES = (
 # In the batches of a run of which some example lacks gold: 0 where it does.
 HAS_GOLD = Field("has_gold", SLOT, np.float32)
 
+# In the batches of a run of which some task says what stands beside each token:
+# 1 where the token at a place is the one before, and else 0.
+SIDE = Field("side", PLACE)
 # In the batches of a run of which some examples stay together: where in all the
 # slots of its step [B * E] the first of them lies, for each of them.
 GROUP = Field("group", SLOT, empty=-1)

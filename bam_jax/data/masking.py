@@ -1,4 +1,4 @@
-"""Which tokens of an example are masked in a step, and what stands for them.
+"""Which tokens of an example are said in a step, and what stands for them.
 
 Whole words in random order are masked as long as they fit into the share of the
 example's tokens (at least the shortest one does); of their tokens 80 % become
@@ -6,6 +6,9 @@ example's tokens (at least the shortest one does); of their tokens 80 % become
 is drawn from the seed of the trial, the step, the task and the number of the
 example, on whichever host reads it, never from a place in a row; how many there
 may be in a row is known before.
+
+A language model masks none: of every token of the text it says the one behind,
+by what has read up to it, and the one before, by what has read down to it.
 """
 
 from __future__ import annotations
@@ -48,20 +51,22 @@ class Masking:
   """What of N examples may be masked, and by what.
 
   Attributes:
-    masker: how.
+    masker: how; None = no task masks any.
     words: their tokens that may be, M in all; none of an example of a task that
       masks nothing.
     begins: bool[M], whether a word begins there.
     whose: i64[N, 2], what an example draws by: task and number.
-    most: i32[N], tokens of each example that are masked at most.
+    most: i32[N], tokens of each example that are said at most.
+    sided: bool[N], of which examples those beside each token are said.
     seed: of the trial.
   """
 
-  masker: Masker
+  masker: Masker | None
   words: Words
   begins: np.ndarray
   whose: np.ndarray
   most: np.ndarray
+  sided: np.ndarray
   seed: int = SCORED
 
   def of(self, seed: int) -> Masking:
@@ -96,6 +101,11 @@ class Masking:
         continue
       mine = slice(*self.words.offsets[number : number + 2].tolist())
       at = first + self.words.at[mine]
+      if self.sided[number]:
+        here = slice(filled[b], filled[b] + 2 * len(at))
+        filled[b] += 2 * len(at)
+        _beside(batch, b, here, at)
+        continue
       counter = np.array([0, 0, *self.whose[number]], np.uint64)
       draw = np.random.Generator(np.random.Philox(key=key, counter=counter))
       chosen = at[_chosen(draw, self.begins[mine], int(self.most[number]))]
@@ -110,6 +120,23 @@ class Masking:
       batch["tokens"][b, chosen] = np.where(
         stays, batch["tokens"][b, chosen], new
       )
+
+
+def _beside(
+  batch: dict[str, np.ndarray], b: int, here: slice, at: np.ndarray
+) -> None:
+  """Notes what stands behind and before each token.
+
+  Args:
+    batch: as for `Masking.write`, with `side`.
+    b: the row.
+    here: of its places, two of each token.
+    at: i64[K], where the tokens stand, between the marks of their example.
+  """
+  batch["place"][b, here] = np.concatenate([at, at])
+  tokens = batch["tokens"][b]
+  batch["masked"][b, here] = np.concatenate([tokens[at + 1], tokens[at - 1]])
+  batch["side"][b, here] = np.repeat([0, 1], len(at))
 
 
 def _chosen(
@@ -145,21 +172,21 @@ def masker_of(tokenizer: Tokenizer, *, share: float, whole: bool) -> Masker:
 
 
 def make(
-  masker: Masker,
+  masker: Masker | None,
   tasks: Sequence[str],
   rows: Sequence[tuple[Words, np.ndarray, np.ndarray]],
 ) -> Masking:
   """Returns the masking of the examples of several tasks, end to end.
 
   Args:
-    masker: how.
+    masker: how; None = no task masks any.
     tasks: their names.
     rows: of each the tokens that may be masked, where words begin f32[M], and
       the numbers of its examples i64[N].
   """
   words = Words.join([each for each, _, _ in rows])
   begins = np.concatenate([marks for _, marks, _ in rows]) > 0
-  begins |= not masker.whole
+  begins |= masker is None or not masker.whole
   whose = np.concatenate(
     [
       np.stack([np.full(len(index), zlib.crc32(name.encode())), index], 1)
@@ -167,7 +194,10 @@ def make(
     ]
   )
   counts = words.counts
-  most = np.rint(masker.share * counts)
+  sided = np.concatenate(
+    [np.full(len(index), each.sided) for each, _, index in rows]
+  )
+  most = np.rint((masker.share if masker else 0) * counts)
   # The shortest word of each example has room, or nothing is learned of it.
   starts = np.flatnonzero(begins)
   lengths = np.diff(np.append(starts, len(begins)))
@@ -175,7 +205,8 @@ def make(
   shortest = np.full(len(counts), np.iinfo(np.int64).max)
   np.minimum.at(shortest, owner, lengths)
   most = np.where(counts > 0, np.maximum(most, np.minimum(shortest, counts)), 0)
-  return Masking(masker, words, begins, whose, most.astype(np.int32))
+  most = np.where(sided, 2 * counts, most)
+  return Masking(masker, words, begins, whose, most.astype(np.int32), sided)
 
 
 def in_a_row(most: np.ndarray, row: np.ndarray) -> int:

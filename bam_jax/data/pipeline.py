@@ -21,6 +21,7 @@ from bam_jax.data.fields import (
   FORWARD,
   GROUP,
   HAS_GOLD,
+  SIDE,
   SPACES,
   Room,
 )
@@ -42,7 +43,8 @@ class TrialBatches(Sequence):
   in each space that the run has; and where a row of the run lacks gold, so
   that the step of all other runs stays as it is, `has_gold`: f32[B, E]; where
   some examples of it stay together, `group`: i32[B, E]; and where tokens are
-  masked, `masked, place`: i32[B, P], what stood there and where that is.
+  masked, `masked, place`: i32[B, P], what stood there and where that is; where
+  those beside each token are said, also `side`: i32[B, P].
 
   Attributes:
     width: tokens in a row, S.
@@ -127,7 +129,7 @@ class TrialBatches(Sequence):
         tokens += int(np.maximum(lengths, 0).sum())
         most = max(most, slots)
     self.examples = -(-most // 4) * 4 if packing or several else 1
-    self.places = min(-(-masked // 8) * 8, width)
+    self.places = min(-(-masked // 8) * 8, self._most)
     if packing or units is not None:
       self.shapes = packing_lib.row_shapes(
         self.rows, at_most=row_shapes, multiple=multiple
@@ -168,8 +170,19 @@ class TrialBatches(Sequence):
     if drawn is None:
       return 0
     if row is None:
-      return self.width
+      return self._most
     return masking.in_a_row(np.where(numbers >= 0, drawn.most[numbers], 0), row)
+
+  @property
+  def _sided(self) -> bool:
+    """Whether some task says what stands on either side of tokens."""
+    drawn = self._pools[0].masking
+    return drawn is not None and bool(drawn.sided.any())
+
+  @property
+  def _most(self) -> int:
+    """How many tokens of a row can be said at most."""
+    return (1 + self._sided) * self.width
 
   def __len__(self) -> int:
     return len(self.rows)
@@ -199,6 +212,8 @@ class TrialBatches(Sequence):
         )
     if self._pools[0].has_gold is not None:
       batch |= room.empty([HAS_GOLD], trials=len(self._orders))
+    if self._sided:
+      batch |= room.empty([SIDE], trials=len(self._orders))
     grouped = self._pools[0].grouped
     if grouped is not None:
       batch |= room.empty([GROUP], trials=len(self._orders))

@@ -163,7 +163,6 @@ def join(
   ]
   sizes = [len(data.features) for data in tasks]
   masked = VOCABULARY in spaces
-  assert masker or not masked, "a task that masks tokens, and no masker"
   learned = {
     space: _learned(tasks, space).take(lying.order)
     for space, fields in SPACES.items()

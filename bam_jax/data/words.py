@@ -28,12 +28,14 @@ class Words:
       and no word among others.
     drawn: they are all tokens of the text, labelled 1 where a word begins;
       which of them are learned is drawn anew in every step.
+    sided: and of each those beside it are learned, in every step.
   """
 
   at: np.ndarray
   offsets: np.ndarray
   apart: bool = False
   drawn: bool = False
+  sided: bool = False
 
   @property
   def counts(self) -> np.ndarray:
@@ -63,6 +65,7 @@ class Words:
       offsets_of(np.concatenate([part.counts for part in parts])),
       any(part.apart for part in parts),
       any(part.drawn for part in parts),
+      any(part.sided for part in parts),
     )
 
 

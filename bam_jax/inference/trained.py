@@ -190,7 +190,8 @@ def _check_params(path, config, description, params) -> None:
     vectors = np.zeros((1, 1, config.width))
     drawn = encoders.drawn(config, vectors, np.zeros(words))
   layers = encoders.mixed(config)
-  wanted = shapes_of(specs, config.width, drawn, layers=layers)
+  side = encoders.side(config)
+  wanted = shapes_of(specs, config.width, drawn, layers=layers, side=side)
   found = traverse_util.flatten_dict(params["heads"], sep="/")
   got = {name: np.shape(array) for name, array in found.items()}
   shapes = weights.shapes(config)

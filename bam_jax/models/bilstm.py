@@ -278,6 +278,26 @@ def between(
   return jnp.concatenate(parts, axis=-1)
 
 
+def sides(config: BilstmConfig, made: Array) -> tuple[Array, Array] | None:
+  """Returns what has read up to each token, and down to it, [B, S, H + E] each.
+
+  Not so of the first token of a text, which has all of it. Of a text's token
+  itself either knows, so what the first layer reads, if it is a part of what
+  comes out, is a part of both. None where layers read both directions.
+
+  Args:
+    config: of the encoder.
+    made: [B, S, D] by it, or by a layer before its last; see `between`.
+  """
+  if config.layers > 1 and not config.apart:
+    return None
+  half = config.both // 2
+  words = [made[..., config.both :]] * config.skip
+  forward, backward = made[..., :half], made[..., half : config.both]
+  both = ([forward, *words], [backward, *words])
+  return tuple(jnp.concatenate(each, axis=-1) for each in both)
+
+
 def multiplied(config: BilstmConfig, lengths: np.ndarray) -> np.ndarray:
   """Counts multiplications as `EncoderKind` says.
 

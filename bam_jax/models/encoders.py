@@ -67,6 +67,9 @@ class EncoderKind:
     embedded: (config) -> E, how wide what the first layer reads is.
     between: (config, what the first layer reads, what a layer before the last
       says, batch as it is read) -> the latter as if it were the last one's.
+    sides: (config, what it has made, [B, S, D]) -> what has read up to each
+      token and down to it, or None where it is not known apart; see
+      `bilstm.sides`.
     spelled: (config, how tokens are spelled, by their ids) -> the configuration
       of one that is to read them, which may look at their letters.
     masked: (config) -> of the head for masked tokens, what its norm adds to the
@@ -88,6 +91,9 @@ class EncoderKind:
   embedded: Callable[[Any], int] = lambda config: config.width
   between: Callable[[Any, jax.Array, jax.Array, Mapping], jax.Array] = (
     lambda config, words, said, batch: said
+  )
+  sides: Callable[[Any, Any], tuple[jax.Array, jax.Array] | None] = (
+    lambda config, made: None
   )
   spelled: Callable[[Any, Sequence[str]], EncoderConfig] = (
     lambda config, pieces: config
@@ -235,6 +241,7 @@ ENCODERS: dict[str, EncoderKind] = {
     configured=bilstm.configured,
     embedded=lambda config: config.read,
     between=bilstm.between,
+    sides=bilstm.sides,
     spelled=bilstm.spelled,
   ),
   "eurobert": EncoderKind(
@@ -263,6 +270,12 @@ ENCODERS: dict[str, EncoderKind] = {
 def of(config: EncoderConfig) -> EncoderKind:
   """Returns the row of an encoder."""
   return ENCODERS[config.kind]
+
+
+def side(config: EncoderConfig) -> int:
+  """Returns how wide what has read one side of a token is; 0 = nothing has."""
+  found = of(config).sides(config, np.zeros((1, 1, config.width)))
+  return 0 if found is None else found[0].shape[-1]
 
 
 def mixed(config: EncoderConfig) -> int:

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.models import projected
-from bam_jax.models.masked import Drawn, Masked
+from bam_jax.models import masked, projected
+from bam_jax.models.masked import Drawn, Sided
 from bam_jax.models.mixing import LAST
 from bam_jax.models.parts import Parts
 from bam_jax.models.pooling import POOLS
@@ -207,17 +207,6 @@ def of_tokens(spec: HeadSpec, width: int, lengths: np.ndarray) -> np.ndarray:
   return lengths * width * spec.outputs
 
 
-def mlm(spec: HeadSpec, drawn: Drawn) -> jax.Array:
-  """Returns f32[B, P, V], the head that BERT is pre-trained under."""
-  return Masked(name=spec.parameters)(drawn)
-
-
-def of_masked(spec: HeadSpec, width: int, lengths: np.ndarray) -> np.ndarray:
-  """Counts the multiplications of `mlm`, as if 15 % of the tokens were."""
-  drawn = np.rint(0.15 * lengths).astype(np.int64)
-  return drawn * width * (width + spec.outputs)
-
-
 HEADS: Mapping[str, HeadKind] = {
   "linear": HeadKind(space="example", reads="pooled", build=linear, dense=True),
   "mlp": HeadKind(
@@ -305,10 +294,19 @@ HEADS: Mapping[str, HeadKind] = {
   "mlm": HeadKind(
     space="vocabulary",
     reads="drawn",
-    build=mlm,
-    multiplied=of_masked,
+    build=masked.mlm,
+    multiplied=masked.of_masked,
     chosen=False,
     drops=False,
+  ),
+  # Both neighbours of every token, by half of what is made of it.
+  "lm": HeadKind(
+    space="vocabulary",
+    reads="sided",
+    build=masked.lm,
+    multiplied=of_tokens,
+    chosen=False,
+    mixes=True,
   ),
 }
 
@@ -326,7 +324,8 @@ class Heads(nn.Module):
 
     Args:
       vectors: what heads read: "pooled" [B, E, D] of examples, "tokens" [B, S,
-        D], "parts" the tokens as `Parts`, "drawn" the masked ones as `Drawn`;
+        D], "parts" the tokens as `Parts`, "drawn" the masked ones as `Drawn`,
+        "sided" one side of tokens as `Sided`;
         of other pools than [CLS] what they read; what `apart` names, [B, E, 3
         D] of both texts; and "own" `bool[B, E, S]`,
         which tokens are of each example.
@@ -367,6 +366,7 @@ def shapes(
   drawn: Drawn | None = None,
   *,
   layers: int = 1,
+  side: int = 1,
 ) -> dict[str, tuple[int, ...]]:
   """Returns the shapes of the parameters, by names such as "rte/kernel".
 
@@ -375,6 +375,7 @@ def shapes(
     width: D of what they read.
     drawn: what a head for masked tokens reads; None = there is no such head.
     layers: of which a mixture is, see `encoders.mixed`.
+    side: how wide what has read one side of a token is.
   """
   tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
   row = jnp.zeros((1, 1), jnp.int32)
@@ -385,6 +386,9 @@ def shapes(
     **{apart(pool): jnp.zeros((1, 1, 3 * width)) for pool in POOLS},
     "own": one,
     "drawn": drawn,
+    "sided": Sided(
+      jnp.zeros((1, 1, side)), (jnp.zeros((1, 1, side)),) * layers
+    ),
   }
   task = dict.fromkeys(columns_of(heads), jnp.zeros((1, 1), jnp.int32))
   made = jax.eval_shape(

@@ -19,6 +19,7 @@ from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import HEADS, Heads, HeadSpec, apart
 from bam_jax.models.hidden import Watch
+from bam_jax.models.masked import Sided
 from bam_jax.models.mixing import MIX
 from bam_jax.models.pooling import POOLS
 
@@ -97,6 +98,7 @@ class MultiTask(nn.Module):
     layers = ()
     if watch:
       layers = encoders.layers(self.config, watch.seen, hidden, read)
+    read_layers = layers
     reads = {spec.reads for spec in self.heads}
     rates = tuple(spec.drops(self.head_dropout) for spec in self.heads)
     vectors, task = {}, {"example": batch["task"]}
@@ -147,6 +149,19 @@ class MultiTask(nn.Module):
       task["vocabulary"] = jnp.where(
         batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
       )
+    if "sided" in reads:
+      owners = at_places(tokens_of, batch) if train else None
+      positions = at_places(batch["positions"], batch)
+      one, *more = (
+        at_sides(*kind.sides(self.config, each), batch)
+        for each in (hidden, *read_layers)
+      )
+      kept = Dropout(rates)(jnp.ones_like(one), owners, positions, train=train)
+      sided = Sided(one * kept, tuple(each * kept for each in more))
+      vectors["sided"] = sided
+      task["vocabulary"] = jnp.where(
+        batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
+      )
     return Heads(self.heads, name="heads")(vectors, task)
 
   def _adapted(self, batch: Mapping) -> dict[str, Any]:
@@ -187,6 +202,18 @@ def at_places(of_tokens: jax.Array, batch: Mapping) -> jax.Array:
   return jnp.take_along_axis(of_tokens, place, axis=1)
 
 
+def at_sides(up: jax.Array, down: jax.Array, batch: Mapping) -> jax.Array:
+  """Returns what has read to a row's places from their own side, [B, P, K].
+
+  Args:
+    up: [B, S, K], what has read up to each token.
+    down: [B, S, K], what has read down to each.
+    batch: `place` and `side` i32[B, P].
+  """
+  before = batch["side"][..., None] > 0
+  return jnp.where(before, at_places(down, batch), at_places(up, batch))
+
+
 def task_of_tokens(batch: Mapping) -> jax.Array:
   """Returns whose each token is, i32[B, S]: -1 where nothing lies.
 
@@ -206,7 +233,7 @@ def init_params(model: MultiTask, key: jax.Array) -> dict:
     name: jnp.zeros((1, 1), jnp.int32)
     for name in (
       *("tokens", "types", "positions", "segments", "cls", "task"),
-      *("place", "masked"),
+      *("place", "masked", "side"),
     )
   }
   # One row cannot be split.

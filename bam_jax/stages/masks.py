@@ -6,9 +6,12 @@ from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.stages.materials import (
   Materials,
+  masking_words,
   reading_documents,
   trains_words,
 )
+from bam_jax.study.experiment import TEXT
+from bam_jax.tasks.kinds import KINDS
 
 
 def check(found: Materials, shape: EncoderConfig) -> None:
@@ -18,7 +21,8 @@ def check(found: Materials, shape: EncoderConfig) -> None:
     found: the materials.
     shape: of the encoder.
   """
-  reading = reading_documents(found.experiment.trained_tasks)
+  reading = masking_words(found.experiment.trained_tasks)
+  check_sides(found, shape)
   config = found.experiment.config
   if reading and not encoders.of(shape).masked:
     able = [name for name, kind in encoders.ENCODERS.items() if kind.masked]
@@ -27,7 +31,7 @@ def check(found: Materials, shape: EncoderConfig) -> None:
       f" {reading[0].name} has them said; take a {' or '.join(able)}, or leave"
       " the task out"
     )
-  if config.data.text:
+  if config.data.text and TEXT in {task.name for task in reading}:
     # What is kept at the end has to be written.
     masked.layout_of(shape)
   if not reading or trains_words(config):
@@ -45,6 +49,33 @@ def check(found: Materials, shape: EncoderConfig) -> None:
       " before it cuts pieces, so none can be masked whole; set"
       " --config.masking.whole_words=False"
     )
+
+
+def check_sides(found: Materials, shape: EncoderConfig) -> None:
+  """Refuses to have tokens said by an encoder that has read them.
+
+  Args:
+    found: the materials.
+    shape: of the encoder.
+  """
+  config = found.experiment.config
+  for task in found.experiment.trained_tasks:
+    if not KINDS[task.kind].sided:
+      continue
+    if not encoders.side(shape):
+      able = "--config.encoder=scratch --config.scratch.kind=bilstm"
+      raise ValueError(
+        f"{task.name} has the next token said by what has read up to it, and"
+        f" the layers of the encoder, a {shape.kind}, read both sides of every"
+        f" token; take a bilstm whose directions are apart: {able}"
+        " --config.scratch.directions=apart"
+      )
+    if not trains_words(config) and not all(found.encoder.tokenizer.single):
+      raise ValueError(
+        f"{task.name} has the ends of texts said, and the tokenizer of"
+        f" {config.encoder} marks none; take another:"
+        " --config.scratch.tokenizer=DIR"
+      )
 
 
 def check_letters(found: Materials) -> None:

@@ -18,7 +18,6 @@ import numpy as np
 
 from bam_jax.data import corpus, limits, masking, vocabulary
 from bam_jax.data.features import Features, width_of
-from bam_jax.data.fields import VOCABULARY
 from bam_jax.data.masking import Masker
 from bam_jax.data.sources import readers, unlabelled
 from bam_jax.data.sources.examples import Examples
@@ -118,9 +117,7 @@ class Materials:
     if not params or not mine:
       return params
     names = [
-      spec.parameters
-      for spec in self.model(run).heads
-      if spec.space == VOCABULARY
+      spec.parameters for spec in self.model(run).heads if spec.reads == "drawn"
     ]
     return params | ({"heads": dict.fromkeys(names, mine)} if names else {})
 
@@ -219,7 +216,7 @@ class Materials:
   def masker(self, run: Run) -> Masker | None:
     """Returns how tokens are masked; None = no task of the run masks any."""
     said = self.experiment.settings(run).config.masking
-    if not reading_documents(self.experiment.tasks_of(run)):
+    if not masking_words(self.experiment.tasks_of(run)):
       return None
     return masking.masker_of(
       self.encoder.tokenizer, share=said.share, whole=said.whole_words
@@ -255,6 +252,13 @@ class Materials:
 def reading_documents(tasks: Sequence[Task]) -> list[Task]:
   """Returns those of some tasks that read documents."""
   return [task for task in tasks if KINDS[task.kind].reads == "document"]
+
+
+def masking_words(tasks: Sequence[Task]) -> list[Task]:
+  """Returns those of some tasks that have masked words of documents said."""
+  return [
+    each for each in reading_documents(tasks) if not KINDS[each.kind].sided
+  ]
 
 
 def load_encoder(

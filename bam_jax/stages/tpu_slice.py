@@ -10,7 +10,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from bam_jax.data import pipeline
-from bam_jax.data.fields import VOCABULARY, Room
+from bam_jax.data.fields import SIDE, VOCABULARY, Room
 from bam_jax.hf import directory as hf
 from bam_jax.models.bert import BertConfig
 from bam_jax.models.heads import columns_of
@@ -125,11 +125,12 @@ def cost(
   columns = columns_of(model.heads)
   # As of a row that is full; without masked tokens there are no places.
   places = round(c.masking.share * c.max_length) if VOCABULARY in columns else 0
-  batch = pipeline.empty(
-    c.trials_at_once or 1,
-    Room(rows, c.max_length, examples, places),
-    columns,
-  )
+  if sided := any(spec.reads == "sided" for spec in model.heads):
+    places = 2 * c.max_length
+  room = Room(rows, c.max_length, examples, places)
+  batch = pipeline.empty(c.trials_at_once or 1, room, columns)
+  if sided:
+    batch |= room.empty([SIDE], trials=c.trials_at_once or 1)
   return tpu.cost(
     model, batch, settings, it.mesh, topology=topology, whole=whole
   )

@@ -29,9 +29,9 @@ from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training import adapting
 from bam_jax.training.settings import Settings
 
-# The tasks that data.text makes: the one it always does, and all by kind.
-TEXT = "mlm"
-TEXTS = {TEXT: "mlm", "next": "next_sentence"}
+# The tasks that data.text makes, by kind; one of the first two is among them.
+TEXT, SIDED = "mlm", "lm"
+TEXTS = {TEXT: "mlm", SIDED: "lm", "next": "next_sentence"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -293,12 +293,12 @@ def _of_text(
         " --config.data.text=a.txt,b.txt.gz"
       )
     return {}
-  if twice := [name for name in {TEXT, *asked} if name in table]:
+  if twice := [name for name in asked or [TEXT] if name in table]:
     raise ValueError(
       f"data.text is {config.data.text!r} and makes a task {twice[0]}, which"
       f" {config.tasks_file} has too; call that one otherwise"
     )
-  if TEXT not in asked:
+  if not {TEXT, SIDED} & {*asked}:
     raise ValueError(
       f"data.text is {config.data.text!r}, which the task {TEXT} reads, and"
       f" tasks are {config.tasks}; type --config.tasks={config.tasks},{TEXT}"

@@ -70,6 +70,8 @@ class TaskKind:
       it is f32[C] in place of one number.
     kept: what is kept of dev for scores and tests: "outputs", or "outcomes", by
       `KEPT` of stages/outcomes.py.
+    sided: of each token of a document those beside it are said, from either
+      side by what has read that side alone; else masked ones are.
     calibrates: what has the probabilities that are calibrated, a "row" or a
       "word"; "" = nothing.
   """
@@ -108,4 +110,5 @@ class TaskKind:
   grouped: bool = False
   many: bool = False
   kept: str = "outputs"
+  sided: bool = False
   calibrates: str = ""

@@ -332,6 +332,22 @@ _NEXT = dataclasses.replace(
   calibrates="",
 )
 
+# A language model in each direction (Peters et al. 2018, section 3.1).
+_LM = dataclasses.replace(
+  next(row for row in _ROWS if row.name == "mlm"),
+  name="lm",
+  head="lm",
+  metrics={
+    "perplexity_share": "perplexity_share",
+    "accuracy": "masked_accuracy",
+    "perplexity": "perplexity",
+  },
+  chance=lambda task: ("accuracy", 0.0),
+  beside=("perplexity_share", "perplexity"),
+  model="",
+  sided=True,
+)
+
 KINDS: Mapping[str, TaskKind] = {
-  kind.name: kind for kind in (*_ROWS, *_CANDIDATES, _NEXT)
+  kind.name: kind for kind in (*_ROWS, *_CANDIDATES, _NEXT, _LM)
 }

@@ -159,7 +159,11 @@ def _layers(task: Task) -> str:
   layers, (name, _) = task.learn.layers, task.learn.built(KINDS[task.kind])
   if layers not in ("", *mixing.CHOICES):
     return f"it is one of {', '.join(mixing.CHOICES)}"
-  able = [each for each, row in HEADS.items() if row.mixes]
+  able = [
+    each
+    for each, row in HEADS.items()
+    if row.mixes and (row.chosen or each == KINDS[task.kind].head)
+  ]
   if layers != mixing.MIX or name in able:
     return ""
   return (

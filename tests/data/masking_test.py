@@ -1,5 +1,7 @@
 """Masks: whole words, so many, and the same wherever an example lies."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,7 @@ def written(found, row, start, *, step=5, width=80, places=90):
     "tokens": np.zeros((rows, width), np.int32),
     "place": np.zeros((rows, places), np.int32),
     "masked": np.full((rows, places), -1, np.int32),
+    "side": np.zeros((rows, places), np.int32),
   }
   for number, (b, first) in enumerate(zip(row, start, strict=True)):
     size = LENGTHS[number] + 2
@@ -67,6 +70,40 @@ def of_each(batch, row, start):
 
 ALONE = (np.arange(N), np.zeros(N, int))
 PACKED = (np.array([0, 1, 1, 1, 0, 2, 0]), np.array([0, 0, 5, 7, 42, 3, 45]))
+
+
+def test_a_language_model_says_what_is_beside_each_token_and_masks_none():
+  plain, _ = examples()
+  words = dataclasses.replace(plain.words, sided=True)
+  index = 100 + np.arange(N)
+  found = masking.make(None, ["lm"], [(words, plain.begins * 1.0, index)])
+  assert found.most.tolist() == (2 * LENGTHS).tolist()
+  row, start = (
+    np.array([0, 1, 1, 2, 2, 3, 4]),
+    np.array([0, 5, 20, 0, 40, 7, 3]),
+  )
+  batch = written(found, row, start, places=130)
+  before = written(plain.of(1), row, start, places=130)["tokens"]
+  assert (before == MASK).any() and not (batch["tokens"] == MASK).any()
+  for number, (b, first) in enumerate(zip(row, start, strict=True)):
+    mine = batch["place"][b], batch["masked"][b], batch["side"][b]
+    mine = np.stack(mine, 1)[batch["masked"][b] >= 0]
+    length = LENGTHS[number]
+    inside = (mine[:, 0] >= first) & (mine[:, 0] < first + length + 2)
+    said = {tuple(each) for each in mine[inside].tolist()}
+    # The marks around a text are said, and nobody asks what is beside them.
+    assert said == {
+      (first + at, 1000 + at + way, int(way < 0))
+      for at in range(1, length + 1)
+      for way in (1, -1)
+    }
+  # Beside one that is masked, each has its own.
+  both = masking.make(
+    plain.masker,
+    ["mlm", "lm"],
+    [(each, plain.begins * 1.0, index) for each in (plain.words, words)],
+  )
+  assert both.most.tolist() == [*plain.most, *found.most]
 
 
 def test_whole_words_are_masked_and_no_more_than_the_share():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bam_jax.hf import weights
-from bam_jax.models import bilstm
+from bam_jax.models import bilstm, encoders
 from bam_jax.models.bilstm import Bilstm, BilstmConfig
 from tests import tiny
 
@@ -153,6 +153,36 @@ def test_directions_apart_are_two_lstms_of_pytorch():
   # What the first layer reads stands behind.
   want = np.concatenate([*said, words], -1)
   np.testing.assert_allclose(found, want, atol=1e-5)
+
+
+def test_a_side_knows_nothing_of_the_tokens_beyond():
+  """What it is to say, a language model may not have read."""
+  model = net(apart=True, skip=True, words_width=5, width=17, layers=3)
+  params, own = drawn(model), texts()
+  ids = packed([own])
+  read = tiny.quickly(
+    lambda tokens: jnp.stack(
+      bilstm.sides(
+        model.config, model.apply(params, tokens, *ids[1:], train=False)
+      )
+    )[:, 0]
+  )
+  plain = read(ids[0])
+  assert plain.shape == (2, 19, 11)
+  starts = np.cumsum([0, *LENGTHS])
+  for at, text in ((2, 0), (8, 2)):
+    other = ids[0].copy()
+    other[0, at] = other[0, at] % (CONFIG.vocab_size - 1) + 1
+    up, down = np.abs(read(other) - plain).max(-1) > 1e-7
+    first, last = starts[text], starts[text + 1]
+    # The first token of a text has the state of its last one.
+    knows = np.arange(at, last).tolist()
+    assert np.flatnonzero(up).tolist() == sorted([first, *knows])
+    assert np.flatnonzero(down).tolist() == [*range(first, at + 1)]
+  together = dataclasses.replace(CONFIG, layers=2)
+  assert bilstm.sides(together, np.zeros((1, 1, 12))) is None
+  assert encoders.side(dataclasses.replace(CONFIG, layers=1)) == 6
+  assert encoders.side(tiny.ENCODER) == 0
 
 
 @pytest.mark.parametrize("remat", [False, True])

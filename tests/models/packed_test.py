@@ -68,7 +68,10 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
     at = [np.arange(1, n - 1) for n in lengths]
     counts = lengths - 2
     words = Words(
-      np.concatenate(at).astype(np.int32), offsets_of(counts), drawn=True
+      np.concatenate(at).astype(np.int32),
+      offsets_of(counts),
+      drawn=True,
+      sided=KINDS[kind].sided,
     )
     units = len(words.at)
   size = 1 if KINDS[kind].output == "value" or KINDS[kind].unit == WHOLE else C
@@ -178,10 +181,12 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
       )
     )
     data.append(TaskData(name, features, columns, teacher))
-  net = tiny.model(heads=tuple(specs))
+  sided = any(KINDS[each].sided for each in (kind, other))
+  encoder = tiny.SPELLED if sided else tiny.ENCODER
+  net = tiny.model(heads=tuple(specs), encoder=encoder)
   losses, c = make_losses(net), common.base()
   c.adversary.update(LARGE | {"norm": norm})
-  width = encoders.of(tiny.ENCODER).embedded(tiny.ENCODER)
+  width = encoders.of(encoder).embedded(encoder)
   slope = ADVERSARIES[adversary](Passes(losses, specs, 1.0, width, c.adversary))
 
   @tiny.quickly

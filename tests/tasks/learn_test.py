@@ -115,7 +115,7 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"weight": "much"}, "'much'; it is a number above 0"),
     (
       {"head": "rte=mpl"},
-      "one of linear, mlp, siamese, tower, san; did you mean 'mlp'?",
+      "tower, san, project, pair, attention; did you mean 'mlp'?",
     ),
     ({"head": "rte=tags"}, "as head of classification it is one of linear"),
     ({"head": "rte=san:turn=3"}, "no option 'turn'; san has turns, answer_dr"),
@@ -125,6 +125,11 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"head": "rte=mlp:wide"}, "has 'wide' behind mlp; it is OPTION=NUMBER"),
     ({"head": "rte=linear:x=1"}, "no option 'x'; linear has none"),
     ({"pool": "rte=men"}, "one of cls, mean, late; did you mean 'mean'?"),
+    ({"layers": "rte=all"}, "it is one of last, mix"),
+    (
+      {"layers": "rte=mix"},
+      "token, project, pair, attention, and that of rte is linear; set",
+    ),
     (
       {"head": "rte=tower", "pool": "late"},
       "and the head tower of rte reads all tokens; name the tasks",
@@ -189,6 +194,10 @@ def test_a_shared_head_is_built_as_its_owners():
     (
       {"head_of": "rte=qqp", "head": "rte=mlp"},
       "is built as linear, and rte as",
+    ),
+    (
+      {"head_of": "rte=qqp", "head": "pair", "layers": "rte=mix,qqp=last"},
+      "reads the layers last, and rte asks for mix; leave its layers out",
     ),
     (
       {"head_of": "rte=qqp", "pool": "rte=mean"},

@@ -1,0 +1,101 @@
+"""A language model in both directions, and heads over what it has learned."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+import bam_jax
+from bam_jax.hf import directory as hf
+from bam_jax.models.mixing import MIX
+from bam_jax.stages import masks, session
+from bam_jax.study.workdir import Workdir
+from bam_jax.training.checkpoint import load_params
+from tests import small
+from tests.stages.pretrain_test import write
+
+BILSTM = {
+  "scratch__kind": "bilstm",
+  "scratch__directions": "apart",
+  "scratch__layers": 2,
+  "scratch__width": 12,
+  "scratch__filters": 20,
+  "scratch__words_width": 5,
+  "scratch__skip": True,
+  "scratch__vocab_size": 80,
+}
+
+
+def config(glue, text, **changes):
+  """Returns the config of a language model and a frozen head."""
+  c = small.settings(glue, "scratch", **BILSTM)
+  c.tasks, c.methods, c.data.text = "stsb", "lm+frozen", text
+  c.learn.head, c.learn.layers = "stsb=pair:width=6", MIX
+  c.max_length, c.max_steps, c.data.packing = 14, 40, True
+  c.loss.reduction = "mean"
+  c.update_from_flattened_dict(
+    {key.replace("__", "."): value for key, value in changes.items()}
+  )
+  return c
+
+
+def params(workdir, run):
+  return load_params(workdir / "runs" / run / "checkpoints/seed-0")[0]
+
+
+def test_it_is_trained_and_heads_learn_over_it_as_it_stands(
+  small_run, tmp_path
+):
+  workdir = tmp_path / "W"
+  small.execute(config(small_run.glue, write(tmp_path)), workdir)
+  scores = json.loads((workdir / "runs/single.lm/scores.json").read_text())
+  found = scores["0"]["scores"]["lm"]
+  # Of eighty words and marks; these are about thirty.
+  assert 2 < found["perplexity"] < 40
+  share = 100 * (1 - found["perplexity"] / 250)
+  assert found["perplexity_share"] == pytest.approx(share, abs=1e-3)
+  before, after = (
+    params(workdir, run) for run in ("single.lm", "lm+frozen.stsb")
+  )
+  jax.tree.map(np.testing.assert_array_equal, after["bilstm"], before["bilstm"])
+  # Of two layers each: what the first one reads is of another width.
+  for name, head in (("lm", before), ("stsb", after)):
+    assert head["heads"].keys() == {name}
+    assert head["heads"][name]["layers"]["weights"].shape == (2,)
+    assert np.ptp(head["heads"][name]["layers"]["weights"]) > 0
+  # What others go on from, by its letters.
+  there, kept, _ = hf.load_encoder(workdir / "encoder")
+  assert there.kind == "bilstm" and there.pieces.endswith("\ncats")
+  assert there.pieces.count("\n") + 1 == there.vocab_size
+  jax.tree.map(np.testing.assert_array_equal, kept["bilstm"], after["bilstm"])
+  # It answers, each pair as alone.
+  model = bam_jax.load(workdir / "runs" / "lm+frozen.stsb")
+  pairs = [("the old dog", "a red bird sees no cat"), ("a cat", "the cat")]
+  said = model("stsb", *map(list, zip(*pairs, strict=True)))
+  for (one, two), each in zip(pairs, said, strict=True):
+    assert each.value == pytest.approx(model("stsb", [one], [two])[0].value)
+
+
+@pytest.mark.parametrize(
+  ("changes", "said"),
+  [
+    ({"scratch__directions": "together"}, "a bilstm, read both sides of every"),
+    ({"scratch__kind": "bert", "scratch__heads": 2}, "a bert, read both sides"),
+  ],
+)
+def test_who_has_read_a_token_does_not_say_it(
+  small_run, tmp_path, changes, said
+):
+  if "scratch__kind" in changes:
+    changes |= {
+      f"scratch__{key}": off
+      for key, off in (
+        *(("directions", "together"), ("filters", 0)),
+        *(("words_width", 0), ("skip", False)),
+      )
+    }
+  c = config(small_run.glue, write(tmp_path), **changes)
+  found = session.opened(c, Workdir(tmp_path / "W")).materials
+  with pytest.raises(ValueError, match=said):
+    masks.check(found, found.encoder.shape)
