@@ -12,35 +12,32 @@ its own baselines. Tasks may follow: configs/best.py:study,rte,mrpc. See
 docs/reproducing.md.
 """
 
+import string
+
 from ml_collections import ConfigDict
 
 from configs import _factorial, _parts, quickstart, strong
 
 STUDENT = "single->multi"
-# A word, what the paper has, and what is tried in its place.
+# A word -> what the paper has, and what is tried in its place. They stand in
+# the order of their keys, in which the report calls them A and so on.
 FACTORS = {
+  # The student learns for twice as long.
+  "long": ({"multi": {"epochs": 3.0}}, {"multi": {"epochs": 6.0}}),
   # The mean of the weights of the second half of the steps.
-  "A": (
-    "swa",
-    {"optim": {"average": "none"}},
-    {"optim": {"average": "swa"}},
-  ),
-  # All trials teach each student: the mean of their probabilities.
-  "B": (
-    "ensemble",
-    {"teacher": {"trials": "matched"}},
-    {"teacher": {"trials": "ensemble"}},
-  ),
+  "swa": ({"optim": {"average": "none"}}, {"optim": {"average": "swa"}}),
+  # Its last layer and its pooler start anew.
+  "fresh": ({"reinit_layers": 0}, {"reinit_layers": 1}),
   # Teachers speak at twice the temperature (at 1 both ways to mix are one).
-  "C": (
-    "heat",
+  "heat": (
     {"teacher": {"mix": "targets", "temperature": 1.0}},
     {"teacher": {"mix": "losses", "temperature": 2.0}},
   ),
-  # The student learns for twice as long.
-  "D": ("long", {"multi": {"epochs": 3.0}}, {"multi": {"epochs": 6.0}}),
-  # Its last layer and its pooler start anew.
-  "E": ("fresh", {"reinit_layers": 0}, {"reinit_layers": 1}),
+  # All trials teach each student: the mean of their probabilities.
+  "ensemble": (
+    {"teacher": {"trials": "matched"}},
+    {"teacher": {"trials": "ensemble"}},
+  ),
 }
 
 
@@ -60,8 +57,9 @@ def smoke(tasks):
   c.single.epochs, c.multi.epochs = 6.0, 3.0
   c.teacher.trials = "matched"
   c.trials = c.trials_at_once = 3
-  # An encoder from scratch has no layer that could start anew. I = ABCD.
-  four = {letter: FACTORS[letter] for letter in "ABCD"}
+  # An encoder from scratch has no layer that could start anew.
+  four = {word: each for word, each in FACTORS.items() if word != "fresh"}
+  # I = ABCD.
   return _crossed(c, four, {"D": "ABC"})
 
 
@@ -70,20 +68,21 @@ def _crossed(c, factors, made):
 
   Args:
     c: the config.
-    factors: by their letters.
+    factors: as in `FACTORS`; A is the first.
     made: letter -> letters that its sign is the product of.
   """
-  free = "".join(letter for letter in factors if letter not in made)
+  letters = string.ascii_uppercase[: len(factors)]
+  free = "".join(letter for letter in letters if letter not in made)
   c.variants = ConfigDict()
   for high in _factorial.fraction(free, made):
     words, cell = [], ConfigDict()
-    for letter, (word, *values) in factors.items():
+    for letter, (word, values) in zip(letters, factors.items(), strict=True):
       cell.update(ConfigDict(values[high[letter]]))
       words += [word] * high[letter]
     c.variants["_".join(words) or "paper"] = cell
   cells = [f"{STUDENT}@{name}" for name in c.variants]
   c.methods = ",".join(["single", "multi", STUDENT, *cells])
-  best = f"{STUDENT}@{'_'.join(word for word, *_ in factors.values())}"
+  best = f"{STUDENT}@{'_'.join(factors)}"
   c.claims = "; ".join(
     [f"{best} > {STUDENT}", f"{STUDENT} > multi", f"{STUDENT} > single"]
   )
