@@ -49,6 +49,11 @@ SCALES = {
 }
 # Kinds that say words.
 WRITTEN = ("mlm", "lm", "seq2seq")
+# Table 5: what is read by attention between two texts, and how wide the heads
+# of small tasks and of the others are, with what they drop.
+ATTENDING = ("stsb", "qqp", "mnli", "qnli")
+SMALL = ("rte", "wnli")
+PAIRS = (*SMALL, "mrpc", *ATTENDING)
 # Rows of what comes first, and of the task itself.
 ROWS = (1_000, 4_000, 16_000)
 FEW = (250, 500, 1_000)
@@ -107,7 +112,20 @@ def _bilstm(names, file):
   for kind in (c.single, c.multi, c.frozen):
     kind.epochs, kind.batch_size, kind.rate = 50.0, 32, 3e-4
   c.first.rate = 1e-4
+  nine = [name for name in names if name in NINE.split(",")]
+  c.learn.head = ",".join(f"{name}={_head(name)}" for name in nine)
+  c.learn.layers = ",".join(f"{name}=mix" for name in nine)
   return c
+
+
+def _head(task):
+  """The paper's head of one of GLUE's tasks above a BiLSTM."""
+  if task in ATTENDING:
+    return "attention"
+  kind = "pair" if task in PAIRS else "project"
+  if task in SMALL:
+    return f"{kind}:width=128:answer_dropout=0.4"
+  return f"{kind}:width=256"
 
 
 def _firsts(c, names, outside, last):
@@ -132,6 +150,9 @@ def table2(tasks):
   names, outside, file = _told(tasks, NINE)
   c = _bilstm(names, file)
   firsts = _firsts(c, names, outside, "frozen")
+  if "lm" in [entry.get("kind") for entry in outside.values()]:
+    # A language model in each direction may not have read the other.
+    c.scratch.directions = "apart"
   # Appendix B: text is generated at another rate.
   c.variants.text = ConfigDict({"single": {"rate": 1e-3}})
   said = {

@@ -53,8 +53,9 @@ class Model:
     if not answering:
       names = ", ".join(head.name for head in said.heads)
       raise ValueError(
-        f"the model says masked words alone ({names}) and answers no text;"
-        " export it, and transformers' pipeline('fill-mask') does"
+        f"the model says words of plain text alone ({names}) and answers none;"
+        " masked ones transformers' pipeline('fill-mask') says, where it is"
+        " exported"
       )
     self.trained = trained = dataclasses.replace(
       trained, params=adapter_tree.of(trained.params, answering)

@@ -13,6 +13,7 @@ from bam_jax.hf import transfer
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.inference import rows as rows_lib
+from bam_jax.models import encoders
 from bam_jax.models.heads import shapes
 from bam_jax.tasks import description
 from bam_jax.tasks.learn import Learn
@@ -27,6 +28,7 @@ CHOICES = {
   "stsb": Learn(head="tower"),
   "mrpc": Learn(),
   "qqp": Learn(head_of="mrpc"),
+  "wnli": Learn(head="project:width=5", layers="mix"),
 }
 
 
@@ -45,14 +47,17 @@ def found(tmp_path_factory):
   )
   rng = np.random.default_rng(3)
   specs = heads.specs(said.heads, regression_output="sigmoid")
+  layers = encoders.mixed(plain.config)
   params = traverse_util.unflatten_dict(
     {
       name: rng.normal(size=shape, scale=0.3).astype(np.float32)
-      for name, shape in shapes(specs, plain.config.width).items()
+      for name, shape in shapes(
+        specs, plain.config.width, layers=layers
+      ).items()
     },
     sep="/",
   )
-  assert params.keys() == {"mnli", "rte", "stsb", "mrpc"}
+  assert params.keys() == {"mnli", "rte", "stsb", "mrpc", "wnli"}
   return dataclasses.replace(
     plain, params=plain.params | {"heads": params}, description=said
   )
@@ -61,7 +66,7 @@ def found(tmp_path_factory):
 def test_all_heads_come_back_to_the_bit(found, tmp_path):
   directories.write_heads(tmp_path / "all", found, overwrite=False)
   files = {path.stem for path in (tmp_path / "all/heads").iterdir()}
-  assert files == {"mnli", "rte", "stsb", "mrpc"}
+  assert files == {"mnli", "rte", "stsb", "mrpc", "wnli"}
   model = bam_jax.load(tmp_path / "all")
   assert model.trained.description == found.description
   jax.tree.map(
@@ -71,7 +76,7 @@ def test_all_heads_come_back_to_the_bit(found, tmp_path):
   want = inference.Model(found).logits(tasks, TEXTS)
   got = model.logits(tasks, TEXTS)
   jax.tree.map(np.testing.assert_array_equal, got, want)
-  for name in ("mnli", "rte", "stsb"):
+  for name in ("mnli", "rte", "stsb", "wnli"):
     assert np.ptp(want[name], axis=0).max() > 1e-4
 
 
@@ -83,12 +88,13 @@ def test_heads_answer_alone_as_they_do_together(found):
     np.testing.assert_allclose(alone, together[name], atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["mnli", "rte", "qnli", "stsb"])
+@pytest.mark.parametrize("name", ["mnli", "rte", "qnli", "stsb", "wnli"])
 def test_what_transformers_has_not_is_refused_by_what_to_do(
   found, name, tmp_path
 ):
   with pytest.raises(
-    ValueError, match=r"computes what the head (san|mlp|tower) of .*does; bam_"
+    ValueError,
+    match=r"computes what the head (san|mlp|tower|project) of .*does; bam_",
   ):
     directories.write_classifier(tmp_path / "a", found, name, overwrite=False)
   assert not (tmp_path / "a").exists()

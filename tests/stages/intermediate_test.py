@@ -146,6 +146,12 @@ def test_tasks_of_a_file_come_first_and_are_no_targets(tmp_path):
   assert found.run("multi.rte+cola+dissent+wiki").kind == "multi"
   # Appendix B: text is written at ten times the rate.
   rates = experiments.read(sesame.get_config(f"table2,rte,cola,{file}"))
+  heads = {task.name: task.learn for task in rates.trained_tasks}
+  assert heads["rte"].head == "pair:width=128:answer_dropout=0.4"
+  assert (heads["cola"].head, heads["cola"].layers) == (
+    "project:width=256",
+    "mix",
+  )
   for run, rate in (
     ("first.dissent", 1e-4),
     ("first@text.wiki", 1e-3),
