@@ -1,5 +1,12 @@
 """Groups of keys that have a file of their own, in the order of --help."""
 
-from configs import _adapter, _adversary, _plateau, _recurrent, _stages
+from configs import (
+  _adapter,
+  _adversary,
+  _contrast,
+  _plateau,
+  _recurrent,
+  _stages,
+)
 
-GROUPS = (_stages, _recurrent, _adapter, _adversary, _plateau)
+GROUPS = (_stages, _contrast, _recurrent, _adapter, _adversary, _plateau)

@@ -24,9 +24,9 @@ def base() -> ConfigDict:
   c.own_tasks = ConfigDict()  # what it says; read from it, never typed
   # Comma-separated chains of `single`, `multi` and `frozen` (heads alone);
   # `a->b`: a's models teach b; `+finetune` goes on with each task alone from
-  # the last model; `mnli+single` starts from an encoder trained on mnli first
-  # (docs/intermediate.md); `@name` at the end trains the last stage with a
-  # variant of the settings.
+  # the last model; `mnli+single` and `contrast+single` start from an encoder
+  # trained first (docs/intermediate.md, docs/less-is-more.md); `@name` at the
+  # end trains the last stage with a variant of the settings.
   c.methods = "single,multi,single->multi"
   # Variants: name -> the keys that it changes, as {"teacher": {"value": 0.0}};
   # they are made in a config file, see configs/paper.py.

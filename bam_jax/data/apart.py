@@ -37,7 +37,9 @@ def able(tokenizer: Tokenizer) -> bool:
   )
 
 
-def apart(rows: Features, tokenizer: Tokenizer, *, most: int) -> Features:
+def apart(
+  rows: Features, tokenizer: Tokenizer, *, most: int, each: bool = False
+) -> Features:
   """Returns pairs as two texts of which each is marked as one alone is.
 
   Args:
@@ -45,6 +47,7 @@ def apart(rows: Features, tokenizer: Tokenizer, *, most: int) -> Features:
     tokenizer: theirs, `able`.
     most: tokens of an example; where the marks make it longer, the longer text
       ends earlier.
+    each: each text has half of these to itself, as if it were read alone.
   """
   marks = tokenizer.single[0][: len(tokenizer.single[0]) - tokenizer.begun]
   before, after = map(len, tokenizer.single)
@@ -55,14 +58,19 @@ def apart(rows: Features, tokenizer: Tokenizer, *, most: int) -> Features:
   over = np.maximum(first + second + len(marks) - most, 0)
   # What is left of the marks is the text's own.
   texts = first - before - after, second - after - tokenizer.begun
-  last = np.where(texts[0] > texts[1], starts + first, ends) - after
+  longer = texts[0] > texts[1]
+  gone = np.where(longer, over, 0), np.where(longer, 0, over)
+  if each:
+    room = most // 2 - before - after
+    gone = tuple(np.maximum(text - room, 0) for text in texts)
   kept = np.ones(len(rows.tokens), bool)
-  kept[spans(last - over, over)] = False
+  for end, count in zip((starts + first, ends), gone, strict=True):
+    kept[spans(end - after - count, count)] = False
   at = np.repeat(starts + first, len(marks))
   said = np.tile(np.array(marks, np.int32), len(rows))
   return dataclasses.replace(
     rows,
     tokens=np.insert(rows.tokens, at, said)[np.insert(kept, at, True)],
     types=np.insert(rows.types, at, 1)[np.insert(kept, at, True)],
-    offsets=offsets_of(first + second + len(marks) - over),
+    offsets=offsets_of(first + second + len(marks) - sum(gone)),
   )

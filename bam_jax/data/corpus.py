@@ -1,6 +1,7 @@
 """The tokenised rows of a working directory's tasks, read when asked for."""
 
 from collections.abc import Callable, Sequence
+import copy
 import dataclasses
 import functools
 import hashlib
@@ -11,7 +12,7 @@ import numpy as np
 
 from bam_jax.data import apart, builders, contexts, limits
 from bam_jax.data.features import Features
-from bam_jax.data.holdout import Holdout, Part, hold_out
+from bam_jax.data.holdout import Holdout, Part, Side, hold_out
 from bam_jax.data.repeats import repeats
 from bam_jax.data.sources import examples as sources
 from bam_jax.data.sources import unlabelled
@@ -39,6 +40,7 @@ class Texts:
     self._seen: dict[tuple[str, str], sources.Examples] = {}
     self._facts: dict[tuple[str, str], dict[str, Any]] = {}
     self._holdouts: dict[tuple[str, Part], Holdout] = {}
+    self._sides: dict[tuple[str, float], np.ndarray] = {}
 
   def look(self, task: Task, split: str) -> sources.Examples:
     """Reads a split ahead, so that what is wrong with it shows early.
@@ -100,6 +102,32 @@ class Texts:
       )
     return self._holdouts[key]
 
+  def side(self, task: Task, side: Side, held: Part) -> np.ndarray:
+    """Returns which training rows a stage has for itself, bool[N].
+
+    None of them is held out, and none goes together with one of the rest.
+
+    Raises:
+      ValueError: none would be left on one side.
+    """
+    key = task.name, side.share
+    if key not in self._sides:
+      seen = self._seen.get((task.name, task.train))
+      examples = seen or self._load(task, task.train)
+      free = np.ones(len(examples), bool)
+      if held.share(task):
+        free = ~self.holdout(task, held).mask
+      found = hold_out(
+        task,
+        examples.texts,
+        side.share,
+        examples.groups,
+        key="contrast.share",
+        among=None if free.all() else free,
+      )
+      self._sides[key] = found.mask & free
+    return self._sides[key] == side.inside
+
   def _load(self, task: Task, split: str) -> sources.Examples:
     examples = self._read(task, split)
     self._facts[task.name, split] = {
@@ -144,10 +172,17 @@ class Corpus:
     self._store, self._tokenizer, self._lengths = store, tokenizer, lengths
     self._texts = texts
     self._double, self._holdout = double_unordered, holdout
+    self._side: Side | None = None
     self._features = functools.cache(self._load)
     # What of a table is the same for all of its tasks.
     self._tables: dict[tuple[str, str], Features] = {}
     self._repeats = functools.cache(self._compare)
+
+  def on(self, side: Side | None) -> "Corpus":
+    """Returns the corpus of a run that has some of a task's training rows."""
+    found = copy.copy(self)
+    found._side = side
+    return found
 
   def _load(self, task: Task, splits: tuple[str, ...]) -> dict[str, Features]:
     if task.table:
@@ -213,14 +248,15 @@ class Corpus:
     """
     features = self.taught(task)
     source = features.source % self.rows(task)
-    held = np.zeros(1 + source.max(initial=-1), bool)
+    kept = np.ones(1 + source.max(initial=-1), bool)
     if self._holdout.share(task):
       # A held-out row's copy would give its label away.
-      held = self._texts.holdout(task, self._holdout).mask
-    kept = ~held
+      kept = ~self._texts.holdout(task, self._holdout).mask
+    if self._side and self._side.task == task.name:
+      kept = kept & self._texts.side(task, self._side, self._holdout)
     if most:
-      kept = np.zeros(len(held), bool)
-      kept[limits.drawn(np.flatnonzero(~held), most)] = True
+      drawn = limits.drawn(np.flatnonzero(kept), most)
+      kept = np.isin(np.arange(len(kept)), drawn)
     return features if kept.all() else features.take(kept[source])
 
   def scored(self, task: Task) -> dict[str, Features]:

@@ -83,6 +83,7 @@ SIDE = Field("side", PLACE)
 GROUP = Field("group", SLOT, empty=-1)
 
 EXAMPLE, WORDS, VOCABULARY = "example", "token", "vocabulary"
+VECTOR = "vector"
 SPACES: Mapping[str, Space] = {
   # f32[B, E, C]
   EXAMPLE: Space(
@@ -100,6 +101,8 @@ SPACES: Mapping[str, Space] = {
   VOCABULARY: Space(
     label=Field("masked", PLACE, empty=-1), where=(Field("place", PLACE),)
   ),
+  # [B, E, 2 D]; what is learned of an example's two vectors is its label.
+  VECTOR: Space(label=Field("label", SLOT, np.float32)),
 }
 
 

@@ -78,6 +78,21 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True)
+class Side:
+  """The rows of one task that a stage has for itself, and who asks.
+
+  Attributes:
+    task: its name; of other tasks all rows are trained on.
+    share: of its rows that are the stage's.
+    inside: whether they are asked for, or those that what follows has.
+  """
+
+  task: str
+  share: float
+  inside: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Holdout:
   """The rows of a task that are held out, and what kept ones tell of them.
 

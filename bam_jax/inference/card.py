@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from bam_jax.tasks.description import Description, Head
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import ENCODER, KINDS
 
 # transformers' class for a task -> the hub's name of what it is for.
 PIPELINES = {
@@ -16,6 +16,7 @@ PIPELINES = {
   "QuestionAnswering": "question-answering",
   "MultipleChoice": "multiple-choice",
   "MaskedLM": "fill-mask",
+  ENCODER: "feature-extraction",
 }
 # What was set, but for what says where things lay on somebody's machine.
 _PLACES = ("glue_dir", "cs224n_dir", "text", "files", "init_from", "tasks_file")
@@ -106,6 +107,8 @@ def _origin(about: Mapping[str, Any]) -> str:
 
 def _head(head: Head, output: str) -> str:
   """Returns what a head reads and says."""
+  if KINDS[head.kind].model == ENCODER:
+    return f"It has no head: it is trained on pairs of `{head.name}` alone."
   if KINDS[head.kind].answer is None:
     return f"`{head.name}` says which words stood where a text has [MASK]."
   reads = f"`{head.name}` reads {' and '.join(head.text)}"

@@ -16,12 +16,19 @@ from bam_jax.data.fields import FORWARD, TOKEN
 from bam_jax.data.tokenizer import load_tokenizer
 from bam_jax.hf import classifiers, families, masked, transfer
 from bam_jax.hf import directory as hf
-from bam_jax.inference import card, merging, program, tokenizer_export
+from bam_jax.inference import (
+  card,
+  merging,
+  program,
+  tokenizer_export,
+  usages,
+)
 from bam_jax.inference import model as inference
 from bam_jax.inference.trained import Trained
 from bam_jax.models import encoders
 from bam_jax.tasks.description import Description
-from bam_jax.tasks.kinds import KINDS, WHOLE
+from bam_jax.tasks.kinds import ENCODER, KINDS, WHOLE
+from bam_jax.tasks.learn import USUAL_POOL
 
 CARD = "README.md"
 # The graph of `write_graph`, and what its gate has found.
@@ -30,51 +37,6 @@ GRAPH, GATE = "model.onnx", "gate.json"
 PROGRAM = "forward.stablehlo"
 INPUTS = tuple(each.name for each in FORWARD if each.per == TOKEN)
 
-_CLASSIFIER = """\
-```python
-from transformers import AutoModelForMODEL, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(DIR)
-model = AutoModelForMODEL.from_pretrained(DIR)
-inputs = tokenizer(TEXTS, truncation=True, max_length=MAX_LENGTH,
-                   padding=True, return_tensors="pt")
-logits = model(**inputs).logits
-```
-
-or `bam_jax.load(DIR)("TASK", TEXTS)` without PyTorch."""
-_CANDIDATES = """\
-```python
-from transformers import AutoModelForMODEL, AutoTokenizer
-
-tokenizer = AutoTokenizer.from_pretrained(DIR)
-model = AutoModelForMODEL.from_pretrained(DIR)
-inputs = tokenizer([QUESTION] * len(CANDIDATES), CANDIDATES, truncation=True,
-                   max_length=MAX_LENGTH, padding=True, return_tensors="pt")
-logits = model(**SHAPED).logits
-```
-
-or `bam_jax.load(DIR)("TASK", [QUESTION], [CANDIDATES])` without PyTorch."""
-_MASKED = """\
-```python
-from transformers import pipeline
-
-fill = pipeline("fill-mask", DIR)
-fill(f"words around a {fill.tokenizer.mask_token}")
-```
-
-or `--config.encoder=DIR`, to train on."""
-# transformers' class for a task -> what it is given of one question.
-_SHAPED = {
-  "SequenceClassification": "inputs",
-  "MultipleChoice": "{name: x[None] for name, x in inputs.items()}",
-}
-_HEADS = """\
-`transformers.AutoModel.from_pretrained(DIR)` loads the encoder;
-`heads/TASK.safetensors` holds the last layer of each task (`weight` [C, D] and
-`bias` [C]), which reads the encoder's pooled first token, or every token where
-words are tagged; heads of several layers have tensors of their own, and tasks
-that share a head one file; `heads.json` says what they mean.
-`bam_jax.load(DIR)("all", TEXTS)` gives all answers from one pass."""
 _PROGRAM = f"""\
 ```python
 import jax
@@ -185,7 +147,9 @@ def _masked(
   del known
   (head,) = description.heads
   named = masked.tensors(found.config, found.params, head.parameters)
-  return Contents(masked.describe(found.config), named, description, _MASKED)
+  return Contents(
+    masked.describe(found.config), named, description, usages.MASKED
+  )
 
 
 def _classifier(
@@ -201,18 +165,32 @@ def _classifier(
     found.config, description, ours | {"head_dropout": dropout}
   )
   usage = (
-    (_CANDIDATES if kind.unit == WHOLE else _CLASSIFIER)
+    (usages.CANDIDATES if kind.unit == WHOLE else usages.CLASSIFIER)
     .replace("MAX_LENGTH", str(description.max_length))
     .replace("MODEL", kind.model)
-    .replace("SHAPED", _SHAPED.get(kind.model, ""))
+    .replace("SHAPED", usages.SHAPED.get(kind.model, ""))
     .replace("TEXTS", ", ".join(("first", "second")[: len(head.text)]))
     .replace("TASK", head.name)
   )
   return Contents(config, named, description, usage)
 
 
+def _encoder(
+  found: Trained, description: Description, known: Mapping[str, Any]
+) -> Contents:
+  """Returns the encoder, which has no head."""
+  del known
+  parts = {part: found.params[part] for part in (found.config.kind, "pooler")}
+  (head,) = description.heads
+  usage = usages.VECTORS.replace(
+    "MAX_LENGTH", str(description.max_length)
+  ).replace("TAKEN", usages.TAKEN[head.learn.pool or USUAL_POOL])
+  named = hf.tensors(found.config, parts)
+  return Contents(hf.write_config(found.config), named, description, usage)
+
+
 # transformers' class for a task -> what is written for it; others as classes.
-_CONTENTS = {masked.MODEL: _masked}
+_CONTENTS = {masked.MODEL: _masked, ENCODER: _encoder}
 
 
 def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
@@ -226,6 +204,14 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
   Raises:
     ValueError: transformers has no such encoder, or something is there.
   """
+  if alone := [
+    head.name
+    for head in found.description.heads
+    if KINDS[head.kind].model == ENCODER
+  ]:
+    # It has no heads to be put beside it.
+    write_classifier(out, found, *alone, overwrite=overwrite)
+    return
   _check_published(found)
   found = merging.plain(found, inference.ALL)
   encoder = {part: found.params[part] for part in (found.config.kind, "pooler")}
@@ -235,7 +221,7 @@ def write_heads(out: Path, found: Trained, *, overwrite: bool) -> None:
     head.parameters: transfer.tensors_of(found.params["heads"][head.parameters])
     for head in found.description.heads
   }
-  made = Contents(config, named, found.description, _HEADS, heads)
+  made = Contents(config, named, found.description, usages.HEADS, heads)
   _write(out, found, made, about(found), overwrite=overwrite)
 
 
@@ -291,8 +277,8 @@ def answering(found: Trained, task: str) -> Description:
   heads = [head for head in description.heads if KINDS[head.kind].answer]
   if not heads:
     raise ValueError(
-      f"{task} says masked words and answers no text; write it for"
-      " transformers: --format=hf"
+      f"{task} has no head that answers a text; write it for transformers:"
+      " --format=hf"
     )
   if alone := [head.name for head in heads if apart.asked(head)]:
     raise ValueError(

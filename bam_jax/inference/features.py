@@ -25,6 +25,7 @@ from bam_jax.inference import trained as trained_lib
 from bam_jax.models import encoders
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.tasks.answers import Read
+from bam_jax.tasks.kinds import ENCODER, KINDS
 
 if TYPE_CHECKING:
   import pyarrow as pa
@@ -343,9 +344,12 @@ def load(name: str, *, trial: int | None) -> Encoder:
     )
     said = found.description
     config, params, folder = found.config, found.params, found.tokenizer
-    length, layouts = said.max_length, [head.text for head in said.heads]
+    # An encoder that was trained alone reads texts of no task.
+    layouts = [h.text for h in said.heads if KINDS[h.kind].model != ENCODER]
+    length = said.max_length
   else:
     config, params, folder = hf.load_encoder(name)
-    length, layouts = config.positions, [("text",), ("text", "text_pair")]
+    length, layouts = config.positions, []
   tokenizer = load_tokenizer(folder, vocab_size=config.vocab_size)
+  layouts = layouts or [("text",), ("text", "text_pair")]
   return Encoder(config, params, tokenizer, length, layouts)

@@ -29,7 +29,7 @@ from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks import description as heads_lib
 from bam_jax.tasks.answers import Answer, Read
 from bam_jax.tasks.description import Head
-from bam_jax.tasks.kinds import KINDS, WHOLE
+from bam_jax.tasks.kinds import ENCODER, KINDS, WHOLE
 from bam_jax.training import adapting, heads
 
 # Texts in one forward pass.
@@ -52,6 +52,11 @@ class Model:
     answering = [h for h in said.heads if KINDS[h.kind].answer is not None]
     if not answering:
       names = ", ".join(head.name for head in said.heads)
+      if all(KINDS[head.kind].model == ENCODER for head in said.heads):
+        raise ValueError(
+          f"the model is an encoder alone, trained on pairs ({names}), and"
+          " answers no task; bam_jax.features gives its vectors"
+        )
       raise ValueError(
         f"the model says words of plain text alone ({names}) and answers none;"
         " masked ones transformers' pipeline('fill-mask') says, where it is"

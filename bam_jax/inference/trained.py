@@ -16,7 +16,7 @@ from bam_jax.hf import classifiers, transfer, weights
 from bam_jax.hf import directory as hf
 from bam_jax.models import adapter_tree, encoders
 from bam_jax.models.encoders import EncoderConfig
-from bam_jax.models.heads import shapes as shapes_of
+from bam_jax.models.shapes import shapes as shapes_of
 from bam_jax.runtime import sealed
 from bam_jax.runtime.errors import one_line
 from bam_jax.study.workdir import Workdir
@@ -166,7 +166,11 @@ def _choose(path, seeds, scores, trial, tasks, description) -> int:
   def score(seed: int) -> float:
     found = scores.get(str(seed), {}).get("scores", {})
     try:
-      return sum(found[head.name][head.headline] for head in heads)
+      return sum(
+        found[head.name][head.headline]
+        * (-1 if head.headline in KINDS[head.kind].lower else 1)
+        for head in heads
+      )
     except (KeyError, TypeError):  # not scored
       return -np.inf
 
@@ -192,7 +196,7 @@ def _check_params(path, config, description, params) -> None:
   layers = encoders.mixed(config)
   side = encoders.side(config)
   wanted = shapes_of(specs, config.width, drawn, layers=layers, side=side)
-  found = traverse_util.flatten_dict(params["heads"], sep="/")
+  found = traverse_util.flatten_dict(params.get("heads", {}), sep="/")
   got = {name: np.shape(array) for name, array in found.items()}
   shapes = weights.shapes(config)
   flat = traverse_util.flatten_dict(

@@ -8,14 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 import dataclasses
 from typing import Any
 
-from flax import traverse_util
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from bam_jax.models import masked, projected
-from bam_jax.models.masked import Drawn, Sided
 from bam_jax.models.mixing import LAST
 from bam_jax.models.parts import Parts
 from bam_jax.models.pooling import POOLS
@@ -92,6 +90,8 @@ class HeadSpec:
   def reads(self) -> str:
     """Which vectors it reads, an entry of what `Heads` is given."""
     kind = HEADS[self.head]
+    if kind.reads == "texts":
+      return texts(self.pool)
     if kind.reads != "pooled":
       return kind.reads
     return apart(self.pool) if kind.apart else POOLS[self.pool].reads
@@ -107,12 +107,12 @@ class HeadKind:
   """A way to build a head.
 
   Attributes:
-    space: where it writes: "example", [B, E, C], "token", [B, S, C], or
-      "vocabulary", [B, P, V].
+    space: where it writes: "example", [B, E, C], "token", [B, S, C],
+      "vocabulary", [B, P, V], or "vector", [B, E, 2 D].
     reads: which vectors, an entry of what `Heads` is given; "pooled" = what
-      the spec's pool makes of an example.
+      the spec's pool makes of an example, "texts" = of both of its texts.
     build: (spec, those vectors) -> f32[B, ..., C]; parameters are called
-      `spec.parameters`.
+      `spec.parameters`. None = it has none, and writes what it reads.
     multiplied: (spec, D, lengths i64[N]) -> multiplications for each example.
     options: what a task may say of it -> what it is otherwise: a whole number,
       or a share.
@@ -127,7 +127,7 @@ class HeadKind:
 
   space: str
   reads: str
-  build: Callable[[HeadSpec, Any], jax.Array]
+  build: Callable[[HeadSpec, Any], jax.Array] | None
   multiplied: Callable[[HeadSpec, int, np.ndarray], np.ndarray] = (
     lambda spec, width, lengths: width * spec.outputs + 0 * lengths
   )
@@ -143,6 +143,11 @@ class HeadKind:
 def apart(pool: str) -> str:
   """Returns what both texts' pooled vectors are called among those given."""
   return f"{POOLS[pool].reads} apart"
+
+
+def texts(pool: str) -> str:
+  """Returns what the vectors of both texts, before any pooler, are called."""
+  return f"{POOLS[pool].reads} texts"
 
 
 def linear(spec: HeadSpec, vectors: jax.Array) -> jax.Array:
@@ -308,6 +313,16 @@ HEADS: Mapping[str, HeadKind] = {
     chosen=False,
     mixes=True,
   ),
+  # The encoder alone.
+  "vectors": HeadKind(
+    space="vector",
+    reads="texts",
+    build=None,
+    multiplied=lambda spec, width, lengths: 0 * lengths,
+    chosen=False,
+    drops=False,
+    apart=True,
+  ),
 }
 
 
@@ -327,8 +342,8 @@ class Heads(nn.Module):
         D], "parts" the tokens as `Parts`, "drawn" the masked ones as `Drawn`,
         "sided" one side of tokens as `Sided`;
         of other pools than [CLS] what they read; what `apart` names, [B, E, 3
-        D] of both texts; and "own" `bool[B, E, S]`,
-        which tokens are of each example.
+        D] of both texts, and what `texts` names, [B, E, 2 D]; and "own"
+        `bool[B, E, S]`, which tokens are of each example.
       task: space -> i32[B, ...], the position in `heads` of the task of each
         example or token; -1 where there is none (its output is zero).
     """
@@ -339,6 +354,9 @@ class Heads(nn.Module):
     built: dict[str, jax.Array] = {}
     for number, spec in enumerate(self.heads):
       kind = HEADS[spec.head]
+      if kind.build is None:
+        found[kind.space] = vectors[spec.reads]
+        continue
       owner, room = task[kind.space], columns[kind.space] - spec.outputs
       if spec.parameters not in built:
         one = kind.build(spec, vectors[spec.reads])
@@ -358,41 +376,3 @@ def columns_of(heads: Sequence[HeadSpec]) -> dict[str, int]:
   for spec in heads:
     columns[spec.space] = max(spec.outputs, columns.get(spec.space, 0))
   return columns
-
-
-def shapes(
-  heads: Sequence[HeadSpec],
-  width: int,
-  drawn: Drawn | None = None,
-  *,
-  layers: int = 1,
-  side: int = 1,
-) -> dict[str, tuple[int, ...]]:
-  """Returns the shapes of the parameters, by names such as "rte/kernel".
-
-  Args:
-    heads: of a model.
-    width: D of what they read.
-    drawn: what a head for masked tokens reads; None = there is no such head.
-    layers: of which a mixture is, see `encoders.mixed`.
-    side: how wide what has read one side of a token is.
-  """
-  tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
-  row = jnp.zeros((1, 1), jnp.int32)
-  vectors = {
-    "tokens": tokens,
-    "parts": Parts(tokens, one, one, None, row, (tokens,) * layers),
-    **{row.reads: tokens for row in POOLS.values()},
-    **{apart(pool): jnp.zeros((1, 1, 3 * width)) for pool in POOLS},
-    "own": one,
-    "drawn": drawn,
-    "sided": Sided(
-      jnp.zeros((1, 1, side)), (jnp.zeros((1, 1, side)),) * layers
-    ),
-  }
-  task = dict.fromkeys(columns_of(heads), jnp.zeros((1, 1), jnp.int32))
-  made = jax.eval_shape(
-    lambda: Heads(tuple(heads)).init(jax.random.key(0), vectors, task)
-  )
-  flat = traverse_util.flatten_dict(made["params"], sep="/")
-  return {name: leaf.shape for name, leaf in flat.items()}

@@ -17,7 +17,7 @@ from bam_jax.models.adapted import Adapter
 from bam_jax.models.adapter_tree import Adapters
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
-from bam_jax.models.heads import HEADS, Heads, HeadSpec, apart
+from bam_jax.models.heads import HEADS, Heads, HeadSpec, apart, texts
 from bam_jax.models.hidden import Watch
 from bam_jax.models.masked import Sided
 from bam_jax.models.mixing import MIX
@@ -44,9 +44,9 @@ class MultiTask(nn.Module):
   ) -> dict[str, jax.Array]:
     """Returns what each example's own head says, by the space it writes into.
 
-    "example": f32[B, E, C], "token": f32[B, S, C], "vocabulary": f32[B, P, V];
-    only those that the heads have. Logits come before the softmax, a value is
-    the first column.
+    "example": f32[B, E, C], "token": f32[B, S, C], "vocabulary": f32[B, P, V],
+    "vector": [B, E, 2 D]; only those that the heads have. Logits come before
+    the softmax, a value is the first column, vectors are those of two texts.
 
     Args:
       batch: `tokens`, `types`, `positions`, `segments` i32[B, S] and `cls`,
@@ -101,7 +101,7 @@ class MultiTask(nn.Module):
     read_layers = layers
     reads = {spec.reads for spec in self.heads}
     rates = tuple(spec.drops(self.head_dropout) for spec in self.heads)
-    vectors, task = {}, {"example": batch["task"]}
+    vectors, task = {}, dict.fromkeys(("example", "vector"), batch["task"])
     # There is a pooler in every tree, so that a later head finds it.
     pools = [
       row for name, row in POOLS.items() if {row.reads, apart(name)} & reads
@@ -124,6 +124,11 @@ class MultiTask(nn.Module):
           pooler(before(hidden, read)), pooler(before(hidden, behind))
         )
         vectors[apart(name)] = Dropout(rates)(both, examples, train=train)
+      if texts(name) in reads:
+        before = POOLS[name].before
+        vectors[texts(name)] = jnp.concatenate(
+          [before(hidden, read), before(hidden, behind)], -1
+        )
     if {"tokens", "parts"} & reads:
       drop = Dropout(rates)
       if layers:

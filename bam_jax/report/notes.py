@@ -101,7 +101,7 @@ def reading(results: Mapping) -> Iterator[str]:
   cut = f", its first {layers} layers" if layers else ""
   yield f"Encoder: {results['encoder']}{some}{cut}"
   yield from (f"Data: {text}" for text in _data(results, known))
-  for kind in ("single", "multi", "finetune", "frozen"):
+  for kind in ("contrast", "single", "multi", "finetune", "frozen"):
     if kind in settings and any(kind in m for m in results["methods"]):
       pairs = (f"{key} {value}" for key, value in settings[kind].items())
       yield f"{kind.capitalize()}: {', '.join(pairs)}"

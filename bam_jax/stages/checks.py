@@ -20,6 +20,8 @@ from bam_jax.runtime.console import say
 from bam_jax.stages import (
   adapted,
   calibrating,
+  contrasting,
+  idle,
   initial,
   lessons,
   masks,
@@ -62,7 +64,7 @@ def check(session: Session) -> None:
   finished = stage in ("all", "train") and complete(experiment, workdir)
   if stage == "report" or finished:
     return
-  idle(experiment)
+  idle.tell(experiment)
   batches(experiment, session.materials.mesh)
   encoder(session.materials)
   text(session)
@@ -101,6 +103,7 @@ def settings(experiment: Experiment) -> None:
         raise ValueError(f"variant {variant}: {error}") from error
       raise
   calibrating.check(experiment)
+  contrasting.check(experiment)
   claims.check(c.claims, experiment.methods, trained(experiment.tasks))
   for run in experiment.runs:
     experiment.teacher_seeds(run, c.seed)
@@ -123,32 +126,6 @@ def choices(experiment: Experiment, c: ConfigDict) -> None:
       own.entry(c.own_tasks, task.name, Path(task.own.file)).refuse(key, why)
     got = getattr(task.learn, key)
     raise ValueError(f"learn.{key} of {task.name} is {got!r}; {why}")
-
-
-def idle(experiment: Experiment) -> None:
-  """Says which choices of tasks nothing looks at."""
-  c = experiment.config
-  for task in experiment.trained_tasks:
-    taught = any(task.name in dict(run.teachers) for run in experiment.runs)
-    kinds = {
-      experiment.settings(run).config.adversary.kind
-      for run in experiment.runs
-      if task.name in run.tasks
-    }
-    for key, unused, cure in (
-      (
-        "kd_loss",
-        taught and c.teacher.mix == "targets",
-        "teacher.mix is targets",
-      ),
-      (
-        "adv_loss",
-        not any(ADVERSARIES[kind].compares for kind in kinds),
-        f"adversary.kind is {' or '.join(sorted(kinds))}",
-      ),
-    ):
-      if unused and getattr(task.learn, key):
-        say(f"{key} of {task.name} is not looked at: {cure}")
 
 
 def continued(experiment: Experiment, run: Run) -> None:
@@ -223,6 +200,7 @@ def encoder(found: Materials) -> None:
     encoders.of(shape).configured(shape, asked)
   adapted.check(found, shape)
   top_layers.check(found.experiment, shape)
+  contrasting.fits(found, shape)
   matched(found, made)
   kernel(found)
   redrawn(found.experiment, shape)
@@ -265,7 +243,7 @@ def parts(found: Materials) -> None:
   words = found.encoder.tokenizer
   for run in found.experiment.runs:
     for spec in found.model(run).heads:
-      alone = HEADS[spec.head].apart
+      alone = HEADS[spec.head].apart and HEADS[spec.head].build
       told = spec.reads == "parts" and HEADS[spec.head].texts > 1
       if (told and not words.second) or (alone and not apart.able(words)):
         raise ValueError(
@@ -344,6 +322,7 @@ def text(session: Session) -> None:
         room(session.materials, texts.look(task, split))
   blank.check(experiment, labels)
   masks.check_letters(session.materials)
+  contrasting.text(session)
   for run in experiment.runs:
     drawn = tables.drawn(experiment.tasks_of(run))
     most = fewer.of(experiment, run)

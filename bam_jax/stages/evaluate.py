@@ -77,7 +77,7 @@ def score(
     run,
     seed,
     kept,
-    table=session.experiment.table,
+    table=session.experiment.named(run),
     meta=meta,
     coverage=covered(session, run),
   )
@@ -85,8 +85,9 @@ def score(
 
 def covered(session: Session, run: Run) -> dict[str, Any]:
   """Returns task -> split -> how much of its text the encoder reads."""
+  corpus = session.materials.corpus_of(run)
   return {
-    task.name: coverage.record(session.materials.corpus.coverage(task))
+    task.name: coverage.record(corpus.coverage(task))
     for task in session.experiment.tasks_of(run)
   }
 
@@ -96,14 +97,14 @@ def scored(session: Session, run: Run) -> Datasets:
   return [
     (task, split, rows)
     for task in session.experiment.tasks_of(run)
-    for split, rows in session.materials.corpus.scored(task).items()
+    for split, rows in session.materials.corpus_of(run).scored(task).items()
   ]
 
 
 def asked(session: Session, run: Run) -> Datasets:
   """Returns what a finished trial answers: also what it is calibrated on."""
   rows = {
-    task: session.materials.corpus.fitted(task)
+    task: session.materials.corpus_of(run).fitted(task)
     for task in session.experiment.tasks_of(run)
   }
   return [
@@ -135,7 +136,7 @@ def average(table: Mapping[str, Task], scores: Mapping[str, float]) -> float:
   """Returns what tasks count together.
 
   Args:
-    table: of all tasks.
+    table: of the tasks.
     scores: {task: headline score}.
   """
   return float(
@@ -176,7 +177,7 @@ def logits(
 
 def layout_of(session: Session, run: Run, datasets: Datasets) -> Layout:
   """Returns how examples lie in the batches in which a run answers."""
-  config = session.config
+  config = session.experiment.settings(run).config
   return Layout(
     width_of((rows for _, _, rows in datasets), at_most=config.max_length),
     config.eval_batch_size,

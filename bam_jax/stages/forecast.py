@@ -14,23 +14,19 @@ from ml_collections import ConfigDict
 import numpy as np
 import rich.table
 
-from bam_jax.data import contexts, documents, features, limits, tables
+from bam_jax.data import tables
 from bam_jax.data.features import Features
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
 from bam_jax.stages import checks, lessons, parameters, reuse
 from bam_jax.stages.lessons import Useful
 from bam_jax.stages.materials import trains_words
+from bam_jax.stages.samples import SAMPLE, rows_of, samples_of
 from bam_jax.stages.session import Session, opened
 from bam_jax.stages.speed import measured
 from bam_jax.study import fewer
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
-from bam_jax.tasks.kinds import KINDS
-from bam_jax.tasks.table import Task
-
-# Rows of a task whose tokens are counted.
-SAMPLE = 2000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,68 +52,6 @@ class Cost:
   left: float
   waiting: int
   notes: tuple[str, ...]
-
-
-def samples_of(session: Session) -> dict[str, Features]:
-  """Returns some training rows of every task, evenly spread, tokenised."""
-  found = {}
-  for task in session.experiment.trained_tasks:
-    text = session.materials.texts.look(task, task.train)
-    rows = np.linspace(0, len(text) - 1, min(len(text), SAMPLE)).astype(int)
-    some = text.take(rows)
-    tokenizer = session.materials.encoder.tokenizer
-    lengths = session.materials.lengths
-    if KINDS[task.kind].reads == "document":
-      found[task.name] = documents.parts(
-        tokenizer, *some.texts, most=lengths.most
-      )
-      continue
-    if some.answers is not None:
-      found[task.name] = contexts.windows(
-        tokenizer, *some.texts, some.answers, lengths=lengths
-      )
-      continue
-    found[task.name] = dataclasses.replace(
-      features.featurise(
-        tokenizer,
-        some.texts,
-        some.labels,
-        max_length=lengths.most,
-        words=some.words,
-      ),
-      table=task.table,
-    )
-  return found
-
-
-def rows_of(
-  session: Session, task: Task, *, held: bool, most: int | None = None
-) -> int:
-  """Returns how many training rows a task has, swapped copies included.
-
-  Args:
-    session: the session.
-    task: the task.
-    held: whether those that are held out count.
-    most: as many of its split are read; None = all.
-  """
-  data, materials = session.config.data, session.materials
-  text = materials.texts.look(task, task.train)
-  rows = np.ones(len(text), np.int64)
-  if KINDS[task.kind].reads == "document":
-    rows = documents.counts(
-      materials.encoder.tokenizer, *text.texts, most=materials.lengths.most
-    )
-  if text.answers is not None:
-    tokenizer = materials.encoder.tokenizer
-    rows = contexts.counts(tokenizer, text, materials.lengths)
-  out = session.experiment.held
-  if out.share(task) and not held:
-    rows = rows[~materials.texts.holdout(task, out).mask]
-  if most:
-    rows = rows[limits.drawn(np.arange(len(rows)), most)]
-  twice = task.symmetric and data.double_unordered
-  return int(rows.sum()) * (2 if twice else 1)
 
 
 def costs(session: Session, samples: Mapping[str, Features]) -> Iterator[Cost]:
@@ -192,7 +126,7 @@ def trial_of(
   first = {name: tasks[0] for name, tasks in sources.items()}
   most = fewer.of(session.experiment, run)
   sizes = {
-    k: rows_of(session, task, held=False, most=most.get(task.name))
+    k: rows_of(session, task, held=False, most=most.get(task.name), run=run)
     for k, task in first.items()
   }
   settings = session.experiment.settings(run)

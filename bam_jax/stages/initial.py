@@ -11,6 +11,7 @@ import numpy as np
 from bam_jax.hf import classifiers, transfer
 from bam_jax.models import adapter_tree
 from bam_jax.models.encoders import ENCODERS
+from bam_jax.models.heads import HEADS
 from bam_jax.models.multitask import MultiTask, init_params
 from bam_jax.runtime.files import flatten
 from bam_jax.study.experiment import Experiment
@@ -154,7 +155,7 @@ def check_fit(
   """
   wanted = jax.eval_shape(lambda: init_params(model, jax.random.key(0)))
   shapes = {k: v.shape for k, v in flatten(wanted).items()}
-  heads = {spec.parameters for spec in model.heads}
+  heads = {spec.parameters for spec in model.heads if HEADS[spec.head].build}
   given = own(heads, params, run.tasks)
   if model.adapter is None:
     # They are left there, or were refused: see stages/adapted.py.
@@ -178,7 +179,8 @@ def own(heads: Collection[str], params: dict, tasks: Sequence[str]) -> dict:
   """
   found = {
     **params,
-    "heads": {k: v for k, v in params["heads"].items() if k in heads},
+    # There are none of an encoder that was trained alone.
+    "heads": {k: v for k, v in params.get("heads", {}).items() if k in heads},
   }
   if "adapters" in params:
     found["adapters"] = adapter_tree.kept(params["adapters"], tasks)

@@ -19,7 +19,7 @@ from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import Run
 from bam_jax.tasks.table import Task
 from bam_jax.training import adapting, heads
-from bam_jax.training.settings import Settings
+from bam_jax.training.settings import EPOCH, Settings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +163,22 @@ def order(
     batch_size=settings.batch_size,
     steps=steps,
   )
+
+
+def paced(settings: Settings, rows: Mapping[str, Features]) -> Settings:
+  """Returns settings that say how many steps an epoch has, where that is asked.
+
+  Args:
+    settings: of a run.
+    rows: training rows of its tasks.
+  """
+  if settings.config.eval_every != EPOCH:
+    return settings
+  config = settings.config.copy_and_resolve_references()
+  config.eval_every = sampling.count_steps(
+    sum(map(len, rows.values())), batch_size=settings.batch_size, epochs=1
+  )
+  return dataclasses.replace(settings, config=config)
 
 
 def batches(

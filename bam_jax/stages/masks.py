@@ -10,7 +10,7 @@ from bam_jax.stages.materials import (
   reading_documents,
   trains_words,
 )
-from bam_jax.study.experiment import TEXT
+from bam_jax.study.text_tasks import TEXT
 from bam_jax.tasks.kinds import KINDS
 
 

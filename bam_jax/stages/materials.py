@@ -17,6 +17,8 @@ from ml_collections import ConfigDict
 import numpy as np
 
 from bam_jax.data import corpus, limits, masking, vocabulary
+from bam_jax.data.contrasts import Contrasts
+from bam_jax.data.corpus import Corpus
 from bam_jax.data.features import Features, width_of
 from bam_jax.data.masking import Masker
 from bam_jax.data.sources import readers, unlabelled
@@ -33,13 +35,14 @@ from bam_jax.runtime import distributed, sealed
 from bam_jax.runtime.console import Bars
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import initial, online, top_layers
-from bam_jax.study import fewer
+from bam_jax.study import chains, contrast, fewer, sides
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
 from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.learn import USUAL
 from bam_jax.tasks.table import Task
-from bam_jax.training import adapting, heads, sharding
+from bam_jax.training import adapting, contrastive, heads, sharding
 from bam_jax.training.matching import Matching
 
 
@@ -131,10 +134,11 @@ class Materials:
       seed=data.synthetic_seed,
       cs224n_dir=data.cs224n_dir,
     )
-    most = self.experiment.limits
+    most, table = self.experiment.limits, self.experiment.table
 
     def some(task: Task, split: str) -> Examples:
-      trains = split == task.train
+      # A stage that sees it otherwise reads the same rows.
+      task, trains = table.get(task.name, task), split == task.train
       found = limits.limited(read(task, split), trains=trains, **most)
       if not (trains and unlabelled.has(task)):
         return found
@@ -163,6 +167,40 @@ class Materials:
       lengths=self.lengths,
       double_unordered=config.data.double_unordered,
       holdout=self.experiment.held,
+    )
+
+  def corpus_of(self, run: Run) -> Corpus | Contrasts:
+    """Returns the rows that are for a run."""
+    if chains.KINDS[run.kind].ahead:
+      return self._contrasts(run)
+    return self.corpus.on(sides.of(self.experiment, run))
+
+  @functools.cached_property
+  def _contrasts(self) -> Callable[[Run], Contrasts]:
+    return functools.cache(self._contrast)
+
+  def _contrast(self, run: Run) -> Contrasts:
+    """Returns the pairs of a stage that trains an encoder alone."""
+    config = self.experiment.settings(run).config
+    task = dataclasses.replace(self.experiment.table[run.tasks[0]], learn=USUAL)
+    said = config.contrast
+    most = len(task.text) * said.max_length
+    rows = Corpus(
+      Store(self.data, config.data.beam, Bars()),
+      self.encoder.tokenizer,
+      self.texts,
+      lengths=dataclasses.replace(self.lengths, most=most),
+      double_unordered=False,
+      holdout=self.experiment.held,
+    )
+    return Contrasts(
+      rows.on(sides.of(self.experiment, run)),
+      self.encoder.tokenizer,
+      task,
+      most,
+      # Unsupervised it reads no label but dev's.
+      contrast.alike(task, said) if contrast.validates(task) else None,
+      contrastive.LOSSES[said.loss].rows,
     )
 
   @functools.cached_property
@@ -226,13 +264,13 @@ class Materials:
     """Returns the width of the rows that a run trains on."""
     return width_of(
       (self.rows(run, task) for task in self.experiment.tasks_of(run)),
-      at_most=self.experiment.config.max_length,
+      at_most=self.experiment.settings(run).config.max_length,
     )
 
   def rows(self, run: Run, task: Task) -> Features:
     """Returns the rows of one of its tasks that a run trains on."""
     most = fewer.of(self.experiment, run).get(task.name)
-    return self.corpus.train(task, most)
+    return self.corpus_of(run).train(task, most)
 
   def facts(self) -> Facts:
     """Returns what of the files a trial's lineage depends on."""

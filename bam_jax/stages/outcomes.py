@@ -13,6 +13,7 @@ from bam_jax.study.predictions import Predictions
 from bam_jax.tasks import spans
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
+from bam_jax.training import contrastive
 
 
 def keep(
@@ -60,9 +61,19 @@ def _sums(session, task, split, rows, said) -> Predictions:
   return Predictions(rows.index, said, np.zeros(len(rows), np.float32))
 
 
+def _pairs(session, task, split, rows, said) -> Predictions:
+  """Of each pair its cosine, what it loses, and whether that counts."""
+  near, made = said.T
+  loss, number = contrastive.named(task.learn.loss)
+  lost, counts = loss.lost(made, rows.labels, number)
+  kept = np.stack([near, np.where(counts, lost, 0.0), counts], axis=1)
+  return Predictions(rows.index, np.float32(kept), rows.labels)
+
+
 # What a kind keeps, by its name -> how that is made.
 KEPT: Mapping[str, Callable[..., Predictions]] = {
   "outputs": _outputs,
   "outcomes": _outcomes,
   "sums": _sums,
+  "pairs": _pairs,
 }

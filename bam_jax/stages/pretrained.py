@@ -9,8 +9,8 @@ from bam_jax.hf import masked
 from bam_jax.hf.family import Config
 from bam_jax.runtime.console import say
 from bam_jax.stages.session import Session
-from bam_jax.study.experiment import SIDED, TEXT
 from bam_jax.study.plan import scored
+from bam_jax.study.text_tasks import SIDED, TEXT
 from bam_jax.training import adapting
 from bam_jax.training.checkpoint import load_params
 

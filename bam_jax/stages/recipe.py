@@ -12,7 +12,13 @@ from bam_jax.report import write as report
 from bam_jax.runtime import distributed
 from bam_jax.runtime.console import CONSOLE, say
 from bam_jax.runtime.files import write_json
-from bam_jax.stages import calibrating, checks, pretrained, reuse
+from bam_jax.stages import (
+  calibrating,
+  checks,
+  contrasting,
+  pretrained,
+  reuse,
+)
 from bam_jax.stages.evaluate import evaluate
 from bam_jax.stages.predict import predict
 from bam_jax.stages.session import Session, opened
@@ -28,12 +34,19 @@ def tell(here: Session) -> None:
   """Says how much of every task's text is read, and held out."""
   held = here.experiment.held
   calibrating.tell(here.experiment, here.materials.corpus.fitted)
+  contrasting.tell(here)
   for task in here.experiment.trained_tasks:
     if held.share(task):
       say(here.materials.texts.holdout(task, held).sentence)
-    found = here.materials.corpus.coverage(task)
+    corpus, most = here.materials.corpus, here.config.max_length
+    trained = [run for run in here.experiment.runs if task.name in run.tasks]
+    if trained:
+      # As the last that trains on it reads it.
+      corpus = here.materials.corpus_of(trained[-1])
+      most = here.experiment.settings(trained[-1]).config.max_length
+    found = corpus.coverage(task)
     say(coverage.sentence(task.name, found))
-    for text in coverage.warnings(task.name, found, here.config.max_length):
+    for text in coverage.warnings(task.name, found, most):
       say(f"warning: {text}")
 
 

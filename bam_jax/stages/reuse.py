@@ -158,7 +158,7 @@ def take_trial(session: Session, run: Run, seed: int, found: Found) -> None:
     run,
     seed,
     logits,
-    table=session.experiment.table,
+    table=session.experiment.named(run),
     meta=meta,
     coverage=evaluate.covered(session, run),
     taken_from=str(found),

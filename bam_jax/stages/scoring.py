@@ -53,6 +53,9 @@ def score(name: str, kept: Kept, table: Mapping[str, Task]) -> dict[str, Any]:
 def _shown(task: Task, scores: Mapping[str, float]) -> str:
   """Returns the headline of a task, and what is better if it is less."""
   lower = [name for name in task.metrics if name in KINDS[task.kind].lower]
+  if task.headline in lower:
+    each = (f"{name} {scores[name]:.1f}" for name in task.metrics)
+    return f"{task.name} {', '.join(each)}"
   more = ", ".join(f"{name} {scores[name]:.1f}" for name in lower)
   return f"{task.name} {scores[task.headline]:.1f}" + f" ({more})" * bool(more)
 

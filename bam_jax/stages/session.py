@@ -8,6 +8,8 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from bam_jax.data import pipeline
+from bam_jax.data.features import Features
+from bam_jax.models.heads import HEADS
 from bam_jax.stages import initial, lessons
 from bam_jax.stages.materials import Materials
 from bam_jax.stages.scoring import Scorebook
@@ -65,12 +67,11 @@ class Session:
     def targets(task, teachers):
       return self.teachers.targets(run, task, teachers)
 
-    tasks = self.experiment.tasks_of(run)
     return lessons.batches(
       self.experiment,
       run,
       seeds,
-      rows={task.name: self.materials.rows(run, task) for task in tasks},
+      rows=self.rows(run),
       targets=targets if taught else None,
       frame=lessons.Frame(
         self.materials.width(run),
@@ -79,12 +80,21 @@ class Session:
       ),
     )
 
+  def rows(self, run: Run) -> dict[str, Features]:
+    """Returns the training rows of each task of a run."""
+    tasks = self.experiment.tasks_of(run)
+    return {task.name: self.materials.rows(run, task) for task in tasks}
+
   def given(self, run: Run, seeds: Sequence[int]) -> Any:
     """Returns the parameters that trials of a run start from, [R, ...]."""
     return initial.given(
       run,
       seeds,
-      heads={spec.parameters for spec in self.materials.model(run).heads},
+      heads={
+        spec.parameters
+        for spec in self.materials.model(run).heads
+        if HEADS[spec.head].build
+      },
       finished=self.finished,
       imported=initial.taken(self.materials.initial, self.config.init_part),
       pretrained=self.materials.pretrained(run),

@@ -53,7 +53,7 @@ def measured(
   batches = pipeline.TrialBatches(
     [pool] * trials,
     np.stack([order] * trials),
-    width=width_of(rows, at_most=c.max_length),
+    width=width_of(rows, at_most=session.config.max_length),
     packing=c.data.packing,
     row_shapes=1,
     multiple=c.micro_rows or sharding.row_multiple(mesh),

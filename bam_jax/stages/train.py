@@ -108,7 +108,7 @@ def train_trials(session: Session, run: Run, seeds: Sequence[int]) -> None:
     model=materials.model(run),
     batches=session.batches(run, seeds),
     seeds=seeds,
-    settings=session.experiment.settings(run),
+    settings=lessons.paced(session.experiment.settings(run), session.rows(run)),
     mesh=materials.mesh,
     matching=materials.matching(run),
   )
@@ -119,7 +119,7 @@ def train_trials(session: Session, run: Run, seeds: Sequence[int]) -> None:
     writer=writer,
     stop=session.stop,
     evaluate=functools.partial(evaluate.headlines, session, run),
-    average=functools.partial(evaluate.average, session.experiment.table),
+    average=functools.partial(evaluate.average, session.experiment.named(run)),
   )
   try:
     params, steps = loop.train(

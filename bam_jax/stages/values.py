@@ -15,7 +15,7 @@ from bam_jax.stages import begun
 from bam_jax.study.plan import names
 from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import submission
-from bam_jax.training import adapting, optim, schedules, trackers
+from bam_jax.training import adapting, contrastive, optim, schedules, trackers
 from bam_jax.training.adversaries import ADVERSARIES
 from bam_jax.training.distillation import MIXES
 from bam_jax.training.perturbation import NORMS
@@ -55,7 +55,8 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "data.fold",
       "span.stride",
       "optim.clip",
-      "optim.weight_decay",
+      *("optim.weight_decay", "contrast.weight_decay"),
+      "contrast.patience",
       *("adversary.proximal", "sampling.steps_per_epoch"),
       *("first.epochs", "first.batch_size"),
       *("first.rate", "first.layer_decay"),
@@ -68,6 +69,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
     (
       *("claims_margin", "optim.eps", "adversary.weight"),
       *("sampling.temperature", "teacher.temperature"),
+      *("contrast.margin", "contrast.temperature"),
       "scratch.init_std",
       *(
         f"{kind}.{key}"
@@ -84,7 +86,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   "from 1 to 100000": (
     lambda n: 1 <= n <= 100_000,
     (
-      "max_length",
+      *("max_length", "contrast.max_length"),
       *(
         f"scratch.{key}"
         for key in ("layers", "width", "heads", "mlp", "vocab_size")
@@ -121,7 +123,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
   ),
   "a share, above 0 and below 1": (
     lambda n: 0 < n < 1,
-    ("masking.share", "plateau.factor"),
+    ("masking.share", "plateau.factor", "contrast.share"),
   ),
   "a share, from 0 to below 1": (
     lambda n: 0 <= n < 1,
@@ -143,6 +145,8 @@ WORDS = {
   "scratch.kind": tuple(k for k, each in ENCODERS.items() if each.scratch),
   "scratch.directions": begun.DIRECTIONS,
   "adapter.kind": (adapting.OFF, *ADAPTERS),
+  "contrast.loss": tuple(contrastive.LOSSES),
+  "contrast.pool": ("cls", "mean"),
   "adversary.kind": tuple(ADVERSARIES),
   "adversary.norm": ("paper", *NORMS),
   "loss.reduction": ("sum", "mean"),

@@ -24,6 +24,8 @@ class Counted:
 COUNTED: Mapping[str, Counted] = {
   "score": Counted(lambda score: score, "itself"),
   "unit": Counted(lambda score: (score + 100) / 2, "(score + 100) / 2"),
+  # Of what is better if it is less.
+  "less": Counted(lambda score: -score, "with the other sign"),
 }
 
 

@@ -16,11 +16,13 @@ class Kind:
     continues: it starts from the parameters of the stage before it, which
       otherwise teaches it.
     frozen: its encoder stays as it starts.
+    ahead: it trains an encoder alone, before a +, on a task of its own.
   """
 
   alone: bool
   continues: bool = False
   frozen: bool = False
+  ahead: bool = False
 
 
 # Each has settings of its own, as `training.settings.KINDS` says.
@@ -30,9 +32,13 @@ KINDS: Mapping[str, Kind] = {
   "finetune": Kind(alone=True, continues=True),
   # Wang et al. (2019), section 3: what an encoder knows is asked of heads.
   "frozen": Kind(alone=True, frozen=True),
+  "contrast": Kind(alone=True, ahead=True),
 }
-# What a chain is made of.
-CHAINED = tuple(name for name, kind in KINDS.items() if not kind.continues)
+# What a chain is made of, and what stands before a part of it.
+CHAINED = tuple(
+  name for name, kind in KINDS.items() if not (kind.continues or kind.ahead)
+)
+AHEAD = tuple(name for name, kind in KINDS.items() if kind.ahead)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +58,8 @@ class First:
   @property
   def kind(self) -> str:
     """Which of `KINDS` it is a run of."""
+    if self.name in AHEAD:
+      return self.name
     return "multi" if self.tasks[1:] else "single"
 
   @property
@@ -84,6 +92,7 @@ def parse(
   method: str,
   first: Collection[str],
   sets: Mapping[str, Sequence[str]] | None = None,
+  ahead: Mapping[str, str] | None = None,
 ) -> tuple[tuple[Link, ...], bool, str]:
   """Returns a method's chain, whether fine-tuned after, its variant.
 
@@ -91,6 +100,7 @@ def parse(
     method: such as "mnli&qnli+single->multi+finetune@slow".
     first: tasks that an encoder may be trained on first.
     sets: name -> several of them.
+    ahead: a name of `AHEAD` -> its task.
 
   Raises:
     ValueError: it is no chain of `single`, `multi` and `frozen`.
@@ -102,9 +112,16 @@ def parse(
     *before, kind = link.split("+")
     if kind.partition("@")[0] in KINDS and "@" in kind:
       raise ValueError(_no_variant(method))
+    if kind in AHEAD:
+      raise ValueError(
+        f"method {method!r} ends a part with {kind}, which trains an encoder "
+        f"alone and answers no task; type what follows it, as {kind}+multi"
+      )
     if kind not in CHAINED:
       raise ValueError(_unknown(method, kind, CHAINED))
-    each = [_first(method, text, first, sets or {}) for text in before]
+    known = {**{name: (task,) for name, task in (ahead or {}).items()}}
+    known |= {name: tuple(tasks) for name, tasks in (sets or {}).items()}
+    each = [_first(method, text, first, known) for text in before]
     if not all(one.tasks for one in each[1:]):
       raise ValueError(
         f"method {method!r} has {RANDOM} behind a task, which would be trained"
@@ -122,9 +139,16 @@ def _first(
   known: Collection[str],
   sets: Mapping[str, Sequence[str]],
 ) -> First:
-  """Reads what stands before a +."""
+  """Reads what stands before a +.
+
+  Args:
+    method: the whole.
+    text: the part of it.
+    known: tasks.
+    sets: what else may be named -> its tasks.
+  """
   name, at, variant = text.partition("@")
-  if name in KINDS:
+  if name in KINDS and name not in AHEAD:
     if at:
       raise ValueError(_no_variant(method))
     raise ValueError(_unknown(method, name, known))

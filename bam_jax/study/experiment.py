@@ -16,7 +16,7 @@ from bam_jax.data import limits
 from bam_jax.data.holdout import Part
 from bam_jax.data.sources import own as own_files
 from bam_jax.stats.thresholds import Rule
-from bam_jax.study import chains, first, variants
+from bam_jax.study import chains, contrast, first, text_tasks, variants
 from bam_jax.study.plan import Run, names, plan
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import calibration, judged, learn
@@ -28,10 +28,6 @@ from bam_jax.tasks.spans import Limits
 from bam_jax.tasks.table import TASKS, Task, get_tasks
 from bam_jax.training import adapting
 from bam_jax.training.settings import Settings
-
-# The tasks that data.text makes, by kind; one of the first two is among them.
-TEXT, SIDED = "mlm", "lm"
-TEXTS = {TEXT: "mlm", SIDED: "lm", "next": "next_sentence"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -118,8 +114,14 @@ class Experiment:
 
   def tasks_of(self, run: Run) -> tuple[Task, ...]:
     """Returns the tasks of a run, in the order of its heads."""
-    config = self.settings(run).config
-    return self.learned(get_tasks(run.tasks, self.table), config)
+    config, tasks = self.settings(run).config, get_tasks(run.tasks, self.table)
+    if chains.KINDS[run.kind].ahead:
+      return tuple(contrast.view(task, config.contrast) for task in tasks)
+    return self.learned(tasks, config)
+
+  def named(self, run: Run) -> dict[str, Task]:
+    """Returns the tasks of a run by their names."""
+    return {task.name: task for task in self.tasks_of(run)}
 
   def learned(
     self, tasks: Sequence[Task], config: ConfigDict
@@ -159,6 +161,8 @@ class Experiment:
     if chains.KINDS[run.kind].frozen:
       config = config.copy_and_resolve_references()
       config.encoder_frozen = True
+    if chains.KINDS[run.kind].ahead:
+      config = contrast.settings(config, self.table)
     return Settings.of(config, run.kind)
 
   def teacher_seeds(self, run: Run, seed: int) -> tuple[int, ...]:
@@ -207,10 +211,13 @@ class Experiment:
     """Returns what the heads of a run mean."""
     heads = tuple(map(Head.of, self.tasks_of(run)))
     asked = any(KINDS[head.kind].reads == "question context" for head in heads)
+    config = self.settings(run).config
+    # Of a text, and not of the two that a row has there.
+    of_each = config.contrast if chains.KINDS[run.kind].ahead else config
     return Description(
       heads=heads,
       regression_output=self.config.loss.regression_output,
-      max_length=self.config.max_length,
+      max_length=of_each.max_length,
       dtype=self.config.dtype,
       span=Limits(**self.config.span) if asked else None,
       adapter=adapting.told(self.settings(run).config.adapter),
@@ -233,7 +240,7 @@ def read(config: ConfigDict) -> Experiment:
   table = TASKS | judged.table(names(config.tasks))
   table |= own_tasks.table(own, Path(config.tasks_file))
   told = _told(config)
-  table |= _of_text(config, table, told)
+  table |= text_tasks.table(config, table, told)
   tasks = get_tasks(names(config.tasks), table)
   if own and not {*own} & {*told}:
     raise ValueError(
@@ -241,7 +248,7 @@ def read(config: ConfigDict) -> Experiment:
       f"{config.tasks}; name one: --config.tasks={next(iter(own))}"
     )
   known = trained(tasks)
-  before = first.firsts(config, [n for n, t in table.items() if t.train])
+  before = first.firsts(config, table)
   outside = dict.fromkeys(_judged(known)) | _soft_files(config, known)
   methods = plan(
     names(config.methods),
@@ -268,47 +275,6 @@ def _told(config: ConfigDict) -> tuple[str, ...]:
   before = chains.prefixes(names(config.methods))
   sets = (names(config.sets.get(name, name)) for name in before)
   return (*names(config.tasks), *(task for tasks in sets for task in tasks))
-
-
-def _of_text(
-  config: ConfigDict, table: Mapping[str, Task], told: Sequence[str]
-) -> dict[str, Task]:
-  """Returns the tasks that data.text means; {} = there are none.
-
-  Args:
-    config: the whole config.
-    table: of all other tasks.
-    told: what is trained on.
-
-  Raises:
-    ValueError: they are there and not trained, or trained and not there.
-  """
-  files = names(config.data.text)
-  asked = [name for name in TEXTS if name in told]
-  if not files:
-    missing = [name for name in asked if name not in table]
-    if missing:
-      raise ValueError(
-        f"tasks have {missing[0]}, which reads plain text; say which:"
-        " --config.data.text=a.txt,b.txt.gz"
-      )
-    return {}
-  if twice := [name for name in asked or [TEXT] if name in table]:
-    raise ValueError(
-      f"data.text is {config.data.text!r} and makes a task {twice[0]}, which"
-      f" {config.tasks_file} has too; call that one otherwise"
-    )
-  if not {TEXT, SIDED} & {*asked}:
-    raise ValueError(
-      f"data.text is {config.data.text!r}, which the task {TEXT} reads, and"
-      f" tasks are {config.tasks}; type --config.tasks={config.tasks},{TEXT}"
-    )
-  # Where they are wrong, the key that has them is named.
-  entries = {
-    name: {"kind": TEXTS[name], "train": list(files)} for name in asked
-  }
-  path = Path("data.text")
-  return own_tasks.table(own_files.complete(entries, path), path)
 
 
 def trained(tasks: Sequence[Task]) -> tuple[Task, ...]:

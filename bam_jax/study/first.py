@@ -1,25 +1,28 @@
 """What a config says of the tasks that an encoder is trained on first."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from ml_collections import ConfigDict
 
-from bam_jax.study import chains, variants
+from bam_jax.study import chains, contrast, variants
 from bam_jax.study.plan import Firsts, Run, names
+from bam_jax.tasks.table import Task
 
 
-def firsts(config: ConfigDict, tasks: Collection[str]) -> Firsts:
+def firsts(config: ConfigDict, table: Mapping[str, Task]) -> Firsts:
   """Returns what may be trained first in a study.
 
   Args:
     config: the whole config.
-    tasks: that have training rows.
+    table: every task by its name.
 
   Raises:
-    ValueError: its sets are none.
+    ValueError: its sets are none, or the task of a stage is none.
   """
+  tasks = [name for name, task in table.items() if task.train]
   sets = chains.sets_of(config.sets.to_dict(), tasks)
-  return Firsts(tasks, sets, own=bool(said(config)))
+  ahead = {contrast.NAME: contrast.task(config, table)}
+  return Firsts(tasks, sets, own=bool(said(config)), ahead=ahead)
 
 
 def said(config: ConfigDict) -> dict[str, float]:
@@ -68,7 +71,7 @@ def check(config: ConfigDict, runs: Sequence[Run], known: Firsts) -> None:
       " weights, and encoder=scratch has none; leave it out"
     )
   for method in names(config.methods):
-    chain, _, _ = chains.parse(method, known.tasks, known.sets)
+    chain, _, _ = chains.parse(method, known.tasks, known.sets, known.ahead)
     for each in (each for link in chain for each in link.before):
       if each.variant and "tasks" in variants.changed(config, each.variant):
         raise ValueError(

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from bam_jax.runtime import sealed
 from bam_jax.runtime.files import digest, flatten
-from bam_jax.study import chains, fewer
+from bam_jax.study import chains, fewer, sides
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
@@ -116,7 +116,7 @@ class Lineage:
       start = self.content(experiment.run(run.start), seed)
     elif config.init_from:
       start = self.facts.initial()
-    tasks = experiment.tasks_of(run)
+    tasks, side = experiment.tasks_of(run), sides.of(experiment, run)
     made = {
       "schema": SCHEMA,
       "seed": seed,
@@ -136,7 +136,9 @@ class Lineage:
       ],
       # What is held out follows from them and the share.
       "groups": {
-        task.name: task.group for task in tasks if experiment.held.share(task)
+        task.name: task.group
+        for task in tasks
+        if experiment.held.share(task) or (side and side.task == task.name)
       },
       "learn": learned(tasks, run, experiment.settings(run).config),
       "start": start,

@@ -50,11 +50,13 @@ class Firsts:
     tasks: those there are.
     sets: name -> several of them.
     own: it has settings of its own.
+    ahead: a stage that trains an encoder alone -> its task.
   """
 
   tasks: Collection[str] = ()
   sets: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
   own: bool = False
+  ahead: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def plan(
@@ -127,7 +129,8 @@ def _runs(
   untaught: Collection[str],
   first: Firsts,
 ) -> tuple[Run, ...]:
-  chain, finetune, variant = parse(method, first.tasks, first.sets)
+  known = first.tasks, first.sets, first.ahead
+  chain, finetune, variant = parse(method, *known)
   stages = [*chain, *([Link("finetune")] if finetune else [])]
   runs: list[Run] = []
   last: list[Run] = []
@@ -184,7 +187,9 @@ def _path(firsts: Sequence[First], *, own: bool) -> list[Run]:
       continue
     start = found[-1].name if found else ""
     before = [one.text for one in firsts[:i]]
-    word = "first" if own else each.kind
+    # A stage that is always first has settings of its own in any case.
+    other = own and not KINDS[each.kind].ahead
+    word = "first" if other else each.kind
     stage = f"{word}@{each.variant}" if each.variant else word
     found.append(
       Run(
@@ -194,7 +199,7 @@ def _path(firsts: Sequence[First], *, own: bool) -> list[Run]:
         start=start,
         fresh=bool(start),
         variant=each.variant,
-        first=own,
+        first=other,
         random=not firsts[0].tasks and not start,
       )
     )

@@ -64,6 +64,7 @@ NEUTRAL: dict[str, Any] = {
   "adversary.momentum": -1.0,
   "calibration.share": 0.0,
   "calibration.threshold": "",
+  **{f"contrast.{k}": value for k, value in settings.CONTRAST.items()},
   "data.cs224n_dir": "",
   "data.fold": 0,
   "encoder_frozen": False,

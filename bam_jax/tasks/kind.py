@@ -72,6 +72,7 @@ class TaskKind:
       `KEPT` of stages/outcomes.py.
     sided: of each token of a document those beside it are said, from either
       side by what has read that side alone; else masked ones are.
+    typed: whether a tasks file may name it.
     calibrates: what has the probabilities that are calibrated, a "row" or a
       "word"; "" = nothing.
   """
@@ -111,4 +112,5 @@ class TaskKind:
   many: bool = False
   kept: str = "outputs"
   sided: bool = False
+  typed: bool = True
   calibrates: str = ""

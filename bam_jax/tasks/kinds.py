@@ -348,6 +348,44 @@ _LM = dataclasses.replace(
   sided=True,
 )
 
+# transformers' class for what has no head.
+ENCODER = "Model"
+# Pairs of texts, as the stage that trains an encoder alone sees them
+# (study/contrast.py); labels are 1 of what is alike, and nobody asks it.
+_CONTRAST = dataclasses.replace(
+  _ROWS[0],
+  name="contrast",
+  outputs=lambda task: 2,
+  loss="margin=0.5",
+  head="vectors",
+  defined="",
+  takes=(),
+  metrics={
+    "loss": "pair_loss",
+    "average_precision": "pair_precision",
+    "accuracy": "pair_accuracy",
+    "spearman": "pair_spearman",
+    "pearson": "pair_pearson",
+  },
+  predicted=lambda task, kept, words: kept,
+  gold=lambda task, labels, words: np.float64(labels),
+  chance=lambda task: ("spearman", 0.0),
+  answer=None,
+  columns=lambda task: [],
+  cells=lambda task, answer: [],
+  mean=None,
+  sure=None,
+  agreed=None,
+  written=None,
+  model=ENCODER,
+  problem_type="",
+  columns_of=lambda task: (),
+  lower=("loss",),
+  kept="pairs",
+  typed=False,
+  calibrates="",
+)
+
 KINDS: Mapping[str, TaskKind] = {
-  kind.name: kind for kind in (*_ROWS, *_CANDIDATES, _NEXT, _LM)
+  kind.name: kind for kind in (*_ROWS, *_CANDIDATES, _NEXT, _LM, _CONTRAST)
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import scipy
 
-from bam_jax.stats import entities, masked, ordered, ranking, squad
+from bam_jax.stats import entities, masked, ordered, pairs, ranking, squad
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import Task
 
@@ -95,7 +95,7 @@ def answered(weighted: Callable) -> Callable[[np.ndarray, np.ndarray], float]:
 # hundredth of itself, and its share, which may be any number below 1; predicted
 # are class numbers, or values for regression; of words see `tags.codes`, of
 # candidates `ranking`, of several labels `multilabel`, of masked tokens
-# `masked`.
+# `masked`, of pairs' vectors `pairs`.
 METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "accuracy": lambda p, y: counted("accuracy_score", p, y),
   "f1": lambda p, y: counted("f1_score", p, y, zero_division=0),
@@ -119,6 +119,15 @@ METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
   "macro_f1": lambda p, y: several("f1_score", p, y, average="macro"),
   "subset_accuracy": lambda p, y: counted("accuracy_score", p > 0, y),
   "label_precision": precise,
+  "pair_loss": lambda p, y: pairs.loss(p),
+  "pair_precision": lambda p, y: counted(
+    "average_precision_score", p[:, pairs.COSINE], y
+  ),
+  "pair_accuracy": lambda p, y: pairs.accuracy(p[:, pairs.COSINE], y),
+  **{
+    f"pair_{name}": lambda p, y, name=name: METRICS[name](p[:, pairs.COSINE], y)
+    for name in ("spearman", "pearson")
+  },
   **{
     name: answered(each)
     for name, each in (*squad.SCORERS.items(), *masked.SCORERS.items())

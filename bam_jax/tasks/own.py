@@ -161,8 +161,9 @@ def _kind(entry: Entry) -> TaskKind:
   if "kind" not in entry.given:
     return KINDS["regression" if "range" in entry.given else "classification"]
   name = entry.string("kind")
-  if name not in KINDS:
-    entry.refuse("kind", f"is one of {', '.join(KINDS)}{hint(name, KINDS)}")
+  known = [each for each, row in KINDS.items() if row.typed]
+  if name not in known:
+    entry.refuse("kind", f"is one of {', '.join(known)}{hint(name, known)}")
   kind = KINDS[name]
   said = kind.defined in entry.given or file_keys.marked(
     entry, several=kind.many

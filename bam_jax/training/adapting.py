@@ -8,6 +8,8 @@ import optax
 
 from bam_jax.models.adapted import Adapter
 from bam_jax.models.adapters import ADAPTERS
+from bam_jax.models.heads import HEADS
+from bam_jax.models.multitask import MultiTask
 from bam_jax.tasks.description import Adapts
 from bam_jax.training.state import TrainState
 
@@ -47,6 +49,19 @@ def counted(config: Any) -> dict[str, Any]:
     "adapter": adapter_of(config.adapter),
     "frozen": config.encoder_frozen,
   }
+
+
+def left(model: MultiTask, config: Any) -> str:
+  """Returns the part of the parameters that a run leaves as it is; "" = none.
+
+  Args:
+    model: of the run.
+    config: its whole config.
+  """
+  if config.encoder_frozen:
+    return model.config.kind
+  # Where no head is built, nothing reads the pooler.
+  return "" if any(HEADS[spec.head].build for spec in model.heads) else "pooler"
 
 
 def without(params: Mapping[str, Any], part: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def make_forward(model: MultiTask, mesh: jax.sharding.Mesh, trials: int):
 
   def forward(params, batch):
     said = model.apply({"params": params}, batch, train=False)
-    return spaces.kept(said, batch)
+    return spaces.kept(model.heads, said, batch)
 
   if trials > 1:
     mapped = jax.vmap(forward, in_axes=(0, None))

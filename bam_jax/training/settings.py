@@ -4,8 +4,28 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+# Of `eval_every`: once an epoch.
+EPOCH = -1
 # The kinds of runs, each with settings of its own in the config.
-KINDS = ("single", "multi", "finetune", "frozen")
+KINDS = ("single", "multi", "finetune", "frozen", "contrast")
+
+# The stage `contrast` where nothing is said of it.
+CONTRAST = {
+  "task": "",
+  "share": 0.15,
+  "loss": "margin",
+  "alike": "",
+  "pool": "cls",
+  "margin": 0.5,
+  "temperature": 0.05,
+  "max_length": 64,
+  "epochs": 20.0,
+  "batch_size": 64,
+  "rate": 1e-5,
+  "layer_decay": 1.0,
+  "weight_decay": 0.01,
+  "patience": 5,
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

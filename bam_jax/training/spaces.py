@@ -14,12 +14,19 @@ from bam_jax.data.fields import (
   EXAMPLE,
   HAS_GOLD,
   SPACES,
+  VECTOR,
   VOCABULARY,
   WORDS,
 )
 from bam_jax.models.heads import HeadSpec, columns_of
 from bam_jax.models.multitask import at_places, task_of_tokens
-from bam_jax.training import choices, distillation, groups, objectives
+from bam_jax.training import (
+  choices,
+  contrastive,
+  distillation,
+  groups,
+  objectives,
+)
 from bam_jax.training.distillation import TARGETS, Mix
 
 
@@ -45,6 +52,20 @@ class Reading:
   kept: Callable[[jax.Array, Mapping], jax.Array] = lambda outputs, batch: (
     outputs
   )
+
+
+@dataclasses.dataclass(frozen=True)
+class Together:
+  """The same of a space whose examples have no target by themselves.
+
+  Attributes:
+    losses: (heads, outputs, batch) -> f32[B, E] of examples.
+    kept: (heads, outputs, batch) -> f32[B, E, C], what leaves the device, as
+      that of heads for whole examples does.
+  """
+
+  losses: Callable[..., jax.Array]
+  kept: Callable[..., jax.Array]
 
 
 def word_task(batch: Mapping) -> jax.Array:
@@ -161,11 +182,22 @@ READINGS: Mapping[str, Reading] = {
 }
 
 
+TOGETHER: Mapping[str, Together] = {
+  VECTOR: Together(losses=contrastive.losses, kept=contrastive.told),
+}
+
+
 def kept(
-  outputs: Mapping[str, jax.Array], batch: Mapping
+  heads: Sequence[HeadSpec], outputs: Mapping[str, jax.Array], batch: Mapping
 ) -> dict[str, jax.Array]:
   """Returns what leaves the device of a model's outputs, by space."""
-  return {name: READINGS[name].kept(x, batch) for name, x in outputs.items()}
+  found = {}
+  for name, x in outputs.items():
+    if row := TOGETHER.get(name):
+      found[EXAMPLE] = row.kept(heads, x, batch)
+    else:
+      found[name] = READINGS[name].kept(x, batch)
+  return found
 
 
 def distances(
@@ -218,6 +250,10 @@ def example_losses(
   """
   total = None
   for name, C in columns_of(heads).items():
+    if row := TOGETHER.get(name):
+      mine = row.losses(heads, outputs[name], batch)
+      total = mine if total is None else total + mine
+      continue
     reading, fields = READINGS[name], SPACES[name]
     task = reading.task(batch)
     chosen = choices.choosing(heads, task, space=name, columns=C)

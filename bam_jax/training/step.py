@@ -192,7 +192,7 @@ def make_run(
   shapes = jax.eval_shape(
     lambda k: init_params(model, k) | more(k), jax.random.key(0)
   )
-  part = model.config.kind if config.encoder_frozen else ""
+  part = adapting.left(model, config)
   tx = optim.make_optimizer(
     adapting.without(shapes, part),
     optim.Adam.of(config.optim),

@@ -14,7 +14,7 @@ from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.inference import rows as rows_lib
 from bam_jax.models import encoders
-from bam_jax.models.heads import shapes
+from bam_jax.models.shapes import shapes
 from bam_jax.tasks import description
 from bam_jax.tasks.learn import Learn
 from bam_jax.tasks.table import TASKS

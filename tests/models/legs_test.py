@@ -15,7 +15,8 @@ from bam_jax.data.features import featurise
 from bam_jax.inference import export as directories
 from bam_jax.inference import model as inference
 from bam_jax.models import legs
-from bam_jax.models.heads import HEADS, shapes
+from bam_jax.models.heads import HEADS
+from bam_jax.models.shapes import shapes
 from bam_jax.tasks import description
 from bam_jax.tasks.learn import APART, Learn
 from bam_jax.tasks.table import TASKS

@@ -4,6 +4,7 @@ For every kind of task, every head that kinds name and every adversary; what a
 new row adds is held without a line here.
 """
 
+import dataclasses
 import functools
 import itertools
 import sys
@@ -116,6 +117,8 @@ MASKER = Masker(0.4, mask=3, others=np.arange(5, 30, dtype=np.int32))
 # What an adversary is asked for, if it reads it: to perturb much.
 LARGE = dict(steps=2, step_size=0.3, epsilon=0.3, noise=5.0)
 NEXT = [*KINDS][1:] + [*KINDS][:1]
+# Kinds of which an example has a target by itself.
+APART = [k for k in KINDS if HEADS[KINDS[k].head].space not in spaces.TOGETHER]
 # Heads that tasks may choose, and the two tasks of a kind share.
 CHOSEN = [name for name, head in HEADS.items() if head.chosen]
 HEADED = [
@@ -130,7 +133,7 @@ HEADED = [
     # Each kind beside the next one.
     *((*pair, "none", "paper", "") for pair in zip(KINDS, NEXT, strict=True)),
     # All that an adversary asks of a kind is a distance or what is lost.
-    *itertools.product(KINDS, ["tagging"], ["smart"], ["paper"], [""]),
+    *itertools.product(APART, ["tagging"], ["smart"], ["paper"], [""]),
     ("span", "tagging", "vat", "paper", ""),
     *itertools.product(
       ["classification"],
@@ -232,8 +235,10 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
           for b, e in zip(row, slot, strict=True)
         ]
       )
+    if "vector" in outputs:
+      said["vector"] = np.asarray(outputs["vector"])[here][by]
     if "vocabulary" in outputs:
-      sums = spaces.kept(outputs, batch)["vocabulary"]
+      sums = spaces.kept(specs, outputs, batch)["vocabulary"]
       said["vocabulary"] = np.asarray(sums)[here][by]
     found.append((gradient, said, np.asarray(loss)[here][by]))
   assert (found[0][2] > 0).sum() > N
@@ -256,6 +261,12 @@ def test_packing_changes_nothing_of_another_encoder(encoder, monkeypatch):
   test_packing_changes_nothing(
     "classification", "tagging", "freelb", "paper", ""
   )
+
+
+def test_packing_changes_nothing_among_the_pairs_of_a_step(monkeypatch):
+  row = dataclasses.replace(KINDS["contrast"], loss="simcse=0.7")
+  monkeypatch.setitem(KINDS, "contrast", row)
+  test_packing_changes_nothing("contrast", "tagging", "none", "paper", "")
 
 
 @pytest.mark.parametrize(

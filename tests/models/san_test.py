@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bam_jax.models import heads, parts
+from bam_jax.models import parts
 from bam_jax.models.heads import HeadSpec
 from bam_jax.models.san import San, averaged
+from bam_jax.models.shapes import shapes
 
 B, S, E, D, C, TURNS = 3, 9, 2, 6, 4, 5
 RNG = np.random.default_rng(0)
@@ -162,8 +163,8 @@ def test_averaged_leaves_out_what_does_not_count():
 
 def test_options_are_of_the_spec():
   spec = HeadSpec("a", C, "logits", "ce", head="san", options=(("turns", 1),))
-  shapes = heads.shapes([spec], D)
+  found = shapes([spec], D)
   # One turn makes no next question.
-  assert not [name for name in shapes if "memory" in name]
+  assert not [name for name in found if "memory" in name]
   assert shapes["a/answer/kernel"] == (4 * D, C)
   assert spec.option("answer_dropout") == 0.1
