@@ -182,3 +182,18 @@ def test_what_is_not_balanced_is_no_design(spoil):
   results = study(cells, seeds=3, rng=rng)
   spoil(results["methods"], results["variants"])
   assert factorial.effects(results) == []
+
+
+@pytest.mark.parametrize(
+  "cells",
+  [
+    # Each low in one cell, and both columns are orthogonal for all that.
+    [(False, True), (True, False), (True, True), (True, True)],
+    # One factor, and nothing that it is crossed with.
+    [(False, True), (True, True), (False, True), (True, True)],
+  ],
+)
+def test_one_option_at_a_time_is_no_design(cells):
+  rng = np.random.default_rng(12)
+  named = [dict(zip("AB", cell, strict=True)) for cell in cells]
+  assert factorial.effects(study(named, seeds=3, rng=rng)) == []
