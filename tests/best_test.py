@@ -1,12 +1,15 @@
 """The factorial study: its cells are a design that its report can read."""
 
+import numpy as np
 import pytest
 
+from bam_jax.report import write
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
 from bam_jax.stats import factorial
 from bam_jax.study import experiment as experiments
-from bam_jax.study import variants
+from bam_jax.study import results, variants
+from bam_jax.study.workdir import Workdir
 from configs import best
 
 
@@ -44,8 +47,7 @@ def test_the_cells_are_a_design_and_off_is_as_the_paper_has_it(
   experiment = planned(arg)
   # Teachers, multi, the paper's student, and a student in each cell.
   assert len(experiment.runs) == tasks + 1 + 1 + cells
-  results = results_of(experiment)
-  (it,) = factorial.effects(results)
+  (it,) = factorial.effects(results_of(experiment))
   assert (it["method"], it["cells"]) == ("single->multi", cells)
   assert it["relation"] == relation
   own = flatten(experiment.config.to_dict() | {"variants": {}})
@@ -54,6 +56,28 @@ def test_the_cells_are_a_design_and_off_is_as_the_paper_has_it(
     assert factor["high"] == flatten(best.FACTORS[word][1])
     assert factor["low"] == {key: own[key] for key in factor["low"]}
     assert all(factor["high"][key] != own[key] for key in factor["high"])
+
+
+def test_a_finished_study_is_told_by_its_factors(tmp_path):
+  config = best.get_config("study,rte,mrpc")
+  config.trials = 2
+  experiment, workdir = experiments.read(config), Workdir(tmp_path)
+  for run in experiment.runs:
+    # Twice the epochs give 4 points, whatever else there is.
+    mean = 60.0 + 4.0 * ("long" in run.variant)
+    for seed in experiment.seeds:
+      scores = {task: {"accuracy": mean + seed} for task in run.tasks}
+      examples = dict.fromkeys(run.tasks, 40)
+      workdir.record(run.name, seed, {"scores": scores, "examples": examples})
+  found = results.gather(experiment, workdir)
+  (it,) = found["factors"]
+  effects = [factor["columns"]["rte"] for factor in it["factors"]]
+  np.testing.assert_allclose(effects, [[4.0] * 3, *[[0.0] * 3] * 4], atol=1e-9)
+  page = write.write(found, tmp_path).read_text("utf-8")
+  assert "| A | Single→Multi | multi.epochs 3.0 | 6.0 |" in page
+  assert "![Effect of every factor" in page
+  assert (tmp_path / "report/factors.png").exists()
+  assert (tmp_path / "report/table_interactions.tex").exists()
 
 
 def test_the_claims_ask_for_all_of_it_over_the_papers_first():
