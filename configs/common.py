@@ -53,8 +53,8 @@ def base() -> ConfigDict:
   # class; no model has to be trained for it, and few beat it).
   c.wnli = "trained"
   # In stage predict, which of a run's trials answers: average (the one best on
-  # dev over all tasks of the run: one model, as in the paper) or task (each
-  # task's best: several models).
+  # dev over all tasks of the run: one model, as in the paper), task (each
+  # task's best: several models) or study (each task's best of all methods).
   c.submit = "average"
   # Other working directories, with commas between them: a trial finished there,
   # of the very same settings, data, encoder and teachers, is taken over.

@@ -1,6 +1,6 @@
 """What a method's trials score together, beside what one of them scores."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 import statistics
 
 from bam_jax.report import tables
@@ -13,10 +13,16 @@ NOTE = (
   " of them (teacher.trials=ensemble) or a soup (bam_jax.soup) costs one. There"
   " is one ensemble of a study, so no test."
 )
+MORE = (
+  " All methods is the mean of every trial of every method. Best of each task"
+  " takes each column from the method whose median is highest there, as the"
+  ' paper "Less is More" answers in its Table 6: it is chosen on these very'
+  " numbers, so it is too good."
+)
 
 
 def rows(results: Mapping) -> tables.Rows:
-  """Returns a line for each method with several trials; else the header."""
+  """Returns a line for each method with several trials, and for methods."""
   columns = compare.columns(results)
   out = [["Ensemble of", "Trials", *map(tables.column_name, columns)]]
   for method, found in results.get("ensembles", {}).items():
@@ -27,6 +33,22 @@ def rows(results: Mapping) -> tables.Rows:
       cells.append(
         tables.NONE if score is None else f"{score:.1f} ({gain:+.1f})"
       )
-    seeds = next(iter(results["methods"][method].values()))["seeds"]
-    out.append([tables.method_name(method), str(len(seeds)), *cells])
+    out.append(
+      [tables.method_name(method), str(_trials(results, method)), *cells]
+    )
+  for name, found in results.get("across", {}).items():
+    cells = map(_plain(found["scores"]), columns)
+    out.append([name, str(found["trials"]), *cells])
   return out
+
+
+def _trials(results: Mapping, method: str) -> int:
+  return len(next(iter(results["methods"][method].values()))["seeds"])
+
+
+def _plain(found: Mapping[str, float | None]) -> Callable[[str], str]:
+  def cell(column: str) -> str:
+    score = found.get(column)
+    return tables.NONE if score is None else f"{score:.1f}"
+
+  return cell

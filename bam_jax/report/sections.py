@@ -149,7 +149,8 @@ def _rows(results: Mapping) -> Iterator[Block]:
 
 def _ensembles(results: Mapping) -> Iterator[Block]:
   found, title = ensembles.rows(results), "All trials together."
-  yield from noted("ensembles", found, title, ensembles.NOTE)
+  note = ensembles.NOTE + ensembles.MORE * bool(results.get("across"))
+  yield from noted("ensembles", found, title, note)
 
 
 def _judged(results: Mapping, rows: tables.Grid) -> Iterator[Block]:

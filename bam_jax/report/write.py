@@ -56,6 +56,7 @@ def write(results: Mapping, workdir: Path) -> Path:
       `calibrations.fitted` where it was), "classes" (likewise,
       `classes.summary`), "split" ("dev" if not),
       "ensembles" (method -> column -> score of all trials together),
+      "across" (`ensembles.across`, of all methods together),
       "settings" (the config), "seconds" and "steps" (run -> of each trial),
       "flops" and "joules" (likewise), "scored" (method -> task -> run),
       "curves" (run -> `history.curves`), "schedules" (kind ->

@@ -22,11 +22,13 @@ class Answered:
 
   Attributes:
     task: the task.
+    method: whose trial it is.
     made: which trial of which run, and why.
     logits: split -> f32[N, C].
   """
 
   task: Task
+  method: str
   made: dict[str, Any]
   logits: dict[str, np.ndarray]
 
@@ -34,22 +36,39 @@ class Answered:
 def predict(session: Session) -> None:
   """Writes the files of answers, by the trials that `submit` asks for.
 
-  The method is the last of the config's list. The diagnostic set is
-  predicted by the head that its row names.
+  The method is the last of the config's list, or for each task the best of
+  them. The diagnostic set is predicted by the head that its row names.
   """
-  method, runs = list(session.experiment.methods.items())[-1]
   answered = []
   for task in session.experiment.tasks:
     splits = _splits(session, task)
     if not splits:
       continue
-    if task.head not in [name for run in runs for name in run.tasks]:
+    if not any(task.head in run.tasks for run in session.experiment.runs):
       say(f"{task.name} is predicted by {task.head}, which is not trained")
       continue
-    if run := scored(runs, task.head):
-      answered.append(_answer(session, run, task, splits))
+    if found := best(session, task):
+      answered.append(_answer(session, *found, task, splits))
   for write in WRITERS:
-    write(session, method, answered)
+    write(session, answered)
+
+
+def best(
+  session: Session, task: Task
+) -> tuple[str, Run, dict[str, Any]] | None:
+  """Returns the method that answers a task, its run and what `submitted` says.
+
+  None where no run of the methods that are asked has its head.
+  """
+  methods = session.experiment.methods
+  across = session.config.submit in submission.ACROSS
+  found = [
+    (method, run, submitted(session, run, task))
+    for method in list(methods)[0 if across else -1 :]
+    if (run := scored(methods[method], task.head))
+  ]
+  # Of equals the first.
+  return max(found, key=lambda each: each[-1]["score"], default=None)
 
 
 def _splits(session: Session, task: Task) -> tuple[str, ...]:
@@ -72,9 +91,13 @@ def _splits(session: Session, task: Task) -> tuple[str, ...]:
 
 
 def _answer(
-  session: Session, run: Run, task: Task, splits: tuple[str, ...]
+  session: Session,
+  method: str,
+  run: Run,
+  chosen: dict[str, Any],
+  task: Task,
+  splits: tuple[str, ...],
 ) -> Answered:
-  chosen = submitted(session, run, task)
   (head,) = (
     each for each in session.experiment.tasks_of(run) if each.name == task.head
   )
@@ -91,16 +114,16 @@ def _answer(
   said = {split: logits[task.name, split][0] for split in splits}
   for split in splits:
     assert len(said[split]) == len(rows[split]), (task.name, split)
-  return Answered(task, chosen, said)
+  return Answered(task, method, chosen, said)
 
 
-def _glue(session: Session, method: str, answered: list[Answered]) -> None:
+def _glue(session: Session, answered: list[Answered]) -> None:
   """Writes the GLUE server's files, and says what it would refuse."""
   found, made = {}, {}
   for each in answered:
     for split, logits in each.logits.items() if each.task.submission else ():
       found[each.task.name, split] = logits
-      made[each.task.name, split] = {"method": method, **each.made}
+      made[each.task.name, split] = {"method": each.method, **each.made}
   rows = {key: len(logits) for key, logits in found.items()}
   if session.config.wnli == "majority":
     key, answers = server.majority()
@@ -110,14 +133,16 @@ def _glue(session: Session, method: str, answered: list[Answered]) -> None:
     return
   folder = session.workdir.path / "submission"
   submission.write_submission(folder, found, rows=rows, made_of=made)
-  say(f"{method}: wrote {folder}")
+  methods = dict.fromkeys(each.method for each in answered)
+  methods = methods or list(session.experiment.methods)[-1:]
+  say(f"{', '.join(methods)}: wrote {folder}")
   for answering, files in submission.whose(folder).items():
     say(f"{', '.join(files)}: {answering}")
   for deviation in server.check(folder):
     say(f"the GLUE server would refuse it: {deviation}")
 
 
-def _course(session: Session, method: str, answered: list[Answered]) -> None:
+def _course(session: Session, answered: list[Answered]) -> None:
   """Writes the course's files, and says what is wrong with them."""
   mine = [each for each in answered if each.task.course]
   if not mine or not distributed.leader():
@@ -135,12 +160,12 @@ def _course(session: Session, method: str, answered: list[Answered]) -> None:
         )
         continue
       coursework.write(path, each.task, logits, ids)
-      say(f"{method}: wrote {path}, by {made}")
+      say(f"{each.method}: wrote {path}, by {made}")
       for deviation in coursework.check(path, each.task, ids):
         say(f"the course would refuse it: {deviation}")
 
 
-WRITERS: tuple[Callable[[Session, str, list[Answered]], None], ...] = (
+WRITERS: tuple[Callable[[Session, list[Answered]], None], ...] = (
   _glue,
   _course,
 )

@@ -143,6 +143,7 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   pseudo: dict[tuple[str, str], np.ndarray] = {}
   results["calibration"], results["classes"] = {}, {}
   together: dict[str, dict[str, dict[str, float]]] = {}
+  everyone: dict[str, dict[str, float]] = {}
   read = functools.cache(predictions.read)
   for task in tasks:
     kept = _kept(experiment, workdir, methods, task, read)
@@ -162,15 +163,18 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     for method, rows in kept.items():
       if each := ensembles.scores(task, rows):
         together.setdefault(method, {})[task.name] = each
+    if len(kept) > 1 and (each := ensembles.scores_of_all(task, kept)):
+      everyone[task.name] = each
     resampled |= _resampled(methods, task, kept)
     pseudo |= _pseudo(task, kept)
   results["ensembles"] = {
-    method: {
-      "average": ensembles.average(methods[method], found, counted),
-      **{name: found[name][methods[method][name]["metric"]] for name in found},
-    }
+    method: ensembles.row(methods[method], found, counted)
     for method, found in together.items()
   }
+  # Where settings are searched for, methods are tries and no models.
+  results["across"] = (
+    {} if config.data.holdout else ensembles.across(methods, everyone, counted)
+  )
   results["tests"] = compare.compare(
     results, resampled, pseudo, progress=functools.partial(Bars(), "tests")
   )

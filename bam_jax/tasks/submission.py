@@ -67,9 +67,13 @@ def answers_of(task: Task, logits: np.ndarray) -> list[Answer]:
 BY: Mapping[str, Callable[[Sequence[Task], Task], Sequence[Task]]] = {
   # One trial answers all tasks of a run.
   "average": lambda tasks, task: [t for t in tasks if t.in_average] or tasks,
-  # Each task is answered by its own best trial.
+  # Each task is answered by its own best trial,
   "task": lambda tasks, task: [task],
+  # or by that of the best method.
+  "study": lambda tasks, task: [task],
 }
+# Those that look at all methods, and not at the last alone.
+ACROSS = ("study",)
 
 
 def best_trial(

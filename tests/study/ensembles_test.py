@@ -1,5 +1,7 @@
 """Trials that answer together: the mean in the space that answers live in."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy
@@ -37,3 +39,38 @@ def test_an_average_lacks_where_a_task_does():
   assert ensembles.average(records, found, ["rte", "mrpc"]) == 70.0
   del found["mrpc"]
   assert ensembles.average(records, found, ["rte", "mrpc"]) is None
+
+
+def test_methods_answer_together_and_each_task_by_its_best():
+  one, two = rows(2, 3), rows(1, 3)
+  both = {"a": one, "b": dataclasses.replace(two, logits=two.logits + 1)}
+  mean = scipy.special.softmax(
+    np.concatenate([rows.logits for rows in both.values()]), -1
+  ).mean(0)
+  everyone = ensembles.scores_of_all(TASKS["mnli"], both)
+  want = 100 * (mean.argmax(-1) == one.labels).mean()
+  assert everyone["accuracy"] == pytest.approx(want)
+
+  def record(metric, *scores, **more):
+    seeds = list(range(len(scores)))
+    return {"metric": metric, "scores": [*scores], "seeds": seeds} | more
+
+  methods = {
+    "a": {
+      "mnli": record("accuracy", 60.0, 62.0),
+      "sts": record("pearson", 20.0, 40.0, counts_as="unit"),
+    },
+    "b": {
+      "mnli": record("accuracy", 59.0),
+      "sts": record("pearson", 50.0, counts_as="unit"),
+    },
+  }
+  found = ensembles.across(methods, {"mnli": everyone}, ["mnli", "sts"])
+  assert found["All methods"]["trials"] == 3
+  assert found["All methods"]["scores"]["average"] is None
+  assert found["Best of each task"]["scores"] == {
+    "average": (61 + 75) / 2,
+    "mnli": 61.0,
+    "sts": 50.0,
+  }
+  assert ensembles.across(methods, {}, ["mnli", "sts"]) == {}
