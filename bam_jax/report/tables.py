@@ -62,6 +62,8 @@ def _first(text: str) -> str:
   if name == notation.RANDOM:
     return _capital(name)
   shown = " & ".join(map(column_name, name.split(notation.AND)))
+  if name == notation.CONTRAST:
+    shown = _capital(name)
   return f"{shown} ({variant.replace('_', ' ')})" if variant else shown
 
 

@@ -3,6 +3,8 @@
 FINETUNE = "+finetune"
 # What comes first where no weights do: the encoder is drawn anew.
 RANDOM = "random"
+# What comes first where an encoder is trained alone, on pairs of texts.
+CONTRAST = "contrast"
 # Between tasks that are trained together first.
 AND = "&"
 

@@ -10,6 +10,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from bam_jax.runtime.spelling import hint
+from bam_jax.stats import notation
 from bam_jax.study.chains import prefixes
 from bam_jax.study.plan import names
 from bam_jax.study.workdir import NEUTRAL
@@ -18,7 +19,7 @@ from bam_jax.tasks.table import Task
 from bam_jax.training import contrastive
 from bam_jax.training.settings import EPOCH
 
-NAME = "contrast"
+NAME = notation.CONTRAST
 # Of an experiment's settings those that are not of this stage.
 _OFF = ("adapter", "adversary", "encoder_frozen", "sampling")
 
