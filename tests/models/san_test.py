@@ -166,5 +166,5 @@ def test_options_are_of_the_spec():
   found = shapes([spec], D)
   # One turn makes no next question.
   assert not [name for name in found if "memory" in name]
-  assert shapes["a/answer/kernel"] == (4 * D, C)
+  assert found["a/answer/kernel"] == (4 * D, C)
   assert spec.option("answer_dropout") == 0.1
