@@ -6,7 +6,7 @@ import re
 from ml_collections import ConfigDict
 import pytest
 
-from bam_jax.stages import checks
+from bam_jax.stages import checks, idle
 from bam_jax.study import experiment, lineage
 from bam_jax.study.workdir import NEUTRAL
 from bam_jax.tasks import description, learn
@@ -223,11 +223,12 @@ def test_a_head_stays_what_it_is_from_stage_to_stage():
   c = common.base()
   c.tasks, c.methods = "rte,mrpc", "multi+finetune@wide"
   c.variants = ConfigDict({"wide": {"learn": {"head": "rte=mlp"}}})
-  said = "where the head of rte is linear of cls, and has mlp of cls"
-  with pytest.raises(ValueError, match=said):
+  said = "the head of rte is linear of cls (last), and has mlp of cls (last)"
+  with pytest.raises(ValueError, match=re.escape(said)):
     checks.settings(experiment.read(c))
   c.variants = ConfigDict({"wide": {"learn": {"pool": "rte=late"}}})
-  with pytest.raises(ValueError, match="is linear of cls, and has linear of l"):
+  said = r"is linear of cls \(last\), and has linear of l"
+  with pytest.raises(ValueError, match=said):
     checks.settings(experiment.read(c))
 
 
@@ -259,16 +260,16 @@ def test_what_nothing_looks_at_is_said(tmp_path, capsys):
   c.tasks_file, c.tasks = str(tmp_path / "t.toml"), "pets"
   for name in ("pets", "dev"):
     (tmp_path / f"{name}.csv").write_text("question,answer,verdict\n")
-  checks.idle(experiment.read(c))
+  idle.tell(experiment.read(c))
   said = capsys.readouterr().out
   assert "kd_loss of pets is not looked at: teacher.mix is targets" in said
   assert "adv_loss of pets is not looked at: adversary.kind is none" in said
   c.methods, c.adversary.kind = "single", "rdrop"
-  checks.idle(experiment.read(c))
+  idle.tell(experiment.read(c))
   assert not capsys.readouterr().out
   # It has an adversary that compares nothing.
   c.adversary.kind = "freelb"
-  checks.idle(experiment.read(c))
+  idle.tell(experiment.read(c))
   said = capsys.readouterr().out
   assert "adv_loss of pets is not looked at: adversary.kind is freelb" in said
 
