@@ -21,6 +21,16 @@ def varied(method: str) -> tuple[str, str]:
 
 
 def origin(method: str) -> str:
-  """Returns the method to which a variant, or else a stage at its end, adds."""
+  """Returns the method to which something is added, "" where nothing is.
+
+  The one without its variant; or else without fine-tuning after it; or else
+  without all that an encoder is trained on first.
+  """
   head, variant = varied(method)
-  return head if variant else method.partition("+")[0]
+  if variant:
+    return head
+  if method.endswith(FINETUNE):
+    return method.removesuffix(FINETUNE)
+  first, arrow, rest = method.partition("->")
+  before, _, kind = first.rpartition("+")
+  return f"{kind}{arrow}{rest}" if before else ""

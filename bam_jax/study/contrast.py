@@ -41,8 +41,8 @@ def task(config: ConfigDict, table: Mapping[str, Task]) -> str:
     raise ValueError(
       f"contrast.task is {asked!r}, and methods {config.methods} have the "
       f"stage {NAME}, which reads the pairs of a task, such as "
-      f"{', '.join(pairs[:8])}; type --config.contrast.task="
-      f"{'quora' if 'quora' in pairs else pairs[0]}{hint(asked, known)}"
+      f"{', '.join(pairs)}; type --config.contrast.task={pairs[0]}"
+      f"{hint(asked, known)}"
     )
   return asked
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from bam_jax.data.contrasts import ALIKE, ALL, TWICE
 from bam_jax.data.fields import SPACES, VECTOR
 from bam_jax.models.heads import HeadSpec
 
@@ -102,8 +103,8 @@ class Contrast:
 
   Attributes:
     key: of the config's `contrast`, the number that it takes.
-    rows: which pairs of a task it learns from: "all", those that are "alike",
-      or "twice", each text with itself under another dropout.
+    rows: which pairs of a task it learns from: ALL, those that are ALIKE, or
+      TWICE, each text with itself under another dropout.
     loss: (u, v, y, there, number) -> f32[K], see `margin`.
     kept: (u, v, there, number) -> f32[K], what of a pair its loss is made of
       where no label is at hand.
@@ -129,7 +130,7 @@ def _margin(distance: str) -> Contrast:
 
   return Contrast(
     key="margin",
-    rows="all",
+    rows=ALL,
     loss=lambda u, v, y, there, least: margin(
       u, v, y, there, least=least, distance=distance
     ),
@@ -163,8 +164,8 @@ def _in_step(rows: str) -> Contrast:
 LOSSES: Mapping[str, Contrast] = {
   "margin": _margin("euclidean"),
   "margin_cosine": _margin("cosine"),
-  "simcse": _in_step("alike"),
-  "simcse_unsupervised": _in_step("twice"),
+  "simcse": _in_step(ALIKE),
+  "simcse_unsupervised": _in_step(TWICE),
 }
 
 
