@@ -114,7 +114,7 @@ def long_run(small_run):
       "data.packing": config.data.packing,
       **{
         f"{kind}.{key}": config[kind][key]
-        for kind in ("single", "multi", "finetune", "frozen")
+        for kind in small.STAGES
         for key in ("batch_size", "rate", "epochs")
       },
     }.items()

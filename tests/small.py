@@ -86,6 +86,11 @@ def write_encoder(folder: Path, *, seed: int = 0, **changes) -> Path:
   return folder
 
 
+# Kinds of runs whose settings are not those of the configs; a command that is
+# to do what `settings` says is told them too.
+STAGES = ("single", "multi", "finetune", "frozen")
+
+
 def settings(glue: Path, encoder: Path, /, **changes) -> ConfigDict:
   """Returns a config of CoLA and STS-B.
 
@@ -97,8 +102,8 @@ def settings(glue: Path, encoder: Path, /, **changes) -> ConfigDict:
   c = glue_bam.get_config("cola,stsb")
   c.data.glue_dir, c.encoder = str(glue), str(encoder)
   c.max_length, c.max_steps, c.log_every = 32, 6, 2
-  for kind in (c.single, c.multi, c.finetune, c.frozen):
-    kind.batch_size = 8
+  for kind in STAGES:
+    c[kind].batch_size = 8
   c.eval_batch_size = 64
   # One shape for all: its program is compiled once a session.
   c.data.packing = False

@@ -39,7 +39,7 @@ def started(run, workdir, compiled, *, processes, **changes):
     "data.packing": config.data.packing,
     **{
       f"{kind}.{key}": config[kind][key]
-      for kind in ("single", "multi", "finetune")
+      for kind in small.STAGES
       for key in ("batch_size", "rate")
     },
     **changes,

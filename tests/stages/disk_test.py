@@ -94,7 +94,7 @@ app.run(main.main, flags_parser=main.parse_flags)
     "checkpoint_every": 4,
     **{
       f"{kind}.{key}": config[kind][key]
-      for kind in ("single", "multi", "finetune")
+      for kind in small.STAGES
       for key in ("batch_size", "rate")
     },
   }

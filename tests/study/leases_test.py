@@ -191,7 +191,7 @@ def commands(run, workdir, compiled, count):
     **{key: config[key] for key in same},
     **{
       f"{kind}.{key}": config[kind][key]
-      for kind in ("single", "multi", "finetune")
+      for kind in small.STAGES
       for key in ("batch_size", "rate")
     },
     **STUDY,
