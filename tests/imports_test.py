@@ -49,6 +49,7 @@ COMMANDS = frozenset(
     "label_next",
     "label_errors",
     "features",
+    "from_text",
     "similarity",
     "soup",
     "tune",
