@@ -24,9 +24,15 @@ CHANGES = dict(
   checkpoint_every=2,
   eval_every=2,
   select__by="stsb",
-  # Each trial's rate falls by its own evaluations.
+  # As Wang et al. (2019) train: each trial's rate falls by its own evaluations,
+  # which end it too, and one task ends before the other.
+  optim__kind="amsgrad",
   optim__schedule="plateau",
   plateau__patience=0,
+  select__patience=2,
+  data__limit="cola=9",
+  sampling__kind="uniform",
+  sampling__max_epochs="cola=1",
 )
 
 
@@ -101,6 +107,27 @@ def test_the_rates_that_end_alike_have_fallen(pair):
   rows = [json.loads(line) for line in lines]
   rates = [row["rate"] for row in rows if "rate" in row]
   assert min(rates) <= max(rates) / 2
+
+
+def test_the_run_that_ends_alike_has_lost_a_task_and_a_trial_on_the_way(pair):
+  _, workdir, _ = pair
+  lines = (workdir / "runs" / RUN / "metrics.jsonl").read_text().splitlines()
+  rows = [json.loads(line) for line in lines]
+  for seed in (0, 1):
+    counts = [
+      r["task_count"]["cola"] for r in rows if "loss" in r and r["seed"] == seed
+    ]
+    # One epoch of its nine rows, in the first three steps.
+    assert counts == [9, 0, 0]
+  scores = {
+    seed: [
+      r["scores"]["stsb"] for r in rows if "scores" in r and r["seed"] == seed
+    ]
+    for seed in (0, 1)
+  }
+  # Two evaluations without a gain end the one, and the other goes on.
+  over = [max(each[1:3]) < each[0] for each in scores.values()]
+  assert sorted(over) == [False, True]
 
 
 def test_the_step_that_was_kept_is_told_and_its_scores_are_in_the_curve(pair):
