@@ -11,6 +11,7 @@ from bam_jax.report import (
   factors,
   figures,
   judged,
+  mixtures,
   notes,
   tables,
 )
@@ -53,6 +54,7 @@ def sections(results: Mapping) -> list[Section]:
     "Gains over Single": _gains(rows),
     "Transfer atlas": _atlas(results),
     "Rows and scores": _rows(results),
+    "Samplers": _mixtures(results),
     "All trials together": _ensembles(results),
     "Over all tasks": _overall(results),
     "Tests": _tests(results, rows),
@@ -145,6 +147,11 @@ def _rows(results: Mapping) -> Iterator[Block]:
   found, title = by_rows.table(results), "Rows and scores."
   yield from noted("rows", found, title, by_rows.NOTE, names=3)
   yield from by_rows.pictures(results)
+
+
+def _mixtures(results: Mapping) -> Iterator[Block]:
+  found, title = mixtures.table(results), "Samplers."
+  yield from noted("samplers", found, title, mixtures.NOTE, names=2)
 
 
 def _ensembles(results: Mapping) -> Iterator[Block]:

@@ -32,6 +32,7 @@ OWN = {
   "confusion.png",
   "judged.png",
   *("atlas.png", "rows.png", "rows_first.png", "table_rows.tex"),
+  "table_samplers.tex",
   *("factors.png", "table_factors.tex", "table_interactions.tex"),
   *(f"table_{name}.tex" for name in ("atlas", "correlations", "ensembles")),
   "table_judged.tex",
