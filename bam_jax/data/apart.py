@@ -12,15 +12,16 @@ from bam_jax.data.features import Features
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.tasks.description import Head
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, SAID
 from bam_jax.tasks.learn import APART
 from bam_jax.tasks.table import Task
 
 
 def asked(task: Task | Head) -> bool:
   """Tells whether a task's head reads its texts apart."""
-  name, _ = task.learn.built(KINDS[task.kind])
-  return name in APART
+  kind = KINDS[task.kind]
+  # A source and its target always lie so.
+  return task.learn.built(kind)[0] in APART and kind.reads not in SAID
 
 
 def able(tokenizer: Tokenizer) -> bool:

@@ -23,7 +23,7 @@ from bam_jax.data.windows import Lengths
 from bam_jax.data.words import Words
 from bam_jax.runtime.sealed import IntegrityError
 from bam_jax.tasks.kind import WHOLE, TaskKind
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, SAID
 from bam_jax.tasks.table import Task
 
 # Raise it when the same text gives other rows than before.
@@ -192,8 +192,8 @@ def _features_of(
           shards.flat(words, np.int32),
           ragged.offsets_of([*map(len, words)]),
           apart=kind.unit == WHOLE,
-          drawn=kind.reads == "document",
-          sided=kind.sided,
+          drawn=kind.reads in SAID,
+          sides=kind.sides,
         )
         if worded
         else None,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bam_jax.data import contexts, documents, shards
+from bam_jax.data import contexts, documents, shards, targets
 from bam_jax.data import features as features_lib
 from bam_jax.data.features import Features
 from bam_jax.data.sources.examples import Examples
@@ -80,10 +80,17 @@ def _parts(recipe: Recipe, examples: Examples) -> Features:
   )
 
 
+def _pairs(recipe: Recipe, examples: Examples) -> Features:
+  return targets.pairs(
+    recipe.tokenizer, examples.texts, most=recipe.lengths.most
+  )
+
+
 # What a kind reads -> how its rows are divided into examples; others are not.
 PARTED = {
   "question context": Parted(_windows, _WORDS | shards.WINDOWS, stride=True),
   "document": Parted(_parts, _WORDS | shards.PARTS, stride=False),
+  "source target": Parted(_pairs, _WORDS | shards.PARTS, stride=False),
 }
 
 

@@ -8,7 +8,8 @@ example, on whichever host reads it, never from a place in a row; how many there
 may be in a row is known before.
 
 A language model masks none: of every token of the text it says the one behind,
-by what has read up to it, and the one before, by what has read down to it.
+by what has read up to it, and the one before, by what has read down to it; a
+decoder the one behind alone.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Masking:
     begins: bool[M], whether a word begins there.
     whose: i64[N, 2], what an example draws by: task and number.
     most: i32[N], tokens of each example that are said at most.
-    sided: bool[N], of which examples those beside each token are said.
+    sides: i[N], of each example, see `Words.sides`.
     seed: of the trial.
   """
 
@@ -66,7 +67,7 @@ class Masking:
   begins: np.ndarray
   whose: np.ndarray
   most: np.ndarray
-  sided: np.ndarray
+  sides: np.ndarray
   seed: int = SCORED
 
   def of(self, seed: int) -> Masking:
@@ -101,10 +102,10 @@ class Masking:
         continue
       mine = slice(*self.words.offsets[number : number + 2].tolist())
       at = first + self.words.at[mine]
-      if self.sided[number]:
-        here = slice(filled[b], filled[b] + 2 * len(at))
-        filled[b] += 2 * len(at)
-        _beside(batch, b, here, at)
+      if sides := int(self.sides[number]):
+        here = slice(filled[b], filled[b] + sides * len(at))
+        filled[b] += sides * len(at)
+        _beside(batch, b, here, at, sides)
         continue
       counter = np.array([0, 0, *self.whose[number]], np.uint64)
       draw = np.random.Generator(np.random.Philox(key=key, counter=counter))
@@ -123,20 +124,22 @@ class Masking:
 
 
 def _beside(
-  batch: dict[str, np.ndarray], b: int, here: slice, at: np.ndarray
+  batch: dict[str, np.ndarray], b: int, here: slice, at: np.ndarray, sides: int
 ) -> None:
-  """Notes what stands behind and before each token.
+  """Notes what stands behind each token, and before it.
 
   Args:
     batch: as for `Masking.write`, with `side`.
     b: the row.
-    here: of its places, two of each token.
+    here: of its places, one or two of each token.
     at: i64[K], where the tokens stand, between the marks of their example.
+    sides: 1 or 2, how many of each.
   """
-  batch["place"][b, here] = np.concatenate([at, at])
-  tokens = batch["tokens"][b]
-  batch["masked"][b, here] = np.concatenate([tokens[at + 1], tokens[at - 1]])
-  batch["side"][b, here] = np.repeat([0, 1], len(at))
+  ways, tokens = np.array([1, -1])[:sides, None], batch["tokens"][b]
+  batch["place"][b, here] = np.tile(at, sides)
+  batch["masked"][b, here] = tokens[(at + ways).ravel()]
+  if "side" in batch:
+    batch["side"][b, here] = np.repeat(np.arange(sides), len(at))
 
 
 def _chosen(
@@ -194,8 +197,8 @@ def make(
     ]
   )
   counts = words.counts
-  sided = np.concatenate(
-    [np.full(len(index), each.sided) for each, _, index in rows]
+  sides = np.concatenate(
+    [np.full(len(index), each.sides) for each, _, index in rows]
   )
   most = np.rint((masker.share if masker else 0) * counts)
   # The shortest word of each example has room, or nothing is learned of it.
@@ -205,8 +208,8 @@ def make(
   shortest = np.full(len(counts), np.iinfo(np.int64).max)
   np.minimum.at(shortest, owner, lengths)
   most = np.where(counts > 0, np.maximum(most, np.minimum(shortest, counts)), 0)
-  most = np.where(sided, 2 * counts, most)
-  return Masking(masker, words, begins, whose, most.astype(np.int32), sided)
+  most = np.where(sides > 0, sides * counts, most)
+  return Masking(masker, words, begins, whose, most.astype(np.int32), sides)
 
 
 def in_a_row(most: np.ndarray, row: np.ndarray) -> int:

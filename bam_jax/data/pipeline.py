@@ -177,7 +177,7 @@ class TrialBatches(Sequence):
   def _sided(self) -> bool:
     """Whether some task says what stands on either side of tokens."""
     drawn = self._pools[0].masking
-    return drawn is not None and bool(drawn.sided.any())
+    return drawn is not None and bool((drawn.sides > 1).any())
 
   @property
   def _most(self) -> int:

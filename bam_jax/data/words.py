@@ -28,14 +28,15 @@ class Words:
       and no word among others.
     drawn: they are all tokens of the text, labelled 1 where a word begins;
       which of them are learned is drawn anew in every step.
-    sided: and of each those beside it are learned, in every step.
+    sides: of each the one behind it is learned in every step, 1, or both that
+      are beside it, 2; 0 = neither.
   """
 
   at: np.ndarray
   offsets: np.ndarray
   apart: bool = False
   drawn: bool = False
-  sided: bool = False
+  sides: int = 0
 
   @property
   def counts(self) -> np.ndarray:
@@ -65,7 +66,7 @@ class Words:
       offsets_of(np.concatenate([part.counts for part in parts])),
       any(part.apart for part in parts),
       any(part.drawn for part in parts),
-      any(part.sided for part in parts),
+      max(part.sides for part in parts),
     )
 
 

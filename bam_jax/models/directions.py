@@ -9,7 +9,7 @@ import jax.numpy as jnp
 Array = jax.Array
 
 
-def _orthogonal(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
+def orthogonal(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
   """Draws the square block of each gate, so that no state grows or fades."""
   size, columns = shape
   draw = jax.vmap(lambda key: nn.initializers.orthogonal()(key, (size, size)))
@@ -49,7 +49,7 @@ class Directions(nn.Module):
     """
     H, (B, S, _) = self.size, read.shape
     # The kernel of what is carried, as the gates stand in it.
-    kernel = self.param("kernel", _orthogonal, (H, 8 * H)).astype(self.dtype)
+    kernel = self.param("kernel", orthogonal, (H, 8 * H)).astype(self.dtype)
     kernel = jnp.moveaxis(kernel.reshape(H, 2, 4 * H), 1, 0)
     gates = both_ways(read.reshape(B, S, 2, 4 * H))
     # A text begins where another's token, or none, was before it.

@@ -13,11 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bam_jax.models import masked, projected
+from bam_jax.models import decoder, masked, projected, san
 from bam_jax.models.mixing import LAST
 from bam_jax.models.parts import Parts
 from bam_jax.models.pooling import POOLS
-from bam_jax.models.san import San
 
 # What a head's columns go through.
 OUTPUTS: Mapping[str, Callable[[jax.Array], jax.Array]] = {
@@ -191,22 +190,6 @@ def tower(spec: HeadSpec, parts: Parts) -> jax.Array:
   return linear(spec, jnp.concatenate([u, jnp.abs(u - v), u * v], -1))
 
 
-def san(spec: HeadSpec, parts: Parts) -> jax.Array:
-  """Returns f32[B, E, C] of a stochastic answer network."""
-  turns, dropout = spec.option("turns"), spec.option("answer_dropout")
-  return San(spec.outputs, turns, dropout, name=spec.parameters)(parts)
-
-
-def san_multiplied(
-  spec: HeadSpec, width: int, lengths: np.ndarray
-) -> np.ndarray:
-  """Counts the multiplications of `san`, as if both texts were as long."""
-  turn = width * width + width * lengths + 4 * width * spec.outputs
-  gates = 6 * width * width
-  turns = spec.option("turns")
-  return width * lengths + turns * turn + (turns - 1) * gates
-
-
 def of_tokens(spec: HeadSpec, width: int, lengths: np.ndarray) -> np.ndarray:
   """Counts the multiplications of one dense layer on every token."""
   return lengths * width * spec.outputs
@@ -246,8 +229,8 @@ HEADS: Mapping[str, HeadKind] = {
   "san": HeadKind(
     space="example",
     reads="parts",
-    build=san,
-    multiplied=san_multiplied,
+    build=san.san,
+    multiplied=san.multiplied,
     options={"turns": 5, "answer_dropout": 0.1},
     texts=2,
   ),
@@ -323,6 +306,16 @@ HEADS: Mapping[str, HeadKind] = {
     drops=False,
     apart=True,
   ),
+  "decoder": HeadKind(
+    space="vocabulary",
+    reads="decoded",
+    build=decoder.decoder,
+    multiplied=decoder.multiplied,
+    options={"width": 512},
+    texts=2,
+    chosen=False,
+    apart=True,
+  ),
 }
 
 
@@ -340,7 +333,7 @@ class Heads(nn.Module):
     Args:
       vectors: what heads read: "pooled" [B, E, D] of examples, "tokens" [B, S,
         D], "parts" the tokens as `Parts`, "drawn" the masked ones as `Drawn`,
-        "sided" one side of tokens as `Sided`;
+        "sided" one side of tokens as `Sided`, "decoded" as `Decoded`;
         of other pools than [CLS] what they read; what `apart` names, [B, E, 3
         D] of both texts, and what `texts` names, [B, E, 2 D]; and "own"
         `bool[B, E, S]`, which tokens are of each example.

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from bam_jax.models import encoders, legs, parts
 from bam_jax.models.adapted import Adapter
 from bam_jax.models.adapter_tree import Adapters
+from bam_jax.models.decoder import Decoded
 from bam_jax.models.dropout import Dropout
 from bam_jax.models.encoders import EncoderConfig
 from bam_jax.models.heads import HEADS, Heads, HeadSpec, apart, texts
@@ -129,7 +130,7 @@ class MultiTask(nn.Module):
         vectors[texts(name)] = jnp.concatenate(
           [before(hidden, read), before(hidden, behind)], -1
         )
-    if {"tokens", "parts"} & reads:
+    if {"tokens", "parts", "decoded"} & reads:
       drop = Dropout(rates)
       if layers:
         # One element is dropped from all layers alike, as from their mixture.
@@ -142,6 +143,14 @@ class MultiTask(nn.Module):
       vectors["tokens"] = tokens
       vectors["parts"] = parts.told_apart(tokens, batch, examples, read, layers)
       task["token"] = task_of_tokens(batch)
+    if "decoded" in reads:
+      vectors["decoded"] = Decoded(
+        vectors["parts"], batch["tokens"], batch["place"]
+      )
+    if {"drawn", "sided", "decoded"} & reads:
+      task["vocabulary"] = jnp.where(
+        batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
+      )
     if "drawn" in reads:
       said, owners = at_places(hidden, batch), None
       if train:
@@ -151,9 +160,6 @@ class MultiTask(nn.Module):
       )
       words = encoder.variables["params"]["embeddings"]["word"]["embedding"]
       vectors["drawn"] = encoders.drawn(self.config, said, words)
-      task["vocabulary"] = jnp.where(
-        batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
-      )
     if "sided" in reads:
       owners = at_places(tokens_of, batch) if train else None
       positions = at_places(batch["positions"], batch)
@@ -164,9 +170,6 @@ class MultiTask(nn.Module):
       kept = Dropout(rates)(jnp.ones_like(one), owners, positions, train=train)
       sided = Sided(one * kept, tuple(each * kept for each in more))
       vectors["sided"] = sided
-      task["vocabulary"] = jnp.where(
-        batch["masked"] >= 0, at_places(task_of_tokens(batch), batch), -1
-      )
     return Heads(self.heads, name="heads")(vectors, task)
 
   def _adapted(self, batch: Mapping) -> dict[str, Any]:

@@ -4,9 +4,12 @@ Liu et al. 2018, "Stochastic Answer Networks for Natural Language Inference", as
 MT-DNN has it above an encoder.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bam_jax.models.dropout import uniform
 from bam_jax.models.parts import Parts, attended
@@ -78,3 +81,17 @@ def averaged(said: jax.Array, kept: jax.Array) -> jax.Array:
     return jnp.where(kept, said, 0.0).sum(0) / count
   log = jnp.where(kept, jax.nn.log_softmax(said, axis=-1), -1e30)
   return jax.nn.logsumexp(log, axis=0) - jnp.log(count)
+
+
+def san(spec: Any, parts: Parts) -> jax.Array:
+  """Returns f32[B, E, C] of a stochastic answer network."""
+  turns, dropout = spec.option("turns"), spec.option("answer_dropout")
+  return San(spec.outputs, turns, dropout, name=spec.parameters)(parts)
+
+
+def multiplied(spec: Any, width: int, lengths: np.ndarray) -> np.ndarray:
+  """Counts the multiplications of `san`, as if both texts were as long."""
+  turn = width * width + width * lengths + 4 * width * spec.outputs
+  gates = 6 * width * width
+  turns = spec.option("turns")
+  return width * lengths + turns * turn + (turns - 1) * gates

@@ -6,6 +6,7 @@ from flax import traverse_util
 import jax
 import jax.numpy as jnp
 
+from bam_jax.models.decoder import Decoded
 from bam_jax.models.heads import Heads, HeadSpec, apart, columns_of, texts
 from bam_jax.models.masked import Drawn, Sided
 from bam_jax.models.parts import Parts
@@ -31,9 +32,11 @@ def shapes(
   """
   tokens, one = jnp.zeros((1, 1, width)), jnp.ones((1, 1, 1), bool)
   row = jnp.zeros((1, 1), jnp.int32)
+  parts = Parts(tokens, one, one, None, row, (tokens,) * layers)
   vectors = {
     "tokens": tokens,
-    "parts": Parts(tokens, one, one, None, row, (tokens,) * layers),
+    "parts": parts,
+    "decoded": Decoded(parts, row, row),
     **{row.reads: tokens for row in POOLS.values()},
     **{apart(pool): jnp.zeros((1, 1, 3 * width)) for pool in POOLS},
     **{texts(pool): jnp.zeros((1, 1, 2 * width)) for pool in POOLS},

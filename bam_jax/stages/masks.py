@@ -60,7 +60,7 @@ def check_sides(found: Materials, shape: EncoderConfig) -> None:
   """
   config = found.experiment.config
   for task in found.experiment.trained_tasks:
-    if not KINDS[task.kind].sided:
+    if KINDS[task.kind].sides < 2:
       continue
     if not encoders.side(shape):
       able = "--config.encoder=scratch --config.scratch.kind=bilstm"

@@ -39,7 +39,7 @@ from bam_jax.study import chains, contrast, fewer, sides
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.lineage import Facts
 from bam_jax.study.plan import Run
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, SAID
 from bam_jax.tasks.learn import USUAL
 from bam_jax.tasks.table import Task
 from bam_jax.training import adapting, contrastive, heads, sharding
@@ -103,7 +103,8 @@ class Materials:
     return [
       text
       for task in reading
-      for text in self.texts.see(task, task.train).texts[0]
+      for texts in self.texts.see(task, task.train).texts
+      for text in texts
     ]
 
   def pretrained(self, run: Run) -> dict[str, Any]:
@@ -288,14 +289,14 @@ class Materials:
 
 
 def reading_documents(tasks: Sequence[Task]) -> list[Task]:
-  """Returns those of some tasks that read documents."""
-  return [task for task in tasks if KINDS[task.kind].reads == "document"]
+  """Returns those of some tasks of whose text tokens are said."""
+  return [task for task in tasks if KINDS[task.kind].reads in SAID]
 
 
 def masking_words(tasks: Sequence[Task]) -> list[Task]:
   """Returns those of some tasks that have masked words of documents said."""
   return [
-    each for each in reading_documents(tasks) if not KINDS[each.kind].sided
+    each for each in reading_documents(tasks) if not KINDS[each.kind].sides
   ]
 
 

@@ -125,6 +125,8 @@ def cost(
   columns = columns_of(model.heads)
   # As of a row that is full; without masked tokens there are no places.
   places = round(c.masking.share * c.max_length) if VOCABULARY in columns else 0
+  if any(spec.reads == "decoded" for spec in model.heads):
+    places = c.max_length
   if sided := any(spec.reads == "sided" for spec in model.heads):
     places = 2 * c.max_length
   room = Room(rows, c.max_length, examples, places)

@@ -21,7 +21,7 @@ from bam_jax.study import chains, fewer, sides
 from bam_jax.study.experiment import Experiment
 from bam_jax.study.plan import OUTSIDE, Run
 from bam_jax.study.workdir import FREE, without_neutral
-from bam_jax.tasks.kinds import KINDS
+from bam_jax.tasks.kinds import KINDS, SAID
 from bam_jax.tasks.table import Task
 from bam_jax.training import settings
 from bam_jax.training.adversaries import ADVERSARIES
@@ -152,7 +152,7 @@ class Lineage:
       made["heads"] = "new"
     if run.teachers and config.teacher.online:
       made["online"] = self.facts.online()
-    if any(KINDS[task.kind].reads == "document" for task in tasks):
+    if any(KINDS[task.kind].reads in SAID for task in tasks):
       made["masked"] = self.facts.masked()
     return flatten(json.loads(json.dumps(made))) | shaped(experiment, run)
 

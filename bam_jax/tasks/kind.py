@@ -30,7 +30,8 @@ class TaskKind:
     head: how it is built, a name of `heads.HEADS`.
     reads: what a row of it is: "text", one or two of them, "words", or
       "question context", "question candidates", "document", a text of any
-      length that no label belongs to, or "sentences", two of such a one.
+      length that no label belongs to, "sentences", two of such a one, or
+      "source target", of which the second is said.
     unit: what is drawn, and counted by batch_size: an "example", or a "whole"
       row of several, which stays in one step and on one side of a hold-out.
     texts: how many texts a row has at most.
@@ -70,8 +71,9 @@ class TaskKind:
       it is f32[C] in place of one number.
     kept: what is kept of dev for scores and tests: "outputs", or "outcomes", by
       `KEPT` of stages/outcomes.py.
-    sided: of each token of a document those beside it are said, from either
-      side by what has read that side alone; else masked ones are.
+    sides: of each token the one behind it is said, 1, or both beside it, 2,
+      from either side by what has read that side alone; 0 = masked ones are, if
+      any.
     typed: whether a tasks file may name it.
     calibrates: what has the probabilities that are calibrated, a "row" or a
       "word"; "" = nothing.
@@ -111,6 +113,6 @@ class TaskKind:
   grouped: bool = False
   many: bool = False
   kept: str = "outputs"
-  sided: bool = False
+  sides: int = 0
   typed: bool = True
   calibrates: str = ""

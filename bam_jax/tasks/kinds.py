@@ -345,8 +345,15 @@ _LM = dataclasses.replace(
   chance=lambda task: ("accuracy", 0.0),
   beside=("perplexity_share", "perplexity"),
   model="",
-  sided=True,
+  sides=2,
 )
+# The second text of a pair, by a decoder that has read the first (Wang et al.
+# 2019, appendix B).
+_SEQ2SEQ = dataclasses.replace(
+  _LM, name="seq2seq", head="decoder", reads="source target", texts=2, sides=1
+)
+# What kinds read of which tokens are said.
+SAID = ("document", "source target")
 
 # transformers' class for what has no head.
 ENCODER = "Model"
@@ -387,5 +394,6 @@ _CONTRAST = dataclasses.replace(
 )
 
 KINDS: Mapping[str, TaskKind] = {
-  kind.name: kind for kind in (*_ROWS, *_CANDIDATES, _NEXT, _LM, _CONTRAST)
+  kind.name: kind
+  for kind in (*_ROWS, *_CANDIDATES, _NEXT, _LM, _SEQ2SEQ, _CONTRAST)
 }

@@ -74,7 +74,7 @@ PACKED = (np.array([0, 1, 1, 1, 0, 2, 0]), np.array([0, 0, 5, 7, 42, 3, 45]))
 
 def test_a_language_model_says_what_is_beside_each_token_and_masks_none():
   plain, _ = examples()
-  words = dataclasses.replace(plain.words, sided=True)
+  words = dataclasses.replace(plain.words, sides=2)
   index = 100 + np.arange(N)
   found = masking.make(None, ["lm"], [(words, plain.begins * 1.0, index)])
   assert found.most.tolist() == (2 * LENGTHS).tolist()
@@ -97,6 +97,21 @@ def test_a_language_model_says_what_is_beside_each_token_and_masks_none():
       for at in range(1, length + 1)
       for way in (1, -1)
     }
+  # A decoder says what is behind alone.
+  one = masking.make(
+    None,
+    ["seq2seq"],
+    [(dataclasses.replace(words, sides=1), plain.begins * 1.0, index)],
+  )
+  behind = written(one, row, start, places=130)
+  ahead = batch["side"] == 0
+  there = behind["masked"] >= 0
+  assert there.sum() == LENGTHS.sum() and not behind["side"].any()
+  said = {*zip(behind["place"][there], behind["masked"][there], strict=True)}
+  both = ahead & (batch["masked"] >= 0)
+  assert said == {
+    *zip(batch["place"][both], batch["masked"][both], strict=True)
+  }
   # Beside one that is masked, each has its own.
   both = masking.make(
     plain.masker,

@@ -72,7 +72,7 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
       np.concatenate(at).astype(np.int32),
       offsets_of(counts),
       drawn=True,
-      sided=KINDS[kind].sided,
+      sides=KINDS[kind].sides,
     )
     units = len(words.at)
   size = 1 if KINDS[kind].output == "value" or KINDS[kind].unit == WHOLE else C
@@ -88,6 +88,16 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
   teacher = rng.normal(size=(units, size)).astype(np.float32)
   teacher[(np.arange(units) if whose is None else whose) % 4 == 0] = np.nan
   second = [np.arange(n) >= rng.integers(1, n) for n in lengths]
+  if KINDS[kind].reads == "source target":
+    # All of the second text but its last token.
+    at = [np.flatnonzero(each)[:-1] for each in second]
+    words = Words(
+      np.concatenate(at).astype(np.int32),
+      offsets_of([*map(len, at)]),
+      drawn=True,
+      sides=1,
+    )
+    labels = np.ones(len(words.at))
   features = Features(
     tokens=rng.integers(5, 30, total).astype(np.int32),
     types=np.concatenate(second).astype(np.int8),
@@ -184,7 +194,7 @@ def test_packing_changes_nothing(kind, other, adversary, norm, head):
       )
     )
     data.append(TaskData(name, features, columns, teacher))
-  sided = any(KINDS[each].sided for each in (kind, other))
+  sided = any(KINDS[each].sides > 1 for each in (kind, other))
   encoder = tiny.SPELLED if sided else tiny.ENCODER
   net = tiny.model(heads=tuple(specs), encoder=encoder)
   losses, c = make_losses(net), common.base()

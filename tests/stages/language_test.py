@@ -77,6 +77,41 @@ def test_it_is_trained_and_heads_learn_over_it_as_it_stands(
     assert each.value == pytest.approx(model("stsb", [one], [two])[0].value)
 
 
+def test_a_text_is_said_from_another_by_any_encoder(small_run, tmp_path):
+  rng = np.random.default_rng(2)
+  source = [rng.choice(small.WORDS, size=4) for _ in range(150)]
+  # Its words the other way round.
+  for name, lines in (("a", source), ("b", [each[::-1] for each in source])):
+    text = "\n".join(map(" ".join, lines))
+    (tmp_path / f"{name}.txt").write_text(text)
+  (tmp_path / "tasks.toml").write_text(
+    '[turned]\nkind = "seq2seq"\ntrain = ["a.txt", "b.txt"]\ndev_share = 0.2\n'
+  )
+  c = small.settings(
+    small_run.glue,
+    small_run.encoder,
+    tasks_file=str(tmp_path / "tasks.toml"),
+    tasks="turned",
+    methods="single",
+    max_length=14,
+    max_steps=60,
+    learn__head="decoder:width=8",
+    loss__reduction="mean",
+    data__packing=True,
+  )
+  small.execute(c, tmp_path / "W")
+  found = json.loads((tmp_path / "W/results.json").read_text())
+  record = found["methods"]["single"]["turned"]
+  # Four of ten words and the end of each, of which that alone is easy.
+  (perplexity,) = record["all"]["perplexity"]
+  assert 1 < perplexity < 7.5
+  assert record["metric"] == "perplexity_share"
+  with pytest.raises(
+    ValueError, match=r"says words of plain text alone \(turn"
+  ):
+    bam_jax.load(tmp_path / "W/runs/single.turned")
+
+
 @pytest.mark.parametrize(
   ("changes", "said"),
   [

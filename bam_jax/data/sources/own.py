@@ -15,6 +15,7 @@ from bam_jax.data.sources import (
   many,
   neighbours,
   panel,
+  parallel,
   plain,
   rows,
   splits,
@@ -257,6 +258,7 @@ READERS: Mapping[str, Callable[[Task, str], Examples]] = {
   "question candidates": grouped.read,
   "document": plain.read,
   "sentences": neighbours.read,
+  "source target": parallel.read,
 }
 # Where only the data say what the labels are: (task) -> their names.
 LABELS: Mapping[str, Callable[[Task], Sequence[str]]] = {

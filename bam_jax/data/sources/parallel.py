@@ -1,0 +1,62 @@
+"""Reads two files of plain text, of which lines stand side by side."""
+
+from pathlib import Path
+
+import numpy as np
+
+from bam_jax.data.sources import lines, rows, splits
+from bam_jax.data.sources.dev_share import dev_rows
+from bam_jax.data.sources.examples import Examples
+from bam_jax.tasks.table import Task
+
+
+def read(task: Task, split: str) -> Examples:
+  """Reads a split of an own task whose rows are a source and its target.
+
+  Args:
+    task: with `own`; the first file of a split has sources, the second one
+      targets. Pairs of which either is blank are left out.
+    split: one of `task.splits`; without a dev file, train and validation are
+      the two parts of the train files.
+
+  Raises:
+    ValueError: there are not two files, or they have not as many lines.
+    OSError: a file is missing or the hub cannot be reached.
+  """
+  paths, key = splits.files(task, split), splits.key_of(task, split)
+  if len(paths) != 2:
+    raise ValueError(
+      f"{task.own.file}: {key} of {task.name} is {len(paths)} file"
+      f"{'s' * (len(paths) != 1)}; kind {task.kind} reads two whose lines"
+      f' belong together, {key} = ["a.en.txt", "a.de.txt"]'
+    )
+  source, target = (_lines(path, task.own.dialect.encoding) for path in paths)
+  if len(source) != len(target):
+    raise ValueError(
+      f"{paths[0]} has {len(source)} lines and {paths[1]} {len(target)}, and"
+      f" {task.name} pairs them one by one; give files of as many lines"
+    )
+  pairs = [pair for pair in zip(source, target, strict=True) if all(pair)]
+  if not pairs:
+    raise ValueError(
+      f"{paths[0]} and {paths[1]} have no line with text in both; give files"
+      " that have"
+    )
+  texts = tuple(map(list, zip(*pairs, strict=True)))
+  origin = f"{paths[0]} and {paths[1]}"
+  # Of no account: what is learned is the target itself.
+  nothing = np.zeros(len(pairs), np.float32)
+  examples = Examples(task.name, split, texts, nothing, origin)
+  if not task.own.dev_share or key != "train":
+    return examples
+  every = np.ones(len(pairs), bool)
+  mask = dev_rows(texts, task.own.dev_share, among=every)
+  return examples.take(~mask if split == task.train else mask)
+
+
+def _lines(path: Path, encoding: str) -> list[str]:
+  """Returns the lines of a file, plain or gzipped, without blanks around."""
+  if not path.is_file():
+    raise FileNotFoundError(f"there is no file {path}")
+  with rows.opened(path, encoding) as file:
+    return [line.strip() for _, line in lines.lines(file, str(path))]
