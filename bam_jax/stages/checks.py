@@ -246,10 +246,11 @@ def parts(found: Materials) -> None:
       alone = HEADS[spec.head].apart and HEADS[spec.head].build
       told = spec.reads == "parts" and HEADS[spec.head].texts > 1
       if (told and not words.second) or (alone and not apart.able(words)):
+        other = "linear or mlp, or " if HEADS[spec.head].chosen else ""
         raise ValueError(
           f"the head {spec.head} of {spec.name} tells two texts apart by their"
-          f" types, and {found.experiment.config.encoder} has none; take linear"
-          " or mlp, or an encoder that has, as BERT does"
+          f" types, and {found.experiment.config.encoder} has none; take"
+          f" {other}an encoder that has, as BERT does"
         )
 
 

@@ -60,9 +60,8 @@ def check_sides(found: Materials, shape: EncoderConfig) -> None:
   """
   config = found.experiment.config
   for task in found.experiment.trained_tasks:
-    if KINDS[task.kind].sides < 2:
-      continue
-    if not encoders.side(shape):
+    sides = KINDS[task.kind].sides
+    if sides > 1 and not encoders.side(shape):
       able = "--config.encoder=scratch --config.scratch.kind=bilstm"
       raise ValueError(
         f"{task.name} has the next token said by what has read up to it, and"
@@ -70,7 +69,8 @@ def check_sides(found: Materials, shape: EncoderConfig) -> None:
         f" token; take a bilstm whose directions are apart: {able}"
         " --config.scratch.directions=apart"
       )
-    if not trains_words(config) and not all(found.encoder.tokenizer.single):
+    made = trains_words(config)
+    if sides and not made and not all(found.encoder.tokenizer.single):
       raise ValueError(
         f"{task.name} has the ends of texts said, and the tokenizer of"
         f" {config.encoder} marks none; take another:"

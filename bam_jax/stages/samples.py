@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from bam_jax.data import contexts, documents, features, limits
+from bam_jax.data import columns, contexts, documents, limits
 from bam_jax.data.features import Features
 from bam_jax.stages import contrasting
 from bam_jax.stages.session import Session
@@ -24,28 +24,13 @@ def samples_of(session: Session) -> dict[str, Features]:
     text = session.materials.texts.look(task, task.train)
     rows = np.linspace(0, len(text) - 1, min(len(text), SAMPLE)).astype(int)
     some = text.take(rows)
-    tokenizer = session.materials.encoder.tokenizer
-    lengths = session.materials.lengths
-    if KINDS[task.kind].reads == "document":
-      found[task.name] = documents.parts(
-        tokenizer, *some.texts, most=lengths.most
-      )
-      continue
-    if some.answers is not None:
-      found[task.name] = contexts.windows(
-        tokenizer, *some.texts, some.answers, lengths=lengths
-      )
-      continue
-    found[task.name] = dataclasses.replace(
-      features.featurise(
-        tokenizer,
-        some.texts,
-        some.labels,
-        max_length=lengths.most,
-        words=some.words,
-      ),
-      table=task.table,
+    kind, materials = KINDS[task.kind], session.materials
+    recipe = columns.Recipe(
+      kind.reads, materials.encoder.tokenizer, materials.lengths
     )
+    made = columns.featurise(recipe, some)
+    words = made.words and dataclasses.replace(made.words, sides=kind.sides)
+    found[task.name] = dataclasses.replace(made, words=words, table=task.table)
   return found
 
 

@@ -23,7 +23,7 @@ def write(folder, source, target):
     file.write(target)
 
 
-def test_lines_stand_side_by_side_and_a_share_of_them_is_dev(tmp_path):
+def test_lines_stand_side_by_side_and_a_share_of_them_is_dev(tmp_path, caplog):
   rows = [(f"one {n}", f"eins {n}") for n in range(40)]
   write(
     tmp_path,
@@ -39,6 +39,7 @@ def test_lines_stand_side_by_side_and_a_share_of_them_is_dev(tmp_path):
   ]
   assert sorted(found) == sorted(rows)
   assert 2 < len(dev) < 16
+  assert caplog.text.count("said leaves out 1 of the 41 pairs of") == 1
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,12 @@ def test_what_is_no_pair_of_files_is_refused(tmp_path, entry, target, said):
   write(tmp_path, "a\nb\n", target)
   with pytest.raises(ValueError, match=said):
     parallel.read(task(tmp_path, **entry), "train")
+
+
+def test_a_missing_file_is_called_by_the_key_that_names_it(tmp_path):
+  (tmp_path / "a.en").write_text("a")
+  with pytest.raises(OSError, match=r"no file .*a.de.gz, .* train of said in"):
+    parallel.read(task(tmp_path), "train")
 
 
 def test_a_target_is_read_by_itself_and_each_token_of_it_says_the_next(

@@ -10,6 +10,7 @@ import bam_jax
 from bam_jax.hf import directory as hf
 from bam_jax.models.mixing import MIX
 from bam_jax.stages import masks, session
+from bam_jax.stages.samples import samples_of
 from bam_jax.study.workdir import Workdir
 from bam_jax.training.checkpoint import load_params
 from tests import small
@@ -44,11 +45,23 @@ def params(workdir, run):
   return load_params(workdir / "runs" / run / "checkpoints/seed-0")[0]
 
 
+def held_as_trained(c, workdir, task):
+  """Asserts that a dry run counts what is trained on, sides and all."""
+  here = session.opened(c, Workdir(workdir))
+  sampled = samples_of(here)[task]
+  (mine,) = (t for t in here.experiment.trained_tasks if t.name == task)
+  trained = here.materials.corpus.train(mine)
+  for found in (lambda x: x.tokens, lambda x: x.types, lambda x: x.words.at):
+    np.testing.assert_array_equal(found(sampled), found(trained))
+  assert sampled.words.sides == trained.words.sides > 0
+
+
 def test_it_is_trained_and_heads_learn_over_it_as_it_stands(
   small_run, tmp_path
 ):
-  workdir = tmp_path / "W"
-  small.execute(config(small_run.glue, write(tmp_path)), workdir)
+  workdir, c = tmp_path / "W", config(small_run.glue, write(tmp_path))
+  small.execute(c, workdir)
+  held_as_trained(c, workdir, "lm")
   scores = json.loads((workdir / "runs/single.lm/scores.json").read_text())
   found = scores["0"]["scores"]["lm"]
   # Of eighty words and marks; these are about thirty.
@@ -100,6 +113,7 @@ def test_a_text_is_said_from_another_by_any_encoder(small_run, tmp_path):
     data__packing=True,
   )
   small.execute(c, tmp_path / "W")
+  held_as_trained(c, tmp_path / "W", "turned")
   found = json.loads((tmp_path / "W/results.json").read_text())
   record = found["methods"]["single"]["turned"]
   # Four of ten words and the end of each, of which that alone is easy.

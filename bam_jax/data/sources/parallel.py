@@ -1,7 +1,9 @@
 """Reads two files of plain text, of which lines stand side by side."""
 
+import functools
 from pathlib import Path
 
+from absl import logging
 import numpy as np
 
 from bam_jax.data.sources import lines, rows, splits
@@ -15,7 +17,7 @@ def read(task: Task, split: str) -> Examples:
 
   Args:
     task: with `own`; the first file of a split has sources, the second one
-      targets. Pairs of which either is blank are left out.
+      targets. Pairs of which either is blank are left out, and that is said.
     split: one of `task.splits`; without a dev file, train and validation are
       the two parts of the train files.
 
@@ -30,7 +32,7 @@ def read(task: Task, split: str) -> Examples:
       f"{'s' * (len(paths) != 1)}; kind {task.kind} reads two whose lines"
       f' belong together, {key} = ["a.en.txt", "a.de.txt"]'
     )
-  source, target = (_lines(path, task.own.dialect.encoding) for path in paths)
+  source, target = (_lines(path, task, key) for path in paths)
   if len(source) != len(target):
     raise ValueError(
       f"{paths[0]} has {len(source)} lines and {paths[1]} {len(target)}, and"
@@ -44,6 +46,11 @@ def read(task: Task, split: str) -> Examples:
     )
   texts = tuple(map(list, zip(*pairs, strict=True)))
   origin = f"{paths[0]} and {paths[1]}"
+  if blank := len(source) - len(pairs):
+    _say(
+      f"{task.name} leaves out {blank} of the {len(source)} pairs of {origin},"
+      " of which either line is blank"
+    )
   # Of no account: what is learned is the target itself.
   nothing = np.zeros(len(pairs), np.float32)
   examples = Examples(task.name, split, texts, nothing, origin)
@@ -54,9 +61,18 @@ def read(task: Task, split: str) -> Examples:
   return examples.take(~mask if split == task.train else mask)
 
 
-def _lines(path: Path, encoding: str) -> list[str]:
+def _lines(path: Path, task: Task, key: str) -> list[str]:
   """Returns the lines of a file, plain or gzipped, without blanks around."""
   if not path.is_file():
-    raise FileNotFoundError(f"there is no file {path}")
-  with rows.opened(path, encoding) as file:
+    raise FileNotFoundError(
+      f"there is no file {path}, which is {key} of {task.name} in"
+      f" {task.own.file}; correct its name there"
+    )
+  with rows.opened(path, task.own.dialect.encoding) as file:
     return [line.strip() for _, line in lines.lines(file, str(path))]
+
+
+@functools.cache
+def _say(text: str) -> None:
+  """Says it once, however often a file is read."""
+  logging.warning(text)
