@@ -15,6 +15,9 @@ def add(c: ConfigDict) -> None:
   # Columns of the narrow product; 0 = as published: pal and pal_concat 204,
   # low_rank 100, houlsby 50, lora 8. lhuc has none.
   c.adapter.rank = 0
+  # Of lora, whose product counts alpha / rank; 0 = 8, as its paper has it on
+  # GLUE.
+  c.adapter.alpha = 0.0
   # One for all tasks in place of one for each.
   c.adapter.shared = False
   # Whether the encoder stays as it is, and adapters, pooler and heads alone are

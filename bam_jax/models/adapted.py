@@ -27,11 +27,13 @@ class Adapter:
     kind: one of `ADAPTERS`.
     rank: r, columns of the narrow product; 0 where a kind has none.
     shared: whether all tasks have one.
+    alpha: of lora, whose product counts alpha / r; 0 where a kind has none.
   """
 
   kind: str
   rank: int
   shared: bool = False
+  alpha: float = 0.0
 
   def owners(self, tasks: Sequence[str]) -> tuple[str, ...]:
     """Returns whose adapters there are: each task's, or one of all."""

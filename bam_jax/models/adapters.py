@@ -17,8 +17,6 @@ from bam_jax.models.adapted import Adapted
 Array = jax.Array
 # Heads of a pal's attention, at most (Bert-n-Pals' code; its paper has 12).
 HEADS = 6
-# alpha of LoRA, whose product counts alpha / rank: its paper's on GLUE.
-ALPHA = 8.0
 # Standard deviation of Houlsby's weights (section 3 there): all but nothing.
 NEAR = 1e-2
 
@@ -102,7 +100,7 @@ def _added(name):
     del attend
     part = own.weights[name]
     change = own.onto(own.into(x, part["down"]), part["up"])
-    return y + change * (ALPHA / own.adapter.rank)
+    return y + change * (own.adapter.alpha / own.adapter.rank)
 
   return added
 
@@ -180,7 +178,7 @@ def _merged_lora(config, layer, own, adapter):
     down, up = (
       np.asarray(own[name][way]["kernel"], np.float64) for way in ("down", "up")
     )
-    change = (down @ up) * (ALPHA / adapter.rank)
+    change = (down @ up) * (adapter.alpha / adapter.rank)
     kernel = (layer[name]["kernel"] + change).astype(np.float32)
     made[name] = {**layer[name], "kernel": kernel}
   return made
@@ -214,6 +212,7 @@ class AdapterKind:
     layer: (config of the encoder, r) -> leaves of each task in each layer.
     every: likewise, those that a task has once for all layers.
     together: likewise, those of each layer that all tasks have together.
+    alpha: where none is said, as its paper has it on GLUE; 0 = it has none.
     attends: whether it attends, in r columns.
     merged: (config, parameters of a layer, leaves of a task there, adapter) ->
       parameters of the layer with the adapter in them, so that it computes the
@@ -225,6 +224,7 @@ class AdapterKind:
   layer: Callable[[Any, int], Leaves]
   every: Callable[[Any, int], Leaves] = _nothing
   together: Callable[[Any, int], Leaves] = _nothing
+  alpha: float = 0.0
   attends: bool = False
   merged: Callable[..., Mapping[str, Any] | None] | None = None
 
@@ -261,6 +261,7 @@ ADAPTERS: dict[str, AdapterKind] = {
   ),
   "lora": AdapterKind(
     rank=8,
+    alpha=8.0,
     places={"query": _added("query"), "value": _added("value")},
     layer=_lora,
     merged=_merged_lora,

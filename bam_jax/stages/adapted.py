@@ -38,7 +38,7 @@ def check(found: Materials, shape: EncoderConfig) -> None:
       raise ValueError(
         f"{run.name} goes on from {run.start}, which has {told(start)}, and has"
         f" {told(asked)}; adapters stay what they are from stage to stage: set"
-        " adapter.kind, adapter.rank and adapter.shared for all of them"
+        " what adapter says for all of them"
       )
   begun(found, plain=plain)
 
@@ -53,7 +53,8 @@ def told(adapter: Adapter | None) -> str:
   if adapter is None:
     return "no adapters"
   rank = f" of rank {adapter.rank}" if adapter.rank else ""
-  return f"adapters {adapter.kind}{rank}" + " (shared)" * adapter.shared
+  alpha = f" and alpha {adapter.alpha:g}" if adapter.alpha else ""
+  return f"adapters {adapter.kind}{rank}{alpha}" + " (shared)" * adapter.shared
 
 
 def fits(experiment: Experiment, asked: Adapter, shape: EncoderConfig) -> None:

@@ -57,7 +57,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], tuple[str, ...]]] = {
       "optim.clip",
       *("optim.weight_decay", "contrast.weight_decay"),
       "contrast.patience",
-      *("adversary.proximal", "sampling.steps_per_epoch"),
+      *("adversary.proximal", "adapter.alpha", "sampling.steps_per_epoch"),
       *("first.epochs", "first.batch_size"),
       *("first.rate", "first.layer_decay"),
       *("teacher.hidden_weight", "teacher.relations_weight"),
@@ -264,19 +264,20 @@ def mixed(sampling: ConfigDict) -> None:
 def adapter(c: ConfigDict) -> None:
   """Checks that what is said of adapters is said of some that read it."""
   kind = c.adapter.kind
-  for key in ("rank", "shared"):
+  for key in ("rank", "alpha", "shared"):
     off = NEUTRAL[f"adapter.{key}"]
     if kind == adapting.OFF and (got := c.adapter[key]) != off:
       raise ValueError(
         f"adapter.{key} is {got!r}, but adapter.kind is {kind}, so there are no"
         " adapters; take some: --config.adapter.kind=lora"
       )
-  if kind != adapting.OFF and c.adapter.rank and not ADAPTERS[kind].rank:
-    ranked = ", ".join(name for name, row in ADAPTERS.items() if row.rank)
-    raise ValueError(
-      f"adapter.rank is {c.adapter.rank}, but adapter.kind is {kind}, which has"
-      f" no narrow product; leave it out, or take one of {ranked}"
-    )
+  for key, what in (("rank", "narrow product"), ("alpha", "alpha")):
+    able = [name for name, row in ADAPTERS.items() if getattr(row, key)]
+    if kind != adapting.OFF and c.adapter[key] and kind not in able:
+      raise ValueError(
+        f"adapter.{key} is {c.adapter[key]}, but adapter.kind is {kind}, which"
+        f" has no {what}; leave it out, or take one of {', '.join(able)}"
+      )
 
 
 def adversary(c: ConfigDict) -> None:

@@ -51,6 +51,7 @@ FREE = (
 NEUTRAL: dict[str, Any] = {
   "adapter.kind": "none",
   "adapter.rank": 0,
+  "adapter.alpha": 0.0,
   "adapter.shared": False,
   "adversary.kind": "none",
   "adversary.weight": 1.0,

@@ -7,6 +7,7 @@ was trained on. Label names travel with it, so no order is ever guessed.
 from collections.abc import Mapping, Sequence
 import dataclasses
 import json
+import math
 from pathlib import Path
 import reprlib
 from typing import Any
@@ -112,11 +113,13 @@ class Adapts:
     kind: of the adapters.
     rank: columns of their narrow product; 0 = they have none.
     shared: whether all tasks have one.
+    alpha: by which their product counts; 0 = they have none.
   """
 
   kind: str
   rank: int
   shared: bool
+  alpha: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -260,10 +263,12 @@ def _adapts(raw: Any) -> Adapts | None:
   """Reads what tasks have inside the encoder, if anything."""
   if raw is None:
     return None
-  kind, rank, shared = raw["kind"], raw["rank"], raw["shared"]
-  if (type(kind), type(rank), type(shared)) != (str, int, bool) or rank < 0:
+  found = Adapts(**raw)
+  types = {"kind": str, "rank": int, "shared": bool, "alpha": float}
+  said = {name: type(value) for name, value in raw.items()}
+  if said != types or found.rank < 0 or not 0 <= found.alpha < math.inf:
     raise ValueError(f"adapter {reprlib.repr(raw)}")
-  return Adapts(kind=kind, rank=rank, shared=shared)
+  return found
 
 
 def _limits(raw: Any, heads: Sequence[Head]) -> Limits | None:

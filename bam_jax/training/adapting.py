@@ -32,9 +32,9 @@ def adapter_of(said: Any) -> Adapter | None:
       f"adapters are of kind {said.kind!r}, which is none of"
       f" {', '.join(ADAPTERS)}"
     )
-  return Adapter(
-    said.kind, said.rank or ADAPTERS[said.kind].rank, bool(said.shared)
-  )
+  row = ADAPTERS[said.kind]
+  alpha = float(said.alpha or row.alpha)
+  return Adapter(said.kind, said.rank or row.rank, bool(said.shared), alpha)
 
 
 def told(said: Any) -> Adapts | None:

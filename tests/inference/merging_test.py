@@ -21,7 +21,9 @@ assert quiet
 def adapted(name, folder, kind, *, shared=False):
   """Returns a random model of a family with random adapters."""
   found = random_model(name, folder)
-  adapter = Adapter(kind, 3 if ADAPTERS[kind].rank else 0, shared)
+  adapter = Adapter(
+    kind, 3 if ADAPTERS[kind].rank else 0, shared, 0.7 * ADAPTERS[kind].alpha
+  )
   names = [head.name for head in found.description.heads]
   rng = np.random.default_rng(4)
   flat = {

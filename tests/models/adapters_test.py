@@ -5,6 +5,7 @@ D=16, F=32, L=3, T=3, r=6.
 
 import dataclasses
 import functools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from bam_jax.models import adapter_tree, flops
 from bam_jax.models.adapted import ALL, Adapter
 from bam_jax.models.adapters import ADAPTERS, PLACES, heads_of
 from bam_jax.models.multitask import init_params
-from bam_jax.training import optim, sharding
+from bam_jax.training import adapting, optim, sharding
 from bam_jax.training.step import make_losses
 from tests import tiny
 
@@ -37,7 +38,9 @@ APART = {"pal_concat": 1e-6, "lora": 1e-6, "lhuc": 1e-6, "houlsby": 1e-4}
 
 
 def adapter_of(kind: str, *, shared: bool = False) -> Adapter:
-  return Adapter(kind, R if ADAPTERS[kind].rank else 0, shared)
+  return Adapter(
+    kind, R if ADAPTERS[kind].rank else 0, shared, ADAPTERS[kind].alpha
+  )
 
 
 def model(adapter, *, layers=L):
@@ -229,3 +232,20 @@ def test_a_frozen_encoder_keeps_its_bits_and_no_moments(adapter):
   assert texts[True] < texts[False]
   assert found[True].mean.keys() == found[False].mean.keys()
   assert jnp.isfinite(found[True].params["pooler"]["kernel"]).all()
+
+
+@pytest.mark.parametrize(("said", "alpha"), [(0.0, 8.0), (3.0, 3.0)])
+def test_alpha_is_what_is_said_or_as_published(said, alpha):
+  asked = types.SimpleNamespace(kind="lora", rank=R, shared=False, alpha=said)
+  adapter = adapting.adapter_of(asked)
+  assert adapter.alpha == alpha
+  rng = np.random.default_rng(0)
+  layer, own, want = {}, {}, {}
+  for name in ("query", "value"):
+    layer[name] = {"kernel": rng.normal(size=(D, D))}
+    down, up = rng.normal(size=(D, R)), rng.normal(size=(R, D))
+    own[name] = {"down": {"kernel": down}, "up": {"kernel": up}}
+    want[name] = layer[name]["kernel"] + alpha / R * down @ up
+  made = ADAPTERS["lora"].merged(None, layer, own, adapter)
+  for name, kernel in want.items():
+    np.testing.assert_allclose(made[name]["kernel"], kernel, rtol=1e-5)

@@ -284,7 +284,9 @@ def test_packing_changes_nothing_among_the_pairs_of_a_step(monkeypatch):
   [*((kind, "none") for kind in ADAPTERS), ("pal", "freelb")],
 )
 def test_packing_changes_nothing_of_adapters(kind, adversary, monkeypatch):
-  adapter = Adapter(kind, 6 if ADAPTERS[kind].rank else 0)
+  adapter = Adapter(
+    kind, 6 if ADAPTERS[kind].rank else 0, False, ADAPTERS[kind].alpha
+  )
   plain, drawn = tiny.model, init_params
 
   def stirred(net, key):

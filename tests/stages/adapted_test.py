@@ -107,6 +107,7 @@ def test_what_a_model_holds_is_counted(run, small_run, tmp_path):
     ({"adapter.rank": 4}, r"adapter.rank is 4, .* --config.adapter.kind="),
     ({"adapter.shared": True}, r"adapter.shared is True"),
     ({"adapter.kind": "lhuc", "adapter.rank": 4}, r"has no narrow product"),
+    ({"adapter.kind": "pal", "adapter.alpha": 4.0}, r"has no alpha.* lora"),
     ({"adapter.kind": "pall"}, r"did you mean 'pal'"),
   ],
 )
