@@ -3,6 +3,7 @@
 from bam_jax.data import tables
 from bam_jax.models import encoders
 from bam_jax.models.adapted import Adapter
+from bam_jax.models.adapters import ADAPTERS
 from bam_jax.models.encoders import ENCODERS, EncoderConfig
 from bam_jax.runtime.console import say
 from bam_jax.stages.materials import Materials
@@ -53,7 +54,8 @@ def told(adapter: Adapter | None) -> str:
   if adapter is None:
     return "no adapters"
   rank = f" of rank {adapter.rank}" if adapter.rank else ""
-  alpha = f" and alpha {adapter.alpha:g}" if adapter.alpha else ""
+  usual = adapter.alpha == ADAPTERS[adapter.kind].alpha
+  alpha = "" if usual else f" and alpha {adapter.alpha:g}"
   return f"adapters {adapter.kind}{rank}{alpha}" + " (shared)" * adapter.shared
 
 
