@@ -12,7 +12,8 @@ empty line. Memory does not grow with the input, and no training data are
 needed: a run's directory is enough, as is one made by bam_jax.export. With
 --abstain=0.8 nothing is said where what would be said is less likely than that,
 by the model's own probabilities; with --trial=all the mean of a run's trials
-answers, and each answer says how far they disagree (docs/calibration.md).
+answers, with --run=A --run=B that of several runs, and each answer says how far
+they disagree (docs/calibration.md).
 
 Exit codes: 0 done, 2 something in the command or a line is wrong (one sentence
 says what; what came before that line is answered), 1 anything else.
@@ -42,7 +43,12 @@ def parser() -> argparse.ArgumentParser:
   answers = ("jsonl", "tsv", "csv")
   formats = (*answers, "json", "parquet")
   add = found.add_argument
-  add("--run", required=True, help="W/runs/NAME, or an exported directory")
+  add(
+    "--run",
+    required=True,
+    action="append",
+    help="W/runs/NAME, or an exported directory; several answer by their mean",
+  )
   add("--task", required=True, help="one of its heads, or all")
   add(
     "--trial",
@@ -113,16 +119,17 @@ def answer(flags: argparse.Namespace) -> None:
   def tell(sentence: str) -> None:
     print(sentence, file=sys.stderr)
 
-  run, every = Path(flags.run), flags.trial == "all"
-  if every and flags.output_format != "jsonl":
+  runs = [*map(Path, flags.run)]
+  several = flags.trial == together.EVERY or len(runs) > 1
+  if several and flags.output_format != "jsonl":
     raise ValueError(
-      f"--trial=all says how far trials disagree, for which "
+      f"several models say how far they disagree, for which "
       f"{flags.output_format} has no column; type --output-format=jsonl"
     )
   model, tasks = (
-    together.prepare(run, flags.task)
-    if every
-    else inference.prepare(run, flags.task, flags.trial)
+    together.prepare(runs, flags.task, flags.trial)
+    if several
+    else inference.prepare(runs[0], flags.task, flags.trial)
   )
   heads = [model.heads[task] for task in tasks]
   unless = abstention.Abstention(0.0)
@@ -130,9 +137,9 @@ def answer(flags: argparse.Namespace) -> None:
     for sentence in abstention.check(flags.abstain, heads):
       tell(sentence)
     unless = abstention.Abstention(flags.abstain)
-  if every and model.left:
-    tell(model.left)
-  if every and any(h.calibration and h.calibration.thresholds for h in heads):
+  if several and model.left:
+    tell(f"{model.left}: left out")
+  if several and any(h.calibration and h.calibration.thresholds for h in heads):
     tell("thresholds are of one trial each: together they say from one half on")
   alone = flags.task != inference.ALL
   out = sys.stdout

@@ -1,5 +1,9 @@
-"""The trials of a run, asked together: their mean and their disagreement."""
+"""Models asked together: trials of a run, or of several runs.
 
+Their mean answers, and how far they disagree is said.
+"""
+
+from collections import Counter
 from collections.abc import Sequence
 import dataclasses
 from pathlib import Path
@@ -14,10 +18,13 @@ from bam_jax.tasks.answers import Answer
 from bam_jax.tasks.description import Head
 from bam_jax.training.checkpoint import trials
 
+# Of a run's trials: all of them.
+EVERY = "all"
+
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-  """Several trials of a run.
+  """Several trials, of one run or of several.
 
   Attributes:
     models: each of them.
@@ -64,29 +71,70 @@ class Together:
     return found
 
 
-def prepare(path: Path, task: str) -> tuple[Together, list[str]]:
-  """Returns all finished trials of a run and the tasks that are asked of them.
+def prepare(
+  paths: Sequence[Path], task: str, trial: int | str | None
+) -> tuple[Together, list[str]]:
+  """Returns trials of runs and the tasks that are asked of all of them.
 
   Args:
-    path: the run, W/runs/NAME.
-    task: one, or "all" of those that the trials can be asked together.
+    paths: the runs, W/runs/NAME, or directories made by bam_jax.export.
+    task: one, or "all" of those that the models can be asked together.
+    trial: the seed of each run's trial; None = the best on dev, "all" =
+      all that are finished.
 
   Raises:
-    ValueError: it is no run of several trials, or lacks that task.
+    ValueError: they are not several, or cannot be asked that together.
   """
-  seeds = trials(path / "checkpoints")
-  if len(seeds) < 2:
+  if twice := [path for path, n in Counter(paths).items() if n > 1]:
+    raise ValueError(f"--run={twice[0]} is given twice; give each run once")
+  models = [
+    inference.prepare(path, task, seed)[0]
+    for path in paths
+    for seed in (_finished(path) if trial == EVERY else (trial,))
+  ]
+  if len(models) < 2:
     raise ValueError(
-      f"--trial=all asks several, and {path} has finished {len(seeds)}; train "
-      "more (--config.trials=5), or leave it out"
+      f"--trial=all asks several, and {paths[0]} has finished {len(models)};"
+      " train more (--config.trials=5), or leave it out"
     )
-  models = [inference.load(path, trial=seed) for seed in seeds]
   known = tuple(models[0].heads.values())
   if task != inference.ALL:
     known = (description.find(known, task),)
-  heads = {head.name: head for head in known if uncertainty.known(head)}
-  left = [f"{h.name} is of kind {h.kind}" for h in known if h.name not in heads]
-  why = f"{', '.join(left)}; trials answer classes, labels and numbers together"
+  unfit = {head.name: _unfit(head, models) for head in known}
+  heads = {head.name: head for head in known if not unfit[head.name]}
+  why = ", ".join(reason for reason in unfit.values() if reason)
   if not heads:
-    raise ValueError(f"{why}: leave out --trial=all")
-  return Together(models, heads, why if left else ""), list(heads)
+    raise ValueError(f"{why}; ask one model: one --run without --trial=all")
+  return Together(models, heads, why), list(heads)
+
+
+def _finished(path: Path) -> list[int]:
+  """Returns the trials of a run.
+
+  Raises:
+    ValueError: it has none.
+  """
+  if found := trials(path / "checkpoints"):
+    return found
+  raise ValueError(
+    f"--trial=all asks the trials of a run, and {path} has none that is"
+    " finished; give a run like W/runs/NAME, or leave it out"
+  )
+
+
+def _unfit(head: Head, models: Sequence[Model]) -> str:
+  """Returns why models cannot be asked a task together; "" = they can."""
+  if not uncertainty.known(head):
+    return (
+      f"{head.name} is of kind {head.kind}, and models answer classes, labels"
+      " and numbers together"
+    )
+  for model in models:
+    other = model.heads.get(head.name)
+    if other is None:
+      return f"one of the runs has no {head.name}"
+    for what in ("kind", "text", "labels", "range"):
+      ours, theirs = getattr(head, what), getattr(other, what)
+      if ours != theirs:
+        return f"{head.name} has {what} {ours} in one run, {theirs} in another"
+  return ""

@@ -234,6 +234,33 @@ def test_trials_are_tempered_before_they_disagree(run, tmp_path, capsys):
   assert "stsb read other texts" in said.err and "from one half on" in said.err
 
 
+def test_runs_answer_by_their_mean(run, tmp_path, capsys):
+  file = tmp_path / "rows.csv"
+  file.write_text("\n".join(["sentence", *TEXTS]))
+  folders = []
+  for best in "01":
+    folder = tmp_path / f"W{best}" / "runs" / RUN
+    shutil.copytree(run.folder, folder)
+    shutil.copy(run.workdir / "config.json", folder.parents[1])
+    found = scores(run)
+    for seed, entry in found.items():
+      entry["scores"]["cola"] = {"matthews": float(seed == best)}
+    (folder / "scores.json").write_text(json.dumps(found))
+    folders.append(f"--run={folder}")
+  flags = ["--task=cola", f"--input={file}"]
+  predict.main([*folders, *flags])
+  by_runs = capsys.readouterr().out
+  predict.main([f"--run={run.folder}", "--trial=all", *flags])
+  assert by_runs == capsys.readouterr().out
+  predict.main([*folders, "--trial=1", *flags])
+  assert json.loads(capsys.readouterr().out.splitlines()[0])[
+    "disagreement"
+  ] == pytest.approx(0, abs=1e-7)
+  with pytest.raises(SystemExit):
+    predict.main([folders[0], folders[0], *flags])
+  assert "is given twice" in capsys.readouterr().err
+
+
 def test_other_thresholds_take_the_same_trials_over(run, tmp_path):
   config = run.config.copy_and_resolve_references()
   config.reuse = str(run.workdir)
