@@ -210,14 +210,14 @@ def base() -> ConfigDict:
   c.learn = ConfigDict()
   # How its head is built: linear, mlp (mlp:width=512), project; for two texts
   # tower or san (san:turns=5:answer_dropout=0.1), or encoded each by itself
-  # siamese, pair or attention (docs/own-task.md); "" = linear.
+  # siamese, pair, bilinear or attention (docs/own-task.md); "" = linear.
   c.learn.head = ""
   # The task whose head it shares, as in "rte=mnli"; "" = it has its own.
   c.learn.head_of = ""
   # What its head reads: cls, the first token; mean, that of all; late, all, and
   # the mean of what is made of each, as EuroBERT's own head does; "" = cls.
   c.learn.pool = ""
-  # The encoder's layer that project, pair and attention read: last, or mix, a
+  # The layer that project, pair, bilinear and attention read: last, or mix, a
   # mixture of all (ELMo's); "" = last.
   c.learn.layers = ""
   # Share of what its head reads that is dropped in training; "" = head_dropout.

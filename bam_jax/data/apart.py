@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from bam_jax.data.features import Features
+from bam_jax.data.features import Features, together
 from bam_jax.data.ragged import offsets_of, spans
 from bam_jax.data.tokenizer import Tokenizer
 from bam_jax.tasks.description import Head
@@ -44,12 +44,23 @@ def apart(
   """Returns pairs as two texts of which each is marked as one alone is.
 
   Args:
-    rows: pairs of texts read together.
+    rows: pairs of texts read together, or questions with their candidates.
     tokenizer: theirs, `able`.
     most: tokens of an example; where the marks make it longer, the longer text
       ends earlier.
     each: each text has half of these to itself, as if it were read alone.
   """
+  if rows.words is not None:
+    # Of a question each pair with a candidate has two texts of its own.
+    pairs = apart(rows.examples, tokenizer, most=most, each=each)
+    made = together(pairs, rows.words.counts)
+    return dataclasses.replace(
+      rows,
+      tokens=made.tokens,
+      types=made.types,
+      offsets=made.offsets,
+      words=made.words,
+    )
   marks = tokenizer.single[0][: len(tokenizer.single[0]) - tokenizer.begun]
   before, after = map(len, tokenizer.single)
   starts, ends = rows.offsets[:-1], rows.offsets[1:]

@@ -214,7 +214,7 @@ def featurise(
   if words is not None and len(texts) == 2:
     pairs = candidates.apart(texts, words)
     found = featurise(tokenizer, pairs, labels, max_length=max_length)
-    return _together(found, [*map(len, words)])
+    return together(found, [*map(len, words)])
   assert all(len(column) == rows for column in texts)
   columns = texts[::-1] if swap else texts
   parts = [
@@ -242,7 +242,7 @@ def featurise(
   )
 
 
-def _together(pairs: Features, counts: Sequence[int]) -> Features:
+def together(pairs: Features, counts: Sequence[int]) -> Features:
   """Returns the rows whose candidates some pairs are, so many of each."""
   ends = offsets_of(np.array(counts, np.int64))
   offsets = pairs.offsets[ends]

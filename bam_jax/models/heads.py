@@ -252,6 +252,16 @@ HEADS: Mapping[str, HeadKind] = {
     apart=True,
     mixes=True,
   ),
+  "bilinear": HeadKind(
+    space="example",
+    reads="parts",
+    build=projected.bilinear,
+    multiplied=projected.bilinear_multiplied,
+    options=projected.OPTIONS,
+    texts=2,
+    apart=True,
+    mixes=True,
+  ),
   "attention": HeadKind(
     space="example",
     reads="parts",

@@ -3,7 +3,8 @@
 Those of Wang et al. 2019 (section 5 and appendix A), as their toolkit jiant has
 them: tokens are projected, or read by an LSTM that knows of the other text;
 over a text the largest value of each column is its vector, and two texts are
-[u; v; |u - v|; u * v]. The paper writes u - v there, its code |u - v|.
+[u; v; |u - v|; u * v]. The paper writes u - v there, its code |u - v|. A
+response v to u may be scored by u^T W v instead.
 """
 
 from collections.abc import Callable, Mapping
@@ -55,6 +56,37 @@ class Answer(nn.Module):
     return nn.Dense(self.outputs, kernel_init=init, name="out")(x)
 
 
+class Bilinear(nn.Module):
+  """A bilinear form of two vectors for each column, u^T W v + b.
+
+  Attributes:
+    outputs: columns, C.
+    dropout: share of the vectors that is dropped in training.
+  """
+
+  outputs: int
+  dropout: float
+
+  @nn.compact
+  def __call__(
+    self, vectors: jax.Array, examples: jax.Array | None
+  ) -> jax.Array:
+    """Returns f32[B, E, C] of vectors f32[B, E, 2 K], u and behind it v.
+
+    Args:
+      vectors: two an example.
+      examples: i32[B, E, 2], see `Parts`.
+    """
+    train = examples is not None
+    x = Dropout(self.dropout)(vectors, examples, train=train)
+    u, v = jnp.split(x, 2, axis=-1)
+    init = nn.initializers.glorot_uniform(batch_axis=0)
+    shape = (self.outputs, u.shape[-1], v.shape[-1])
+    form = self.param("kernel", init, shape)
+    bias = self.param("bias", nn.initializers.zeros, (self.outputs,))
+    return jnp.einsum("bek,ckl,bel->bec", u, form, v) + bias
+
+
 class Projected(nn.Module):
   """Reads the tokens, takes the largest of each column, and answers.
 
@@ -62,13 +94,14 @@ class Projected(nn.Module):
     answer: (its name) -> what answers.
     reading: (its name) -> what makes of the tokens f32[B, S, D] those f32[B, S,
       K] of which the largest are taken.
-    pair: whether two texts have a vector each; else all tokens have one.
+    joined: (u, v) -> what is answered of the vectors of two texts; None = all
+      tokens have one vector.
     mixes: whether it reads a mixture of the layers.
   """
 
   answer: Callable[..., nn.Module]
   reading: Callable[..., nn.Module]
-  pair: bool
+  joined: Callable[[jax.Array, jax.Array], jax.Array] | None
   mixes: bool
 
   @nn.compact
@@ -78,8 +111,9 @@ class Projected(nn.Module):
     if self.mixes:
       x = Mixture(name="layers")(parts.layers)
     x = self.reading(name="reading")(x, parts)
-    if self.pair:
-      vectors = together(largest(x, parts.first), largest(x, parts.second))
+    if self.joined:
+      u, v = largest(x, parts.first), largest(x, parts.second)
+      vectors = self.joined(u, v)
     else:
       vectors = largest(x, parts.first | parts.second)
     return self.answer(name="answer")(vectors, parts.examples)
@@ -154,31 +188,46 @@ def together(u: jax.Array, v: jax.Array) -> jax.Array:
   return jnp.concatenate([u, v, jnp.abs(u - v), u * v], axis=-1)
 
 
-def _head(spec: Any, parts: Parts, reading: Callable, pair: bool):
+def beside(u: jax.Array, v: jax.Array) -> jax.Array:
+  """Returns [u; v] of two texts' vectors, [..., 2 K]."""
+  return jnp.concatenate([u, v], axis=-1)
+
+
+def _head(
+  spec: Any, parts: Parts, reading: Callable, joined: Callable | None
+) -> jax.Array:
   """Returns f32[B, E, C] of a head; see `heads.HeadSpec`."""
   width, dropout = spec.option("width"), spec.option("answer_dropout")
   answer = functools.partial(Answer, width, spec.outputs, dropout)
+  if joined is beside:
+    answer = functools.partial(Bilinear, spec.outputs, dropout)
   mixes = spec.layers == MIX
-  made = Projected(answer, reading, pair, mixes, name=spec.parameters)
+  made = Projected(answer, reading, joined, mixes, name=spec.parameters)
   return made(parts)
 
 
 def project(spec: Any, parts: Parts) -> jax.Array:
   """Returns f32[B, E, C] of all projected tokens of an example."""
   reading = functools.partial(Project, spec.option("width"))
-  return _head(spec, parts, reading, False)
+  return _head(spec, parts, reading, None)
 
 
 def pair(spec: Any, parts: Parts) -> jax.Array:
   """Returns f32[B, E, C] of the projected tokens of two texts."""
   reading = functools.partial(Project, spec.option("width"))
-  return _head(spec, parts, reading, True)
+  return _head(spec, parts, reading, together)
+
+
+def bilinear(spec: Any, parts: Parts) -> jax.Array:
+  """Returns f32[B, E, C] of the same vectors, by a bilinear form."""
+  reading = functools.partial(Project, spec.option("width"))
+  return _head(spec, parts, reading, beside)
 
 
 def attention(spec: Any, parts: Parts) -> jax.Array:
   """Returns f32[B, E, C] of two texts whose tokens attend to each other."""
   reading = functools.partial(Attend, spec.option("states"))
-  return _head(spec, parts, reading, True)
+  return _head(spec, parts, reading, together)
 
 
 def project_multiplied(
@@ -193,6 +242,14 @@ def pair_multiplied(spec: Any, width: int, lengths: np.ndarray) -> np.ndarray:
   """Counts the multiplications of `pair`."""
   size = spec.option("width")
   return lengths * width * size + size * (4 * size + spec.outputs)
+
+
+def bilinear_multiplied(
+  spec: Any, width: int, lengths: np.ndarray
+) -> np.ndarray:
+  """Counts the multiplications of `bilinear`."""
+  size = spec.option("width")
+  return lengths * width * size + spec.outputs * size * (size + 1)
 
 
 def attention_multiplied(

@@ -83,7 +83,9 @@ class Learn:
 
 USUAL_POOL, USUAL_LAYERS = "cls", "last"
 # The heads for which two texts are encoded each by itself, of `heads.HEADS`.
-APART = frozenset({"siamese", "pair", "attention", "vectors", "decoder"})
+APART = frozenset(
+  {"siamese", "pair", "attention", "bilinear", "vectors", "decoder"}
+)
 # What tasks that share a head share with it.
 BUILT = ("head", "pool", "layers")
 USUAL = Learn()

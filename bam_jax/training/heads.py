@@ -9,7 +9,6 @@ from bam_jax.models.heads import HEADS, HeadSpec
 from bam_jax.models.pooling import POOLS
 from bam_jax.runtime.spelling import hint
 from bam_jax.tasks.description import Head
-from bam_jax.tasks.kind import WHOLE
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.learn import USUAL_LAYERS, USUAL_POOL
 from bam_jax.tasks.table import Task
@@ -115,7 +114,7 @@ def _head(task: Task) -> str:
     return f"as head of {task.kind} {which}{hint(name, fitting)}"
   if HEADS[name].texts > len(task.text):
     return f"reads two texts, and {task.name} has one; take linear or mlp"
-  if HEADS[name].apart and (task.table or KINDS[task.kind].unit == WHOLE):
+  if HEADS[name].apart and task.table:
     return (
       f"reads two texts each by itself, and those of {task.name} are read with"
       " others; take linear, mlp or tower"

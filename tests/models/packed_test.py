@@ -87,7 +87,8 @@ def rows(kind: str, seed: int) -> tuple[Features, np.ndarray]:
     labels[words.offsets[:-1]] = True
   teacher = rng.normal(size=(units, size)).astype(np.float32)
   teacher[(np.arange(units) if whose is None else whose) % 4 == 0] = np.nan
-  second = [np.arange(n) >= rng.integers(1, n) for n in lengths]
+  pieces = lengths if whose is None else pairs
+  second = [np.arange(n) >= rng.integers(1, n) for n in pieces]
   if KINDS[kind].reads == "source target":
     # All of the second text but its last token.
     at = [np.flatnonzero(each)[:-1] for each in second]
@@ -165,6 +166,7 @@ HEADED = [
     (*HEADED[1], "attention mix"),
     (*HEADED[1], "mlp late"),
     ("ranking", "classification", "none", "paper", "linear late"),
+    ("choice", "classification", "none", "paper", "bilinear"),
     ("classification", "tagging", "smart", "paper", "san"),
   ],
 )

@@ -86,7 +86,7 @@ def lstm(p, x):
 
 
 @pytest.mark.parametrize("layers", ["last", "mix"])
-@pytest.mark.parametrize("head", ["project", "pair", "attention"])
+@pytest.mark.parametrize("head", ["project", "pair", "bilinear", "attention"])
 def test_each_example_of_a_row_is_answered_as_alone(head, layers):
   p, said = made(head, layers)
   tokens = np.float64(TOKENS)
@@ -109,9 +109,12 @@ def test_each_example_of_a_row_is_answered_as_alone(head, layers):
     else:
       u, v = u.max(0), v.max(0)
       vector = np.concatenate([u, v, abs(u - v), u * v])
-    np.testing.assert_allclose(
-      said["example"][b, e], answered(p["answer"], vector), atol=1e-5
-    )
+    if head == "bilinear":
+      form, bias = (np.float64(p["answer"][x]) for x in ("kernel", "bias"))
+      want = np.array([u @ each @ v for each in form]) + bias
+    else:
+      want = answered(p["answer"], vector)
+    np.testing.assert_allclose(said["example"][b, e], want, atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ["bert", "bilstm", "bilstm by letters"])

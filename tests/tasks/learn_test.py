@@ -115,7 +115,7 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"weight": "much"}, "'much'; it is a number above 0"),
     (
       {"head": "rte=mpl"},
-      "tower, san, project, pair, attention; did you mean 'mlp'?",
+      "tower, san, project, pair, bilinear, attention; did you mean 'mlp'?",
     ),
     ({"head": "rte=tags"}, "as head of classification it is one of linear"),
     ({"head": "rte=san:turn=3"}, "no option 'turn'; san has turns, answer_dr"),
@@ -128,7 +128,7 @@ def test_the_config_comes_after_the_tasks_file(tmp_path):
     ({"layers": "rte=all"}, "it is one of last, mix"),
     (
       {"layers": "rte=mix"},
-      "token, project, pair, attention, and that of rte is linear; set",
+      "token, project, pair, bilinear, attention, and that of rte is linear",
     ),
     (
       {"head": "rte=tower", "pool": "late"},
