@@ -26,6 +26,7 @@ from bam_jax.stages.teach import teach
 from bam_jax.stages.train import train
 from bam_jax.stats import search
 from bam_jax.study import locks, results
+from bam_jax.study.chains import KINDS
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import coverage
 
@@ -39,14 +40,17 @@ def tell(here: Session) -> None:
     if held.share(task):
       say(here.materials.texts.holdout(task, held).sentence)
     corpus, most = here.materials.corpus, here.config.max_length
+    key = "max_length"
     trained = [run for run in here.experiment.runs if task.name in run.tasks]
     if trained:
       # As the last that trains on it reads it.
       corpus = here.materials.corpus_of(trained[-1])
       most = here.experiment.settings(trained[-1]).config.max_length
+      if KINDS[trained[-1].kind].ahead:
+        key = f"contrast.{key}"
     found = corpus.coverage(task)
     say(coverage.sentence(task.name, found))
-    for text in coverage.warnings(task.name, found, most):
+    for text in coverage.warnings(task.name, found, most, key):
       say(f"warning: {text}")
 
 

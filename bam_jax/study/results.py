@@ -24,6 +24,7 @@ from bam_jax.stats import search as tuning
 from bam_jax.stats.claims import noninferiority, sequence
 from bam_jax.study import (
   calibrations,
+  chains,
   claims,
   ensembles,
   history,
@@ -192,9 +193,14 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
 
 
 def _coverage(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
-  """Returns task -> split -> how much of its text the encoder reads."""
+  """Returns task -> split -> how much of its text the encoder reads.
+
+  Pairs that an encoder alone was trained on are cut elsewhere, and not told.
+  """
   found: dict[str, Any] = {}
   for run in experiment.runs:
+    if chains.KINDS[run.kind].ahead:
+      continue
     for entry in workdir.scores(run.name).values():
       found |= entry.get("coverage", {})
   return found

@@ -87,7 +87,10 @@ def sentence(task: str, found: Mapping[str, Coverage]) -> str:
 
 
 def warnings(
-  task: str, found: Mapping[str, Coverage], max_length: int
+  task: str,
+  found: Mapping[str, Coverage],
+  max_length: int,
+  key: str = "max_length",
 ) -> Iterator[str]:
   """Yields what is high of a task, and what to do about it.
 
@@ -95,6 +98,7 @@ def warnings(
     task: its name.
     found: of its splits.
     max_length: tokens of a row.
+    key: of the config, which says so.
   """
   for split, each in found.items():
     if each.unknown >= UNKNOWN:
@@ -106,20 +110,20 @@ def warnings(
     if each.cut is not None and each.cut >= CUT:
       yield (
         f"{each.cut:.0%} of {task}'s {split} rows are cut at {max_length} "
-        "tokens; raise --config.max_length, if the encoder has the positions"
+        f"tokens; raise --config.{key}, if the encoder has the positions"
       )
     if each.unread and each.what == "answers":
       yield (
         f"{each.unread} of the {each.words} answers of {task}'s {split} rows "
         f"are whole in no window of {max_length} tokens: nothing is learned of "
-        "them, and dev counts what is said; raise --config.max_length, if the "
+        f"them, and dev counts what is said; raise --config.{key}, if the "
         "encoder has the positions, or --config.span.stride"
       )
     elif each.unread and each.unread >= UNREAD * each.words:
       yield (
         f"{each.unread} of the {each.words} words of {task}'s {split} rows are "
         f"cut away at {max_length} tokens and count as answered by none; raise "
-        "--config.max_length, if the encoder has the positions"
+        f"--config.{key}, if the encoder has the positions"
       )
     if each.repeated:
       more = ", ..." if each.repeated > len(each.first) else ""

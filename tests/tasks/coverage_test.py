@@ -38,6 +38,12 @@ def test_what_is_high_is_a_warning(unknown, cut, said):
   assert all(map(str.startswith, got, said))
 
 
+def test_the_cure_is_the_key_that_cuts():
+  found = {"train": Coverage(rows=7, unknown=0.0, cut=0.5)}
+  (text,) = coverage.warnings("rte", found, 128, "contrast.max_length")
+  assert "cut at 128 tokens; raise --config.contrast.max_length" in text
+
+
 def test_rows_of_train_are_counted_and_the_first_named():
   found = {
     "dev": Coverage(rows=8, unknown=0.0, cut=0.0, repeated=6, first=(0, 7))
