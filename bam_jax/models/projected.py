@@ -194,15 +194,22 @@ def beside(u: jax.Array, v: jax.Array) -> jax.Array:
 
 
 def _head(
-  spec: Any, parts: Parts, reading: Callable, joined: Callable | None
+  spec: Any,
+  parts: Parts,
+  reading: Callable,
+  joined: Callable | None,
+  answer: Callable | None = None,
 ) -> jax.Array:
-  """Returns f32[B, E, C] of a head; see `heads.HeadSpec`."""
+  """Returns f32[B, E, C] of a head; see `heads.HeadSpec` and `Projected`."""
   width, dropout = spec.option("width"), spec.option("answer_dropout")
-  answer = functools.partial(Answer, width, spec.outputs, dropout)
-  if joined is beside:
-    answer = functools.partial(Bilinear, spec.outputs, dropout)
-  mixes = spec.layers == MIX
-  made = Projected(answer, reading, joined, mixes, name=spec.parameters)
+  usual = functools.partial(Answer, width, spec.outputs, dropout)
+  made = Projected(
+    answer=answer or usual,
+    reading=reading,
+    joined=joined,
+    mixes=spec.layers == MIX,
+    name=spec.parameters,
+  )
   return made(parts)
 
 
@@ -221,7 +228,10 @@ def pair(spec: Any, parts: Parts) -> jax.Array:
 def bilinear(spec: Any, parts: Parts) -> jax.Array:
   """Returns f32[B, E, C] of the same vectors, by a bilinear form."""
   reading = functools.partial(Project, spec.option("width"))
-  return _head(spec, parts, reading, beside)
+  form = functools.partial(
+    Bilinear, spec.outputs, spec.option("answer_dropout")
+  )
+  return _head(spec, parts, reading, beside, form)
 
 
 def attention(spec: Any, parts: Parts) -> jax.Array:
