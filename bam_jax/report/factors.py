@@ -34,7 +34,7 @@ def rows(results: Mapping) -> tables.Rows:
     for factor in design["factors"]:
       found.append(
         [
-          *(factor["letter"], tables.method_name(design["method"])),
+          *(factor["letter"], _name(design)),
           *(_said(factor["low"]), _said(factor["high"], names=False)),
           *_cells(factor, columns),
         ]
@@ -47,7 +47,7 @@ def interactions(results: Mapping) -> tables.Rows:
   columns = compare.columns(results)
   found = [["Factors", "", *map(tables.column_name, columns)]]
   for design in results.get("factors", ()):
-    name = tables.method_name(design["method"])
+    name = _name(design)
     for pair in design["interactions"]:
       letters = " with ".join(pair["letters"])
       found.append([letters, name, *_cells(pair, columns)])
@@ -58,7 +58,7 @@ def note(results: Mapping) -> str:
   """Says how the cells were chosen, and what the numbers are."""
   told = []
   for design in results.get("factors", ()):
-    count, name = len(design["factors"]), tables.method_name(design["method"])
+    count, name = len(design["factors"]), _name(design)
     text = f"{name}: {design['cells']} cells of {2**count} combinations of"
     text += f" {count} factors"
     if design["relation"]:
@@ -78,8 +78,10 @@ def pictures(results: Mapping) -> Iterator[Picture]:
   lines = {}
   for design in results.get("factors", ()):
     for factor in design["factors"]:
-      short = {k.rpartition(".")[2]: v for k, v in factor["high"].items()}
-      lines[f"{factor['letter']} {_said(short)}"] = factor["columns"]
+      label = f"{factor['letter']} {_said(_short(factor['high']))}"
+      if same := design.get("same"):
+        label += f" ({_said(_short(same))})"
+      lines[label] = factor["columns"]
   if not lines:
     return
 
@@ -110,6 +112,17 @@ def _cells(row: Mapping[str, Any], columns: list[str]) -> Iterator[str]:
       yield f"{found[0]:+.2f}"
     else:
       yield tables.estimate(found, "+.2f")
+
+
+def _name(design: Mapping[str, Any]) -> str:
+  """Returns the method of a design, with what all of its cells change alike."""
+  name = tables.method_name(design["method"])
+  same = design.get("same")
+  return f"{name}, {_said(same)}" if same else name
+
+
+def _short(values: Mapping[str, Any]) -> Mapping[str, Any]:
+  return {key.rpartition(".")[2]: value for key, value in values.items()}
 
 
 def _said(values: Mapping[str, Any], *, names: bool = True) -> str:

@@ -48,12 +48,14 @@ class Design:
     cells: the methods.
     factors: F of them.
     signs: f64[cells, F], 1 where a factor is high and -1 where it is low.
+    same: key -> value of what all cells change alike.
   """
 
   method: str
   cells: tuple[str, ...]
   factors: tuple[Factor, ...]
   signs: np.ndarray
+  same: Mapping[str, Any]
 
   @property
   def letters(self) -> str:
@@ -83,10 +85,10 @@ def effects(results: Mapping) -> list[dict[str, Any]]:
     results: what results.json holds, with "variants" and "average".
 
   Returns:
-    The "factors" of results.json, one for each design: "method", "cells",
-    "relation", "resolution" (None where all combinations are there); "factors":
-    "letter", "low", "high" and "columns": column -> mean over seeds of the
-    effect within a seed, with the ends of its interval; "interactions":
+    The "factors" of results.json, one for each design: "method", "same",
+    "cells", "relation", "resolution" (None where all combinations are there);
+    "factors": "letter", "low", "high" and "columns": column -> mean over seeds
+    of the effect within a seed, with the ends of its interval; "interactions":
     "letters" and "columns", where no two factors are confounded with another
     two. [] where there is no design, or a cell of it has no scores yet.
   """
@@ -118,6 +120,7 @@ def effects(results: Mapping) -> list[dict[str, Any]]:
     found.append(
       {
         "method": design.method,
+        "same": dict(design.same),
         "cells": len(design.cells),
         "relation": list(words),
         "resolution": resolution,
@@ -168,11 +171,12 @@ def _design(
 ) -> Design | None:
   """Returns the design that cells make; None = they make none."""
   together: dict[tuple[bool, ...], list[tuple[str, Any, Any]]] = {}
-  first = next(iter(cells.values()))
+  first, same = next(iter(cells.values())), {}
   for key in first:
     values = [changes[key] for changes in cells.values()]
     kinds = {json.dumps(value): value for value in values}
     if len(kinds) == 1:
+      same[key] = first[key]
       continue
     if len(kinds) > 2:
       return None
@@ -193,7 +197,7 @@ def _design(
     )
     for keys in together.values()
   )
-  return Design(method, tuple(cells), factors, signs)
+  return Design(method, tuple(cells), factors, signs, same)
 
 
 def _own(settings: Mapping, key: str) -> Any:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bam_jax.report import factors, sections
+from bam_jax.report import factors, plots, sections
 from bam_jax.stats import factorial
 from configs import _factorial
 from tests.stats import factorial_test as simulated
@@ -43,6 +43,24 @@ def test_all_combinations_have_no_relation_and_one_seed_no_interval():
   assert "4 cells of 4 combinations of 2 factors." in factors.note(found)
   (picture,) = factors.pictures(found)
   assert picture.draw().startswith(b"\x89PNG")
+
+
+def test_two_designs_of_a_method_are_told_apart(monkeypatch):
+  found = results("AB", ())
+  (design,) = found["factors"]
+  other = design | {"same": {"encoder_frozen": True}}
+  found["factors"] = [design, other]
+  lines = factors.rows(found)[1:]
+  names = ["Single→Multi"] * 2 + ["Single→Multi, encoder_frozen True"] * 2
+  assert [line[1] for line in lines] == names
+  assert "encoder_frozen True: 4 cells of 4" in factors.note(found)
+  drawn = []
+  monkeypatch.setattr(
+    plots, "effects", lambda panels, labels: drawn.extend(labels)
+  )
+  (picture,) = factors.pictures(found)
+  picture.draw()
+  assert len({*drawn}) == 4
 
 
 def test_the_section_stands_with_its_picture_where_there_is_a_design():

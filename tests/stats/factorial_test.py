@@ -139,6 +139,7 @@ def test_keys_that_change_together_are_one_factor():
     {"heat": 2.0},
   ]
   assert (it["relation"], it["resolution"]) == ([], None)
+  assert it["same"] == {"fixed": 3}
 
 
 def test_with_four_letters_confounded_two_together_are_not_told():
