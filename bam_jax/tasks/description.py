@@ -113,13 +113,14 @@ class Adapts:
     kind: of the adapters.
     rank: columns of their narrow product; 0 = they have none.
     shared: whether all tasks have one.
-    alpha: by which their product counts; 0 = they have none.
+    alpha: by which their product counts; 0 = as published, if they have one,
+      which files from before it could be said do not say.
   """
 
   kind: str
   rank: int
   shared: bool
-  alpha: float
+  alpha: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -266,7 +267,7 @@ def _adapts(raw: Any) -> Adapts | None:
   found = Adapts(**raw)
   types = {"kind": str, "rank": int, "shared": bool, "alpha": float}
   said = {name: type(value) for name, value in raw.items()}
-  if said != types or found.rank < 0 or not 0 <= found.alpha < math.inf:
+  if types | said != types or found.rank < 0 or not 0 <= found.alpha < math.inf:
     raise ValueError(f"adapter {reprlib.repr(raw)}")
   return found
 

@@ -13,6 +13,7 @@ from bam_jax.runtime.files import flatten
 from bam_jax.stages import adapted, parameters, session, values
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks import description
+from bam_jax.training import adapting
 from bam_jax.training.checkpoint import load_params
 from tests import small, tiny
 
@@ -82,6 +83,17 @@ def test_a_model_answers_with_each_tasks_own(run):
   for task in both:
     alone = model.logits([task], texts)[task]
     np.testing.assert_allclose(alone, both[task], atol=1e-6)
+
+
+def test_a_file_from_before_alpha_could_be_said_means_the_published_one(run):
+  file = Workdir(run[0]).model(MULTI) / description.FILE
+  now, raw = description.load(file)
+  assert raw["adapter"].pop("alpha") == 8.0
+  before = description.parse(raw, file)
+  assert adapting.adapter_of(before.adapter) == adapting.adapter_of(now.adapter)
+  raw["adapter"]["alpha"] = "8"
+  with pytest.raises(ValueError, match="does not say what the heads mean"):
+    description.parse(raw, file)
 
 
 def test_what_a_model_holds_is_counted(run, small_run, tmp_path):
