@@ -39,7 +39,8 @@ def check(found: Materials, shape: EncoderConfig) -> None:
       raise ValueError(
         f"{run.name} goes on from {run.start}, which has {told(start)}, and has"
         f" {told(asked)}; adapters stay what they are from stage to stage: set"
-        " what adapter says for all of them"
+        " adapter.kind, adapter.rank, adapter.alpha and adapter.shared for all"
+        " of them"
       )
   begun(found, plain=plain)
 
