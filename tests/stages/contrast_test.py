@@ -13,7 +13,7 @@ from bam_jax import export, features
 from bam_jax.hf import directory
 from bam_jax.runtime.files import flatten
 from bam_jax.similarity import cosines
-from bam_jax.stages import checks, session
+from bam_jax.stages import checks, recipe, session
 from bam_jax.study import experiment as experiments
 from bam_jax.study import predictions
 from bam_jax.study.workdir import Workdir
@@ -74,6 +74,20 @@ def moved(small_run, params):
   _, before, _ = directory.load_encoder(small_run.encoder)
   one, two = (x["bert"]["layer_0"]["up"]["kernel"] for x in (before, params))
   return np.abs(one - two).max()
+
+
+def test_pairs_of_the_stage_alone_are_cut_by_its_own_key(
+  small_run, tmp_path, capsys
+):
+  changes = CHANGES | dict(tasks="rte", contrast__max_length=4)
+  config = small.settings(small_run.glue, small_run.encoder, **changes)
+  recipe.tell(session.opened(config, Workdir(tmp_path / "W")))
+  said = [x for x in capsys.readouterr().out.splitlines() if " cut at " in x]
+  pairs = [x for x in said if "stsb's train" in x]
+  assert pairs and all(
+    "cut at 8 tokens; raise --config.contrast.max_length" in x for x in pairs
+  )
+  assert not any("contrast" in x for x in said if "rte's" in x)
 
 
 def test_dev_ends_it_as_a_plain_loop_would(made):
