@@ -7,13 +7,11 @@ ours, and what has no words here is said or refused.
 
 from collections.abc import Callable, Mapping
 import dataclasses
-import functools
 from pathlib import Path
 import re
 from typing import Any
 
-from absl import logging
-
+from bam_jax.runtime import notices
 from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks.kinds import KINDS
 from bam_jax.tasks.table import TASKS
@@ -138,7 +136,7 @@ def entries(found: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
       raise ValueError(f"{path}: two tasks would be called {mine}; rename one")
     made[mine] = _entry(str(name), entry, path)
     if mine != name:
-      _say(f"{path}: {name} is called {mine} here")
+      notices.once(f"{path}: {name} is called {mine} here")
   return made
 
 
@@ -161,7 +159,7 @@ def _entry(name: str, given: Mapping[str, Any], path: Path) -> dict[str, Any]:
         f" {', '.join(KEYS)}{hint(key, KEYS)}",
       )
   if unused := [key for key in _UNUSED if key in given]:
-    _say(
+    notices.once(
       f"{path}: {' and '.join(unused)} of {name} is not followed: the encoder"
       " and its pooler are those of --config.encoder"
     )
@@ -203,7 +201,7 @@ def _splits(
       " dev in its name"
     )
   if test := [split for split in splits if "test" in split]:
-    _say(
+    notices.once(
       f"{path}: {', '.join(test)} of {name} is not read, as its labels are"
       " placeholders; answer it by python -m bam_jax.predict"
     )
@@ -228,7 +226,7 @@ def _meaning(
   labels = given.get("labels") or []
   if kind in _CHOOSING:
     if labels:
-      _say(f"labels of {name} are not looked at: its files say places")
+      notices.once(f"labels of {name} are not looked at: its files say places")
     return {}
   count = given.get("n_class", len(labels))
   if labels and count != len(labels):
@@ -251,7 +249,7 @@ def _metrics(
   ]
   left = [each for each in asked if _METRICS.get(each) not in found]
   if left:
-    _say(f"{path}: {name} is not scored by {', '.join(left)} here")
+    notices.once(f"{path}: {name} is not scored by {', '.join(left)} here")
   return found or [next(iter(known))]
 
 
@@ -265,7 +263,9 @@ def _loss(
   found = _LOSSES[named]
   if kind in _CHOOSING:
     if found:
-      _say(f"{key} {named} of {name} is not followed: a {kind} has its own")
+      notices.once(
+        f"{key} {named} of {name} is not followed: a {kind} has its own"
+      )
     return {}
   values = KINDS[kind].output == "value"
   # Between logits and a teacher's, or those of another pass, it is this one.
@@ -274,9 +274,3 @@ def _loss(
   # There is one distance of two numbers.
   found = "" if values and key != "loss" else found
   return {key: found} if found and found != KINDS[kind].loss else {}
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a definition is read."""
-  logging.warning(text)

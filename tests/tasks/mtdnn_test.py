@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from bam_jax.data.sources import readers
+from bam_jax.runtime import notices
 from bam_jax.stages import checks
 from bam_jax.study import experiment
-from bam_jax.tasks import mtdnn
 from bam_jax.tasks import own as own_tasks
 from bam_jax.tasks.learn import Learn
 from configs import common
@@ -92,7 +92,7 @@ def changed(name, **changes):
 
 
 def test_every_task_is_a_row_of_ours(written, caplog):
-  mtdnn._say.cache_clear()
+  notices.once.cache_clear()
   path = written(DEFINITION)
   found = own_tasks.read(path)
   # GLUE's own tasks keep their names.
@@ -198,7 +198,7 @@ def test_what_cannot_be_had_is_one_sentence(written, definition, said):
 
 
 def test_qnli_as_ranking_loads_as_it_is(written, tmp_path, caplog):
-  mtdnn._say.cache_clear()
+  notices.once.cache_clear()
   path = written(RANKING)
   (tmp_path / "qnnli_train.tsv").write_text(
     "0\t3,4\t1\tWho?\tIt rains.\tA dog.\n1\t5,6\t0\tWhy?\tSo.\tNo.\n",
@@ -229,7 +229,7 @@ def _asked(path):
 
 
 def test_metrics_that_are_not_here_are_said(written, caplog):
-  mtdnn._say.cache_clear()
+  notices.once.cache_clear()
   found = own_tasks.read(written(changed("snli", metric_meta=["CMAT", "ACC"])))
   assert found["snli"]["metric"] == ["accuracy"]
   assert "snli is not scored by CMAT here" in caplog.text

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import os.path
 from pathlib import Path
 
-from absl import logging
-
 from bam_jax.data.sources import formats, rows
 from bam_jax.data.sources.examples import Examples, check, encode
+from bam_jax.runtime import notices
 from bam_jax.tasks.table import Task
 
 # Of the course's own 20,214 dev questions 2 have no label. A file that lacks
@@ -99,7 +98,7 @@ def _rows(task: Task, split: str, path: Path) -> list[rows.Row]:
         f"{said}, as in {lacking} of {len(found)} rows, too many to be dropped;"
         " fetch the file again"
       )
-    logging.warning("%s; dropped, as are %d more", said, lacking - 1)
+    notices.once(f"{said}; dropped, as are {lacking - 1} more")
   return kept
 
 

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
-import functools
 
-from absl import logging
 import numpy as np
 
 from bam_jax.data.sources.rows import Row
+from bam_jax.runtime import notices
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.table import Task
@@ -43,17 +42,11 @@ def of_split(
   others = {name: n for name, n in there.items() if name not in known}
   if others:
     counts = ", ".join(f"{n} with {shown(name)}" for name, n in others.items())
-    _say(
+    notices.once(
       f"{task.name} leaves out {sum(others.values())} of the {len(found)} rows"
       f" of {origin}, which are of no split by {division.column!r}: {counts}"
     )
   return np.flatnonzero([name in mine for name in names])
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is read."""
-  logging.warning(text)
 
 
 def _name(column: str, where: str, record: dict) -> str:

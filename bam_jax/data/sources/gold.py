@@ -2,15 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-import functools
 import json
 from typing import Any
 
-from absl import logging
 import numpy as np
 
 from bam_jax.data.sources.examples import encode
 from bam_jax.data.sources.rows import Row
+from bam_jax.runtime import notices
 from bam_jax.runtime.spelling import hint, shown
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.table import Task
@@ -86,10 +85,10 @@ def tell(
       f"{count} with the label {shown(name)}" if name else f"{count} with none"
       for name, count in names.most_common()
     )
-    _say(f"{task.name} leaves out {(~kept).sum()} {rows}: {counts}")
+    notices.once(f"{task.name} leaves out {(~kept).sum()} {rows}: {counts}")
   if alone := (kept & ~known).sum():
     who = "their soft label" if task.own.judges else "a teacher"
-    _say(
+    notices.once(
       f"{task.name}: {alone} {rows} have no label and learn from {who} alone"
     )
 
@@ -103,16 +102,10 @@ def tell_gaps(task: Task, origin: str, known: np.ndarray) -> None:
     known: bool[N], those with a label.
   """
   if gaps := (~known).sum():
-    _say(
+    notices.once(
       f"{task.name}: {gaps} of the {len(known)} rows of {origin} have no label"
       f" in the column {task.label!r}"
     )
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is read."""
-  logging.warning(text)
 
 
 def _where(task: Task, row: Row) -> str:

@@ -6,12 +6,10 @@ candidates and how relevant each is.
 """
 
 from collections.abc import Iterator, Sequence
-import functools
 from pathlib import Path
 
-from absl import logging
-
 from bam_jax.data.sources import rows
+from bam_jax.runtime import notices
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import labels as label_names
 from bam_jax.tasks.table import Task
@@ -67,7 +65,7 @@ def together(
       f" it is right; correct relevant in {task.own.file}"
     )
   if len(kept) < len(made):
-    _say(
+    notices.once(
       f"{task.name} leaves out {len(made) - len(kept)} of the {len(made)}"
       f" questions of {origin}, whose candidates are all right or all wrong"
     )
@@ -124,9 +122,3 @@ def _relevance(said: str, count: int, where: str) -> list[float]:
       f" right; it is the place of the right one, 0 to {count - 1}, or a number"
       " for each with commas between"
     ) from None
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is read."""
-  logging.warning(text)

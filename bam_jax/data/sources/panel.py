@@ -1,18 +1,17 @@
 """What the judges of an own task say of its rows, each and all together."""
 
 from collections.abc import Sequence
-import functools
 import itertools
 import json
 import os.path
 from pathlib import Path
 from typing import Any
 
-from absl import logging
 import numpy as np
 
 from bam_jax.data.sources import soft as soft_files
 from bam_jax.data.sources.rows import Row
+from bam_jax.runtime import notices
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks import metrics
 from bam_jax.tasks.kinds import KINDS
@@ -113,24 +112,18 @@ def tell(
     if mine.sum() >= _FEWEST:
       score = metrics.scores(task, said[k][mine], labels[mine])[task.headline]
       head += f"; {task.headline}" if names[k] else f" have {task.headline}"
-      _say(f"{head} {score:.1f} on {mine.sum()} rows with a label")
+      notices.once(f"{head} {score:.1f} on {mine.sum()} rows with a label")
     elif names[k]:
-      _say(head)
+      notices.once(head)
   agreed = KINDS[task.kind].agreed
   for a, b in itertools.combinations(range(len(names) if agreed else 0), 2):
     both = there[a] & there[b] & of
     if both.sum() >= _FEWEST:
       share = (agreed(said[[a, b]][:, both]) == 1).mean()
-      _say(
+      notices.once(
         f"{task.name}: judges {names[a]} and {names[b]} agree on {share:.1%} of"
         f" the {both.sum()} rows that both have judged"
       )
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is read."""
-  logging.warning(text)
 
 
 def _answer(

@@ -1,14 +1,13 @@
 """Reads two files of plain text, of which lines stand side by side."""
 
-import functools
 from pathlib import Path
 
-from absl import logging
 import numpy as np
 
 from bam_jax.data.sources import lines, rows, splits
 from bam_jax.data.sources.dev_share import dev_rows
 from bam_jax.data.sources.examples import Examples
+from bam_jax.runtime import notices
 from bam_jax.tasks.table import Task
 
 
@@ -47,7 +46,7 @@ def read(task: Task, split: str) -> Examples:
   texts = tuple(map(list, zip(*pairs, strict=True)))
   origin = f"{paths[0]} and {paths[1]}"
   if blank := len(source) - len(pairs):
-    _say(
+    notices.once(
       f"{task.name} leaves out {blank} of the {len(source)} pairs of {origin},"
       " of which either line is blank"
     )
@@ -70,9 +69,3 @@ def _lines(path: Path, task: Task, key: str) -> list[str]:
     )
   with rows.opened(path, task.own.dialect.encoding) as file:
     return [line.strip() for _, line in lines.lines(file, str(path))]
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is read."""
-  logging.warning(text)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 import fnmatch
-import functools
 import glob
 import os.path
 from pathlib import Path
@@ -11,7 +10,7 @@ import re
 from absl import logging
 
 from bam_jax.data.sources import readme, rows
-from bam_jax.runtime import hub
+from bam_jax.runtime import hub, notices
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.table import Task
 
@@ -122,7 +121,7 @@ def _configs(task: Task, listed: Sequence[str]) -> dict[str, readme.Config]:
   try:
     return readme.configs(path)
   except ValueError as error:
-    _say(f"the {readme.NAME} of {own.hub} is not followed: {error}")
+    notices.once(f"the {readme.NAME} of {own.hub} is not followed: {error}")
     return {}
 
 
@@ -144,7 +143,7 @@ def _named(
   }
   name = next((name for name, found in others.items() if found), "")
   if lying and name and lying not in others.values():
-    _say(
+    notices.once(
       f"{split} in the folder {config!r} of {task.own.hub} is {shown(lying)};"
       f" its {readme.NAME} says {shown(others[name])} of {split} in the config"
       f" {name!r}: config = {name!r} reads that"
@@ -165,7 +164,7 @@ def _by_readme(
       f" {split!r}, such as {next(filter(_able, listed), 'FILE')!r}"
     )
   if config.other:
-    _say(
+    notices.once(
       f"{says} {shown(dict(config.other))}, which is not followed: a file is"
       " read as its suffix says, see docs/own-task.md"
     )
@@ -186,12 +185,6 @@ def _parts(
 
 def _once(parts: Iterable[Sequence[str]]) -> list[str]:
   return list(dict.fromkeys(name for part in parts for name in part))
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is asked for."""
-  logging.warning(text)
 
 
 def _able(name: str) -> bool:

@@ -5,14 +5,13 @@ train on, whoever answers it.
 """
 
 from collections.abc import Sequence
-import functools
 
-from absl import logging
 import numpy as np
 
 from bam_jax.data.sources import groups as groups_lib
 from bam_jax.data.sources import panel, rows, splits
 from bam_jax.data.sources.examples import Examples, check, has_gold
+from bam_jax.runtime import notices
 from bam_jax.tasks import panel as panel_keys
 from bam_jax.tasks.table import Task
 from bam_jax.tasks.unlabelled import SPLIT
@@ -41,7 +40,7 @@ def taught(
   # All tasks of a table have the same rows.
   mute &= not task.table
   if mute.any():
-    _say(
+    notices.once(
       f"{task.name} leaves out {mute.sum()} rows of {origin} that have no label"
       " and that no judge has judged"
     )
@@ -81,7 +80,7 @@ def joined(task: Task, train: Examples, scored: Sequence[Examples]) -> Examples:
     known = int(known.sum())
   if held.any() or known:
     also = f", and {known} that stand in train" if known else ""
-    _say(
+    notices.once(
       f"{task.name} leaves out {held.sum()} rows without a label whose text"
       f" stands in {' or '.join(task.dev)}{also}"
     )
@@ -196,9 +195,3 @@ def _behind(train: Examples, more: Examples) -> Examples:
     if train.numbers is None
     else np.append(train.numbers, np.full(len(more), -1)),
   )
-
-
-@functools.cache
-def _say(text: str) -> None:
-  """Says it once, however often a file is read."""
-  logging.warning(text)

@@ -6,7 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from bam_jax.data.sources import division, readers
+from bam_jax.data.sources import readers
+from bam_jax.runtime import notices
 from bam_jax.tasks import own as own_tasks
 
 ENTRY = {
@@ -109,7 +110,7 @@ def test_dev_may_be_a_file_of_another_kind(tmp_path):
 
 
 def test_a_column_says_which_split_a_row_is_of(tmp_path, caplog):
-  division._say.cache_clear()
+  notices.once.cache_clear()
   rows = "a,p,yes,train b,q,no,valid c,r,yes,train d,s,no,val e,t,yes,spare"
   data = "question,answer,verdict,part\n" + rows.replace(" ", "\n") + "\n"
   changes = {"split": PART, "dev": None}

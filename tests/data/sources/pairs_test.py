@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bam_jax.data.sources import own as own_files
-from bam_jax.data.sources import pairs
+from bam_jax.runtime import notices
 from bam_jax.tasks import own as own_tasks
 from tests.data.sources.grouped_test import read
 
@@ -57,7 +57,7 @@ def unpacked(examples):
 
 
 def test_pairs_of_one_question_are_a_row_of_it(tmp_path, caplog):
-  pairs._say.cache_clear()
+  notices.once.cache_clear()
   found = unpacked(read(qnli(tmp_path)))
   assert found == [
     ("Who sleeps?", ['The "dog" does.', "It rains.", "All do."], [1, 0, 1]),
