@@ -15,7 +15,7 @@ from bam_jax.runtime.files import flatten
 from bam_jax.similarity import cosines
 from bam_jax.stages import checks, recipe, session
 from bam_jax.study import experiment as experiments
-from bam_jax.study import predictions
+from bam_jax.study import predictions, results
 from bam_jax.study.workdir import Workdir
 from bam_jax.training import checkpoint
 from bam_jax.training.checkpoint import load_params
@@ -67,6 +67,14 @@ def test_the_encoder_alone_is_trained_and_taken_over(small_run, made):
   # Nothing reads the pooler there, so that no decay touches it either.
   assert np.array_equal(stage["pooler"]["kernel"], np.eye(16) * 0.5)
   assert moved(small_run, stage) > 1e-3
+
+
+def test_the_report_does_not_tell_the_pairs_as_rows_of_a_task(small_run, made):
+  _, workdir = made
+  assert workdir.scores(STAGE)["0"]["coverage"]["stsb"]["train"]["cut"] > 0
+  experiment = opened(small_run, tasks="rte").experiment
+  assert STAGE in [run.name for run in experiment.runs]
+  assert results._coverage(experiment, workdir) == {}
 
 
 def moved(small_run, params):
