@@ -317,7 +317,7 @@ def test_overwriting_takes_no_directory_of_other_things(small_run, tmp_path):
 @pytest.mark.parametrize(
   ("flag", "said"),
   [
-    ("task=rte", "no head for 'rte'; this model has --task=cola, stsb"),
+    ("task=rte", f"runs/{MULTI} has --task=cola, stsb"),
     ("trial=3", "no finished trial 3; give --trial=0"),
     ("run=/nowhere", "/nowhere is no finished run and no exported model"),
   ],

@@ -85,12 +85,12 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
         f"id2label and {', '.join(columns)} for bam_jax; export it again"
       )
     params["heads"][head.parameters] = found.head
-    _check_tasks(found.description, tasks)
+    _check_tasks(path, found.description, tasks)
     return Trained(found.config, params, found.description, path, {})
   if transfer.is_exported(path):
     found = transfer.read_exported(path)
     _check_params(path, found.config, found.description, found.params)
-    _check_tasks(found.description, tasks)
+    _check_tasks(path, found.description, tasks)
     return Trained(
       found.config, found.params, found.description, path, found.about
     )
@@ -106,9 +106,11 @@ def load(path: Path, *, trial: int | None, tasks: tuple[str, ...]) -> Trained:
   )
 
 
-def _check_tasks(description: Description, tasks: tuple[str, ...]) -> None:
+def _check_tasks(
+  path: Path, description: Description, tasks: tuple[str, ...]
+) -> None:
   for task in tasks:
-    heads_lib.find(description.heads, task)
+    heads_lib.find(description.heads, task, where=str(path))
 
 
 def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
@@ -125,7 +127,7 @@ def _of_run(path: Path, trial: int | None, tasks: tuple[str, ...]) -> Trained:
   sealed.verify(folder)
   config = hf.read_config(folder / hf.CONFIG)
   description, raw = heads_lib.load(folder / heads_lib.FILE)
-  _check_tasks(description, tasks)
+  _check_tasks(path, description, tasks)
   seed = _choose(path, seeds, scores, trial, tasks, description)
   params, meta = load_params(workdir.params(name, seed))
   _check_params(path, config, description, params)

@@ -177,8 +177,15 @@ class Description:
     (directory / FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def find(heads: Sequence[Head], name: str) -> Head:
+def find(
+  heads: Sequence[Head], name: str, *, where: str = "this model"
+) -> Head:
   """Returns the head of a task.
+
+  Args:
+    heads: those of a model.
+    name: of the task.
+    where: what the model is called in the sentence.
 
   Raises:
     ValueError: there is none.
@@ -187,7 +194,7 @@ def find(heads: Sequence[Head], name: str) -> Head:
     if head.name == name:
       return head
   known = ", ".join(head.name for head in heads)
-  raise ValueError(f"no head for {name!r}; this model has --task={known}")
+  raise ValueError(f"no head for {name!r}; {where} has --task={known}")
 
 
 def load(path: Path) -> tuple[Description, dict[str, Any]]:
