@@ -182,7 +182,10 @@ def slices(tasks):
     )
   )
   _varied(c, rows)
-  c.methods += "".join(f",contrast+multi@{name}" for name in in_turns)
+  c.methods += "".join(f",contrast+multi@{name}" for name in designs)
+  # The stage by the paper's other distance.
+  c.variants.cosine = ConfigDict({"contrast": {"loss": "margin_cosine"}})
+  c.methods += "".join(f",contrast@cosine+multi@{name}" for name in in_turns)
   return c
 
 

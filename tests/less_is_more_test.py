@@ -73,15 +73,17 @@ def test_every_part_can_be_and_is_planned_once(part):
   checks.settings(experiment)
   found = {}
   stages = {run.name: run.start for run in experiment.runs}
-  first = "contrast.quora"
-  assert stages.pop(first, "") == ""
+  first, second = "contrast.quora", "contrast@cosine.quora"
+  losses = {first: "margin", second: "margin_cosine"}
+  assert stages.pop(first, "") == stages.pop(second, "") == ""
   some = {"", first}
-  starts = {"table5": {first}, "table6": some, "slices": some}
+  starts = {"table5": {first}, "table6": some, "slices": some | {second}}
   assert {*stages.values()} == starts.get(part, {""})
   for run in experiment.runs:
-    if run.name == first:
-      continue
     asked = experiment.settings(run).config
+    if run.name in losses:
+      assert asked.contrast.loss == losses[run.name]
+      continue
     heads = {task.name: task for task in experiment.tasks_of(run)}
     alone = {apart.asked(heads[name]) for name in ("quora", "sts")}
     assert heads["sst5"].learn.head == "mlp"
