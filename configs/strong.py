@@ -52,6 +52,8 @@ def base(tasks):
   c.loss.reduction = "mean"
   for kind in (c.single, c.multi, c.finetune):
     kind.epochs, kind.layer_decay = 3.0, 1.0
+  # What rates_single and rates_multi found.
+  c.single.rate = c.multi.rate = 1e-4
   c.single.min_steps = c.finetune.min_steps = 1_000
   c.multi.batch_size = 64
   # Trials are compared by tests, so each has a teacher of its own.

@@ -8,7 +8,7 @@ import pytest
 from bam_jax.runtime.files import flatten
 from bam_jax.stages import checks
 from bam_jax.study import experiment as experiments
-from configs import _factorial, strong
+from configs import _factorial, best, strong
 
 CELLS = 16
 
@@ -60,6 +60,12 @@ def test_a_search_tries_each_value_with_each_of_all_else(part):
     *("layer_decay", "warmup", "bias_correction", "reinit_layers")
   }
   assert searched & {"epochs", "min_steps"}
+
+
+@pytest.mark.parametrize("of", [strong, best])
+def test_both_kinds_have_the_rate_that_the_searches_found(of):
+  config = of.get_config("study")
+  assert config.single.rate == config.multi.rate == 1e-4
 
 
 def test_a_search_leaves_all_else_as_it_is_in_the_study():
