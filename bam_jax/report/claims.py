@@ -13,13 +13,15 @@ CLAIMS = (
   " without a correction, as long as all before it were shown; so all together"
   " show something false in 5 % of studies at most. p is of Student's t of the"
   " differences within seeds, two-sided; of a claim with ≥, that the loss is"
-  " below the margin on each task, p is the largest. p so far is the largest of"
-  " it and of those before. All other tests of this report are exploratory."
+  " below the margin on each task of the average, p is the largest. p so far is"
+  " the largest of it and of those before. All other tests of this report are"
+  " exploratory."
 )
 NONINFERIORITY = (
   "What one model for all tasks loses to a model for each: mean difference"
   " within seeds with its 95 % interval. No more than the margin is lost where"
-  " the lower end is above its negative on every task. Nobody named these"
+  " the lower end is above its negative on every task of the average;"
+  " differences that do not vary tell nothing. Nobody named these"
   " before, so p is corrected by Holm over the methods; within one the largest"
   " p of a task counts. Intervals are over other seeds; those over other dev"
   " examples as well, where their answers were kept, are wider."
@@ -73,20 +75,21 @@ def naming(results: Mapping) -> Iterator[tuple[bool, str]]:
     )
   else:
     yield False, "The claims were named before any trial had a score."
-  for before, now in itertools.pairwise(named[: first + 1]):
-    yield (
-      True,
-      f"The claims were changed when {now['scored']} trials had scores, from"
-      f" “{before['claims']}” (margin {before['margin']:g}) to"
-      f" “{now['claims']}” (margin {now['margin']:g}).",
-    )
-  for before, now in itertools.pairwise(named[first:]):
-    yield (
-      bool(now["scored"]),
-      f"The number of trials was changed from {before['trials']} to"
-      f" {now['trials']} when {now['scored']} had scores; if that was because"
-      " of them, p is too small.",
-    )
+  for before, now in itertools.pairwise(named):
+    if any(before[key] != now[key] for key in ("claims", "margin")):
+      yield (
+        True,
+        f"The claims were changed when {now['scored']} trials had scores, from"
+        f" “{before['claims']}” (margin {before['margin']:g}) to"
+        f" “{now['claims']}” (margin {now['margin']:g}).",
+      )
+    if before["trials"] != now["trials"]:
+      yield (
+        bool(now["scored"]),
+        f"The number of trials was changed from {before['trials']} to"
+        f" {now['trials']} when {now['scored']} had scores; if that was because"
+        " of them, p is too small.",
+      )
 
 
 def noninferiority(results: Mapping) -> tables.Rows:

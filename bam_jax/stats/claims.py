@@ -27,7 +27,8 @@ class Claim:
     relation: `BETTER`: its mean is above b's; `NOT_WORSE`: it loses less than
       the margin.
     b: another method of the same study.
-    column: a task or "average"; "" = the average, for `NOT_WORSE` each task.
+    column: a task or "average"; "" = the average, for `NOT_WORSE` each task
+      that counts in it.
   """
 
   a: str
@@ -116,10 +117,20 @@ def _tested(results: Mapping, claim: Claim, margin: float) -> dict[str, Any]:
   methods = results["methods"]
   if missing := [m for m in (claim.a, claim.b) if not methods.get(m)]:
     return row | {"why": f"{missing[0]} has no scores"}
-  every = [task for task in methods[claim.a] if task in methods[claim.b]]
+  # WNLI, on which models say the larger class, counts as little as in a mean.
+  every = results.get("counted") or [
+    *dict.fromkeys([*methods[claim.b], *methods[claim.a]])
+  ]
   of = [claim.column] if claim.column else ["average"] if better else every
   ps = []
   for column in of:
+    lacks = [
+      method
+      for method in (claim.a, claim.b)
+      if column in every and column not in methods[method]
+    ]
+    if lacks:
+      return row | {"why": f"{lacks[0]} has no scores of {column}"}
     a, b = (
       np.array(x) for x in compare.shared(results, claim.a, claim.b, column)
     )
@@ -131,10 +142,13 @@ def _tested(results: Mapping, claim: Claim, margin: float) -> dict[str, Any]:
     found = paired.difference(a, b)
     row["columns"][column] = [found.value, found.low, found.high]
     ps.append(paired.t_test(a, b) if better else paired.not_below(a, b, margin))
-  if not ps:
-    return row | {"why": f"{claim.a} and {claim.b} share no task"}
   row["p"] = max(ps)
   (value, *_), *_ = row["columns"].values()
+  for column, (_, low, high) in row["columns"].items():
+    if np.isclose(low, high, rtol=0.0, atol=1e-9):
+      return row | {
+        "why": f"on {column} all seeds differ by the same, which tells nothing"
+      }
   if row["p"] >= 1 - LEVEL:
     return row | {"why": f"p is not below {1 - LEVEL:.2f}"}
   return row | {"why": "the other way round" if better and value < 0 else ""}

@@ -189,8 +189,9 @@ def by_seed(results: Mapping, method: str, column: str) -> dict[int, float]:
   records = results["methods"][method]
   found = scores(results, method, column)
   if column == "average":
-    each = [record["seeds"] for record in records.values()]
-    seeds = [s for s in each[0] if all(s in other for other in each)]
+    counted = results.get("counted", records)
+    each = [records[name]["seeds"] for name in counted if name in records]
+    seeds = [s for s in (each or [[]])[0] if all(s in other for other in each)]
   else:
     seeds = records.get(column, {}).get("seeds", [])
   return (

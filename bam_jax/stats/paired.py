@@ -40,8 +40,8 @@ def t_test(a: Sequence[float], b: Sequence[float]) -> float:
 def not_below(a: Sequence[float], b: Sequence[float], margin: float) -> float:
   """P of a losing less than a margin on b: the test of non-inferiority.
 
-  Below 1 - `LEVEL` exactly where the lower end of `difference` is above
-  -margin: twice the one-sided p, so that it reads as a two-sided one.
+  Below 1 - `LEVEL` where the lower end of `difference` is above -margin, and
+  differences vary: twice the one-sided p, so that it reads as a two-sided one.
 
   Args:
     a: f[R], x100, at least two.

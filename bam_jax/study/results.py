@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bam_jax.runtime import notices
 from bam_jax.runtime.console import Bars, bar
 from bam_jax.stats import (
   aggregates,
@@ -135,6 +136,7 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
     },
     "coverage": _coverage(experiment, workdir),
     "methods": methods,
+    "counted": counted,
     "average": {
       method: compare.average(records, counted)
       for method, records in methods.items()
@@ -182,10 +184,17 @@ def gather(experiment: Experiment, workdir: Workdir) -> dict[str, Any]:
   results["differences"] = compare.differences(results)
   results["overall"] = aggregates.overall(methods, counted)
   named, margin = workdir.claims(), config.claims_margin
+  if named and margin != named[-1]["margin"]:
+    margin = named[-1]["margin"]
+    notices.once(
+      f"{workdir.path} has claims with a margin of {margin:g}, not"
+      f" {config.claims_margin:g}, and it stays; to change it type"
+      " --config.claims and --config.claims_margin together"
+    )
   results["noninferiority"] = noninferiority(results, margin)
   results["claims_named"] = named
   if named:
-    asked, margin = claims.parse(named[-1]["claims"]), named[-1]["margin"]
+    asked = claims.parse(named[-1]["claims"])
     results["claims"] = sequence(results, asked, margin)
   results["search"] = tuning.search(results)
   results["factors"] = factorial.effects(results)

@@ -103,6 +103,12 @@ def test_without_claims_there_is_no_such_section():
       "(margin 1) to “x > y” (margin 2)",
       True,
     ),
+    # However the claims were changed after it.
+    (
+      [named(0), named(12, trials=9), named(12, trials=9, claims="y > x")],
+      "from 6 to 9 when 12 had scores",
+      True,
+    ),
   ],
 )
 def test_how_claims_came_to_be_is_never_left_unsaid(history, said, grave):

@@ -101,6 +101,28 @@ def test_not_worse_is_asked_of_each_task():
   assert row["shown"] and list(row["columns"]) == ["rte"]
 
 
+def test_each_task_is_each_that_counts_and_none_may_lack():
+  found = study(np.random.default_rng(1), multi=0.0)
+  claim = Claim("multi", ">=", "single")
+  # Of a study that is not done: multi is, and single of two tasks.
+  del found["methods"]["single"]["stsb"]
+  (row,) = sequence(found, [claim], 3.0)
+  assert not row["shown"] and row["why"] == "single has no scores of stsb"
+  assert not noninferiority(found, 3.0)
+  # Nor is a model of some tasks one for all.
+  found = study(np.random.default_rng(1), multi=0.0)
+  del found["methods"]["multi"]["stsb"]
+  assert [row["a"] for row in noninferiority(found, 3.0)] == ["single->multi"]
+  # As WNLI, where both say the larger class in every trial.
+  found = study(np.random.default_rng(1), multi=0.0)
+  for each in ("single", "multi"):
+    found["methods"][each]["stsb"]["scores"] = [56.3] * 6
+  (row,) = sequence(found, [claim], 3.0)
+  assert "on stsb all seeds differ by the same" in row["why"]
+  (row,) = sequence(found | {"counted": ["rte", "cola"]}, [claim], 3.0)
+  assert row["shown"] and list(row["columns"]) == ["rte", "cola"]
+
+
 def test_noninferiority_is_of_models_for_all_tasks():
   found = study(np.random.default_rng(2), multi=0.5, taught=-5)
   base = found["methods"]["single"]
