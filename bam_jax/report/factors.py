@@ -75,12 +75,15 @@ def note(results: Mapping) -> str:
 
 def pictures(results: Mapping) -> Iterator[Picture]:
   """Shows each effect as a dot with its interval, one panel a column."""
-  lines = {}
-  for design in results.get("factors", ()):
+  lines, designs = {}, results.get("factors", ())
+  several = len({design["method"] for design in designs}) > 1
+  for design in designs:
+    apart = [tables.method_name(design["method"])] * several
+    if same := design.get("same"):
+      apart.append(_said(_short(same)))
+    of = f" ({', '.join(apart)})" if apart else ""
     for factor in design["factors"]:
-      label = f"{factor['letter']} {_said(_short(factor['high']))}"
-      if same := design.get("same"):
-        label += f" ({_said(_short(same))})"
+      label = f"{factor['letter']} {_said(_short(factor['high']))}{of}"
       lines[label] = factor["columns"]
   if not lines:
     return

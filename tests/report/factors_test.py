@@ -45,6 +45,19 @@ def test_all_combinations_have_no_relation_and_one_seed_no_interval():
   assert picture.draw().startswith(b"\x89PNG")
 
 
+def test_designs_of_two_methods_are_told_apart_in_the_picture(monkeypatch):
+  found = results("AB", ())
+  (design,) = found["factors"]
+  found["factors"] = [design, design | {"method": "multi"}]
+  drawn = []
+  monkeypatch.setattr(
+    plots, "effects", lambda panels, labels: drawn.extend(labels)
+  )
+  (picture,) = factors.pictures(found)
+  picture.draw()
+  assert len({*drawn}) == 4 and drawn[2].endswith("(Multi)")
+
+
 def test_two_designs_of_a_method_are_told_apart(monkeypatch):
   found = results("AB", ())
   (design,) = found["factors"]
