@@ -84,10 +84,16 @@ def ranked(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     results: of a rung, what results.json holds.
 
   Raises:
-    ValueError: all variants ended in what is no number.
+    ValueError: no task counts, or all variants ended in what is no number.
   """
   from bam_jax.stats import search
 
+  if not any(results["average"].values()):
+    tasks = {name for each in results["methods"].values() for name in each}
+    raise ValueError(
+      "variants are ranked by their average over tasks, in which none of"
+      f" {', '.join(sorted(tasks))} counts; add a task that does"
+    )
   if not (found := search.cells(results)):
     raise ValueError(
       "no variant has a score that is a number; take smaller rates, or see what"

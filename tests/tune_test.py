@@ -120,6 +120,11 @@ def test_a_share_shortens_the_variants_and_nothing_else(small_run):
   )
 
 
+def test_where_no_task_counts_in_an_average_that_is_said():
+  with pytest.raises(ValueError, match="in which none of wnli counts"):
+    tune.ranked({"average": {"a": []}, "methods": {"a": {"wnli": {}}}})
+
+
 def test_where_no_variant_ends_in_a_number_that_is_said():
   found = FOUND | {"average": {"single@wild": [float("nan")]}}
   with pytest.raises(ValueError, match="no variant has a score"):
