@@ -22,7 +22,7 @@ def run(small_run, tmp_path_factory):
   config = small.settings(
     small_run.glue,
     small_run.encoder,
-    methods="multi",
+    methods="multi,single",
     trials=3,
     init_seed=5,
     calibration__share=0.3,
@@ -141,6 +141,7 @@ def test_a_greedy_soup_is_chosen_on_held_out_rows(run, tmp_path, capsys):
     ("small", [], "1 is finished; train more: --config.trials=5"),
     ("apart", [], "--config.init_seed=0"),
     ("alike", ["--kind=greedy"], "--config.calibration.share=0.1, or take"),
+    ("single", ["--kind=greedy"], "of stsb none are"),
     ("none", [], "is no run, and a soup is made of"),
   ],
 )
@@ -151,6 +152,7 @@ def test_what_makes_no_soup_is_a_sentence(
     "small": small_run.workdir / "runs" / RUN,
     "apart": run.parents[1] / "apart/runs" / RUN,
     "alike": run.parents[1] / "alike/runs" / RUN,
+    "single": run.parent / "single.stsb",
     "none": tmp_path,
   }[which]
   with pytest.raises(SystemExit) as ended:

@@ -90,15 +90,20 @@ class Session:
     return initial.given(
       run,
       seeds,
-      heads={
-        spec.parameters
-        for spec in self.materials.model(run).heads
-        if HEADS[spec.head].build
-      },
+      heads=self.heads(run),
       finished=self.finished,
-      imported=initial.taken(self.materials.initial, self.config.init_part),
+      imported=self.imported(),
       pretrained=self.materials.pretrained(run),
     )
+
+  def heads(self, run: Run) -> set[str]:
+    """Returns what the parameters of a run's heads are called."""
+    heads = self.materials.model(run).heads
+    return {spec.parameters for spec in heads if HEADS[spec.head].build}
+
+  def imported(self) -> Any:
+    """Returns the parameters that are taken of init_from; {} = none."""
+    return initial.taken(self.materials.initial, self.config.init_part)
 
   def finished(self, name: str, seeds: Sequence[int]) -> Any:
     """Returns the parameters of finished trials of a run, [R, ...]."""

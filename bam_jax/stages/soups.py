@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from bam_jax.runtime import console
 from bam_jax.stages import calibrating, evaluate, outcomes, scoring
 from bam_jax.stages.session import Session
 from bam_jax.study.plan import Run
@@ -67,7 +68,7 @@ def chosen(
   return found
 
 
-def check(session: Session, kind: str, seeds: Sequence[int]) -> None:
+def check(session: Session, run: Run, kind: str, seeds: Sequence[int]) -> None:
   """Checks that a mean of these trials is a model.
 
   Raises:
@@ -80,18 +81,24 @@ def check(session: Session, kind: str, seeds: Sequence[int]) -> None:
       f"a soup is the mean of several trials, and {len(seeds)} is finished; "
       "train more: --config.trials=5"
     )
-  whole = config.init_from and config.init_part == "all"
-  if config.init_seed < 0 and not whole:
+  given = session.imported().get("heads", {})
+  if config.init_seed < 0 and (own := session.heads(run) - given.keys()):
     raise ValueError(
-      "each trial drew the first weights of its heads from its own seed "
-      "(init_seed is -1), and a mean of such heads is no head; train another "
-      "working directory with --config.init_seed=0"
+      f"each trial drew the first weights of its head {min(own)} from its own "
+      "seed (init_seed is -1), and a mean of such heads is no head; train "
+      "another working directory with --config.init_seed=0"
     )
   if kind == GREEDY and not config.calibration.share:
     raise ValueError(
       "a greedy soup is chosen on rows that were held out of training, and "
       "there are none; train another working directory with "
       "--config.calibration.share=0.1, or take --kind=uniform"
+    )
+  if kind == GREEDY and not _held_out(session, run):
+    raise ValueError(
+      "a greedy soup is chosen on rows that were held out of training, and of "
+      f"{', '.join(run.tasks)} none are: calibration.share is for tasks whose "
+      "answers have probabilities; take --kind=uniform"
     )
 
 
@@ -107,12 +114,18 @@ def made(session: Session, run: Run, kind: str, seeds: Sequence[int]) -> Soup:
   Raises:
     ValueError: see `check`.
   """
-  check(session, kind, seeds)
+  check(session, run, kind, seeds)
   params = {
     seed: load_params(session.workdir.params(run.name, seed))[0]
     for seed in seeds
   }
   if kind == GREEDY:
+    heard = [task.name for task, *_ in _held_out(session, run)]
+    if unheard := [name for name in run.tasks if name not in heard]:
+      console.say(
+        f"of {', '.join(unheard)} no rows are held out: chosen by"
+        f" {', '.join(heard)} alone"
+      )
     seeds = chosen(seeds, params, lambda tree: _held(session, run, tree))
   whole = mean([params[seed] for seed in seeds])
   kept = _kept(session, run, whole, evaluate.asked(session, run), "evaluates")
@@ -123,9 +136,14 @@ def made(session: Session, run: Run, kind: str, seeds: Sequence[int]) -> Soup:
   return Soup(tuple(seeds), whole, entry, fitted)
 
 
+def _held_out(session: Session, run: Run) -> evaluate.Datasets:
+  """Returns the rows held out for calibration."""
+  return [each for each in evaluate.asked(session, run) if each[1] == SPLIT]
+
+
 def _held(session: Session, run: Run, params: Any) -> float:
   """Returns the mean headline score on the rows held out for calibration."""
-  datasets = [each for each in evaluate.asked(session, run) if each[1] == SPLIT]
+  datasets = _held_out(session, run)
   kept = _kept(session, run, params, datasets, "chooses")
   scores = [
     metrics.scores(task, rows.logits, rows.labels, rows.words)[task.headline]
