@@ -10,10 +10,12 @@ from bam_jax.stats import compare, transfer
 from bam_jax.stats.bootstrap import Estimate
 
 NOTE = (
-  "Gain over Single of training on the task of the line first, and then on the"
-  " task of the column with a new head: mean of the differences within seeds,"
-  " x100, with Student's 95 % interval of them. Exploratory: of twenty such"
-  " intervals one leaves out 0 by chance."
+  "Gain of training on the task of the line first, and then on the task of the"
+  " column with a new head, over the latter alone: mean of the differences"
+  " within seeds, x100, with Student's 95 % interval of them; from ten trials"
+  " on, where answers were kept, the difference of the means with the"
+  " multi-bootstrap's, which is over other dev examples as well. Exploratory:"
+  " of twenty such intervals one leaves out 0 by chance."
 )
 CORRELATIONS = (
   "Pearson's correlation, over what was trained first (nothing among it), of"

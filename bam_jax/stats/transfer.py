@@ -1,7 +1,7 @@
 """What training on one task first gives another (Wang et al. 2019).
 
 Everything is read from results.json: a study whose methods are single and
-TASK+single for some tasks.
+TASK+single for some tasks, or frozen and TASK+frozen.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,32 @@ from bam_jax.stats import compare, paired
 from bam_jax.stats.bootstrap import Estimate
 
 # What nothing comes before, and what the name of all others ends with.
-BASE = "single"
+BASES = ("single", "frozen")
 # Between fewer points two tasks always seem to go together.
 MIN_POINTS = 4
 
 
+def base(results: Mapping) -> str:
+  """Returns what methods of a study add a task to; "" = there is no such."""
+  return next((each for each in BASES if _after(results, each)), "")
+
+
 def methods(results: Mapping) -> dict[str, str]:
   """Returns what is trained first -> the method, in the order of the study."""
+  return _after(results, base(results))
+
+
+def _after(results: Mapping, last: str) -> dict[str, str]:
   found = {}
   for method in results["methods"]:
     first, plus, rest = method.rpartition("+")
-    if plus and rest == BASE and "->" not in first:
+    if plus and rest == last and "->" not in first:
       found[first] = method
-  return found if BASE in results["methods"] else {}
+  return found if last in results["methods"] else {}
 
 
 def gain(results: Mapping, method: str, column: str) -> Estimate | None:
-  """Returns what a method gains over single, of the seeds that both have.
+  """Returns what a method gains over the one that nothing comes before.
 
   Args:
     results: what results.json holds.
@@ -37,37 +46,29 @@ def gain(results: Mapping, method: str, column: str) -> Estimate | None:
     column: a task or "average".
 
   Returns:
-    The mean difference within seeds with Student's interval; None where there
-    is none.
+    The difference with its 95 % interval: the multi-bootstrap's, over seeds and
+    dev examples, where the study has one (of `compare.MIN_MULTI_TRIALS` trials
+    on), else the mean within the seeds that both have with Student's; None
+    where there is none.
   """
-  mine, base = (_by_seed(results, each, column) for each in (method, BASE))
-  seeds = sorted(mine.keys() & base.keys())
-  if not seeds:
+  pair = {"a": method, "b": base(results), "task": column}
+  for row in results.get("tests", ()):
+    if row["test"] == "multi-bootstrap" and row == row | pair:
+      return Estimate(*row["difference"])
+  mine, alone = compare.shared(results, method, pair["b"], column)
+  if not mine or not np.all(np.isfinite([mine, alone])):
     return None
-  return paired.difference([mine[x] for x in seeds], [base[x] for x in seeds])
-
-
-def _by_seed(results: Mapping, method: str, column: str) -> dict[int, float]:
-  scores = compare.scores(results, method, column)
-  if not scores or not np.all(np.isfinite(scores)):
-    return {}
-  records = results["methods"][method]
-  if column != "average":
-    return dict(zip(records[column]["seeds"], scores, strict=True))
-  # It has the seeds that all of its tasks have, in the order of the first.
-  first, *others = (each["seeds"] for each in records.values())
-  seeds = [seed for seed in first if all(seed in each for each in others)]
-  # A task outside of the average may have been scored on fewer.
-  same = len(seeds) == len(scores)
-  return dict(zip(seeds, scores, strict=True)) if same else {}
+  return paired.difference(mine, alone)
 
 
 def medians(results: Mapping) -> dict[str, list[float]]:
   """Returns column -> the medians of single and of every method after a task.
 
-  Columns that one of them lacks are left out; all are if the points are few.
+  Of frozen too, where tasks come before that. Columns that one of them lacks
+  are left out; all are if the points are few.
   """
-  every = [BASE, *methods(results).values()]
+  baselines = [each for each in BASES if each in results["methods"]]
+  every = [*baselines, *methods(results).values()]
   if len(every) < MIN_POINTS:
     return {}
   found = {}

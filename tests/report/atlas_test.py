@@ -94,3 +94,28 @@ def test_a_gain_that_may_be_none_has_no_star(monkeypatch):
   assert texts[0][1] == "+6.3*" and values[0][1] == pytest.approx(6.3)
   # 0.5, 0.8 and 1.1 around 0.8: the interval reaches from 0.05.
   assert texts[2][2] == "-0.7"
+
+
+def test_of_a_frozen_encoder_it_is_what_comes_before_that():
+  found = study()
+  frozen = {
+    method.replace("single", "frozen"): record
+    for method, record in found["methods"].items()
+  }
+  alone = {"single": frozen["frozen"]}
+  found = results(alone | frozen)
+  assert list(transfer.methods(found)) == list(FIRST)
+  gain = transfer.gain(found, "mnli+frozen", "rte")
+  assert gain == transfer.gain(study(), "mnli+single", "rte")
+  # The tasks by themselves are a run of the table too.
+  assert len(transfer.medians(found)["rte"]) == 2 + len(FIRST)
+
+
+def test_with_trials_enough_the_interval_is_over_dev_examples_too():
+  found = study()
+  row = {"a": "mnli+single", "b": "single", "task": "rte"}
+  wide = row | {"test": "multi-bootstrap", "difference": [6.0, -1.0, 13.0]}
+  found["tests"] = [*found["tests"], wide]
+  gain = transfer.gain(found, "mnli+single", "rte")
+  assert (gain.value, gain.low, gain.high) == (6.0, -1.0, 13.0)
+  assert transfer.gain(found, "qqp+single", "rte").low > -1.0
