@@ -4,7 +4,7 @@ Everything is read from results.json: a study whose methods differ by the keys
 of `sampling`, and perhaps by their tasks, as tables 6 and 7 have it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from bam_jax.stats.bootstrap import Estimate
 from bam_jax.stats.notation import varied
 
 GROUP = "sampling."
+# Its keys that say how a loss is weighed; all others say how tasks are drawn.
+WEIGHED = ("loss_scale", "loss_scale_exponent")
 # Of GLUE's nine tasks it is their score, see `AVERAGES`.
 GLUE = "glue"
 
@@ -50,18 +52,22 @@ def found(results: Mapping) -> list[Mixture]:
   for method, records in results["methods"].items():
     base, variant = varied(method)
     changes = results.get("variants", {}).get(variant, {})
-    mine = {k: v for k, v in changes.items() if k.startswith(GROUP)}
-    if not mine or {*changes} - {*mine, "tasks"} or not usual:
+    mine = {
+      key.removeprefix(GROUP): value
+      for key, value in changes.items()
+      if key.startswith(GROUP)
+    }
+    if not mine or len(mine) < len(changes.keys() - {"tasks"}) or not usual:
       continue
     scores = _averages(records)
     if not len(scores) or not np.all(np.isfinite(scores)):
       continue
-    keys = usual | {k.removeprefix(GROUP): v for k, v in mine.items()}
+    keys = usual | mine
     made.append(
       Mixture(
         base,
-        _said(keys, "kind", "exponent"),
-        _said(keys, "loss_scale", "loss_scale_exponent"),
+        _said(keys, "kind", "exponent", [k for k in mine if k not in WEIGHED]),
+        _said(keys, *WEIGHED, [k for k in mine if k in WEIGHED]),
         tuple(records),
         paired.student(float(scores.mean()), scores),
       )
@@ -76,7 +82,19 @@ def _averages(records: Mapping[str, Mapping]) -> np.ndarray:
   return np.array(scores or compare.average(records, [*records]), np.float64)
 
 
-def _said(keys: Mapping[str, Any], kind: str, exponent: str) -> str:
-  """Writes "power 0.75", or another way that has no exponent."""
+def _said(
+  keys: Mapping[str, Any], kind: str, exponent: str, changed: Sequence[str]
+) -> str:
+  """Writes "power 0.75", another way that has no exponent, and what else it is.
+
+  Args:
+    keys: of the group, with what a variant changes.
+    kind: the key that names the way.
+    exponent: that of its number where it is "power".
+    changed: keys that the variant changes.
+  """
   word = keys[kind]
-  return f"{word} {keys[exponent]:g}" if word == "power" else word
+  told = {kind, exponent} if word == "power" else {kind}
+  first = f"{word} {keys[exponent]:g}" if word == "power" else word
+  others = [f"{key} {keys[key]}" for key in changed if key not in told]
+  return ", ".join([first, *others])

@@ -68,6 +68,26 @@ def test_every_sampler_has_a_line_and_every_set_of_tasks_a_column():
   assert not isinstance(lines[1][2], str) and isinstance(lines[0][2], str)
 
 
+def test_what_differs_by_another_number_has_a_line_of_its_own():
+  cells = {
+    f"t{n}": {"sampling.kind": "temperature", "sampling.temperature": n}
+    for n in (2.0, 5.0)
+  }
+  found = results(
+    {
+      f"multi@{name}": {"rte": record(x, x + 1)}
+      for name, x in zip(cells, (80.0, 70.0), strict=True)
+    },
+    variants=cells,
+    settings=SETTINGS,
+  )
+  _, *lines = mixtures.table(found)
+  assert [line[1] for line in lines] == [
+    *("temperature, temperature 2.0", "temperature, temperature 5.0"),
+  ]
+  assert [plain(line[2]).split()[0] for line in lines] == ["80.5", "70.5"]
+
+
 def test_weights_of_the_loss_are_columns_where_they_differ():
   cells = {
     f"{drawn}_{scale}": {"sampling.kind": drawn, "sampling.loss_scale": scale}
