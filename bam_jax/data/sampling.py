@@ -299,6 +299,7 @@ def _until(
   task, left = np.empty(len(drawn), int), np.array(ends, float)
   start = 0
   while start < len(drawn):
+    assert left.any(), "places are more than what may come"
     bounds = np.where(left > 0, chances, 0).cumsum(1)
     bounds /= bounds[:, -1:]
     here = (bounds[epoch[start:]] <= drawn[start:, None]).sum(1)

@@ -368,11 +368,14 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
       f"sampling.exponent={mix.exponent} makes {pooled} rows of copies for "
       f"{run.name}; the paper has 0.75"
     )
+  over = lessons.ends(settings, sizes)
+  if over and (most := int(sum(over))) < settings.batch_size:
+    raise ValueError(
+      f"by sampling.max_epochs={mix.max_epochs} the tasks of {run.name} end "
+      f"after {most} examples, and a step has {settings.batch_size}; raise it, "
+      f"or set --config.{run.kind}.batch_size={max(most, 1)}"
+    )
   sampling.check(
     [*sizes.values()],
-    lessons.mixing(
-      settings,
-      [copies[name] for name in sizes],
-      lessons.ends(settings, sizes),
-    ),
+    lessons.mixing(settings, [copies[name] for name in sizes], over),
   )
