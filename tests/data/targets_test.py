@@ -48,6 +48,11 @@ def test_lines_stand_side_by_side_and_a_share_of_them_is_dev(tmp_path, caplog):
     ({"train": "a.en"}, "x\ny", "reads two whose lines belong together, train"),
     ({}, "x", "has 2 lines and .* 1, and said pairs them one by one"),
     ({}, "\n\n", "have no line with text in both; give files that have"),
+    (
+      {"dev_share": 0.1},
+      "x\ny",
+      "makes 0 of the 2 rows of .* leave some on both",
+    ),
     ({"labels": ["a", "b"]}, "x\ny", "is for tasks of other kinds than seq2s"),
   ],
 )

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bam_jax.data.sources import lines, rows, splits
-from bam_jax.data.sources.dev_share import dev_rows
+from bam_jax.data.sources import dev_share, lines, rows, splits
 from bam_jax.data.sources.examples import Examples
 from bam_jax.runtime import notices
 from bam_jax.tasks.table import Task
@@ -53,11 +52,7 @@ def read(task: Task, split: str) -> Examples:
   # Of no account: what is learned is the target itself.
   nothing = np.zeros(len(pairs), np.float32)
   examples = Examples(task.name, split, texts, nothing, origin)
-  if not task.own.dev_share or key != "train":
-    return examples
-  every = np.ones(len(pairs), bool)
-  mask = dev_rows(texts, task.own.dev_share, among=every)
-  return examples.take(~mask if split == task.train else mask)
+  return dev_share.side(task, examples, split)
 
 
 def _lines(path: Path, task: Task, key: str) -> list[str]:
