@@ -6,7 +6,11 @@ from configs import (
   _contrast,
   _plateau,
   _recurrent,
+  _selection,
   _stages,
 )
 
-GROUPS = (_stages, _contrast, _recurrent, _adapter, _adversary, _plateau)
+GROUPS = (
+  *(_stages, _contrast, _recurrent, _adapter),
+  *(_adversary, _selection, _plateau),
+)

@@ -37,7 +37,7 @@ def base() -> ConfigDict:
   # What the study sets out to show, named before it runs, ; between claims:
   # "single->multi > multi; multi >= single; multi > single on rte". They are
   # tested in order, each if all before it were shown; `>` of the average unless
-  # `on TASK` follows, `>=` (loses less than claims_margin) of each task.
+  # `on TASK` follows, `>=` (loses less than claims_margin) of each task in it.
   c.claims = ""
   # Points that `>=` lets a method lose on a task.
   c.claims_margin = 1.0
@@ -343,17 +343,6 @@ def base() -> ConfigDict:
   # Seed of the weights that nothing gives a run, such as its heads', in all
   # trials: bam_jax.soup takes the mean of such trials. -1 = each trial's own.
   c.init_seed = -1
-
-  # --- which step's model is kept
-  # Steps between evaluations on dev while a run trains (and after its last
-  # step): learning curves in metrics.jsonl. 0 = only the finished model.
-  c.eval_every = 0
-  c.select = ConfigDict()
-  # last (the paper), average (the best evaluation by the mean of the run's
-  # headline scores), or a task (by that one's; runs without it take the mean).
-  c.select.by = "last"
-  # Evaluations without a gain after which a trial ends; 0 = never.
-  c.select.patience = 0
 
   # --- losses and gradients that are not finite
   c.nonfinite = ConfigDict()

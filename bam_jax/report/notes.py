@@ -138,9 +138,9 @@ def selection(results: Mapping) -> Iterator[str]:
   Nothing where the settings do not say it.
   """
   settings = results.get("settings", {})
-  by = settings.get("select", {}).get("by")
-  every, patience = settings.get("eval_every", 0), settings.get("select", {})
-  patience = patience.get("patience", 0)
+  select, every = settings.get("select", {}), settings.get("eval_every", 0)
+  by, patience = select.get("by"), select.get("patience", 0)
+  each = " for each task of a run" * select.get("per_task", False)
   if by is None:
     return
   if by == "last":
@@ -152,7 +152,7 @@ def selection(results: Mapping) -> Iterator[str]:
   on = "dev" if tables.split(results) == "dev" else "the held-out part of train"
   text = (
     f"Selection: of every trial the best of its evaluations on {on}, one every"
-    f" {every} steps, by {what}"
+    f" {every} steps{each}, by {what}"
   )
   if patience:
     text += f"; a trial ends after {patience} evaluations without a gain"
@@ -301,7 +301,9 @@ def learning(results: Mapping) -> str:
   )
   every = results.get("settings", {}).get("eval_every")
   if every:
-    text += f" Scores are of evaluations every {every} steps."
+    each = results["settings"].get("select", {}).get("per_task", False)
+    text += f" Scores are of evaluations every {every} steps"
+    text += f"{' for each task of a run' * each}."
   return text
 
 

@@ -166,18 +166,21 @@ def order(
 
 
 def paced(settings: Settings, rows: Mapping[str, Features]) -> Settings:
-  """Returns settings that say how many steps an epoch has, where that is asked.
+  """Returns settings with the steps between two evaluations of a run.
+
+  Those of an epoch, or so many for each task, where that is asked.
 
   Args:
     settings: of a run.
     rows: training rows of its tasks.
   """
-  if settings.config.eval_every != EPOCH:
-    return settings
   config = settings.config.copy_and_resolve_references()
-  config.eval_every = sampling.count_steps(
-    sum(map(len, rows.values())), batch_size=settings.batch_size, epochs=1
-  )
+  if config.eval_every == EPOCH:
+    config.eval_every = sampling.count_steps(
+      sum(map(len, rows.values())), batch_size=settings.batch_size, epochs=1
+    )
+  elif config.select.per_task:
+    config.eval_every *= len(rows)
   return dataclasses.replace(settings, config=config)
 
 

@@ -1,8 +1,12 @@
 """Refuses what no evaluation can do: keep a step, lower a rate, end a run."""
 
+from collections.abc import Sequence
+
 from ml_collections import ConfigDict
 
+from bam_jax.study import first
 from bam_jax.study.experiment import Experiment
+from bam_jax.study.plan import Run
 from bam_jax.study.workdir import NEUTRAL
 from bam_jax.training.settings import Settings
 
@@ -33,7 +37,7 @@ def check(experiment: Experiment, c: ConfigDict) -> None:
       "select.by=last the last; set --config.select.by=average"
     )
   if c.optim.schedule == "plateau":
-    falling(c, {run.kind for run in experiment.runs})
+    falling(c, experiment.runs)
     return
   for key, value in c.plateau.items():
     if value != NEUTRAL[f"plateau.{key}"]:
@@ -44,12 +48,12 @@ def check(experiment: Experiment, c: ConfigDict) -> None:
       )
 
 
-def falling(c: ConfigDict, kinds: set[str]) -> None:
+def falling(c: ConfigDict, runs: Sequence[Run]) -> None:
   """Checks that a rate that falls at plateaus can see one.
 
   Args:
     c: the config.
-    kinds: of the runs that there are.
+    runs: that there are.
   """
   if c.select.by == "last":
     raise ValueError(
@@ -62,10 +66,12 @@ def falling(c: ConfigDict, kinds: set[str]) -> None:
       " step, and optim.schedule=plateau has none; set "
       "--config.optim.warmup_join=continuous"
     )
-  for kind in sorted(kinds):
-    if (rate := Settings.of(c, kind).rate) < c.plateau.least:
+  for run in runs:
+    own = first.settings(c, run) if run.first else c
+    group = "first" if run.first and c.first.rate else run.kind
+    if (rate := Settings.of(own, run.kind).rate) < c.plateau.least:
       raise ValueError(
-        f"{kind}.rate is {rate:g} and plateau.least {c.plateau.least:g}: a "
+        f"{group}.rate is {rate:g} and plateau.least {c.plateau.least:g}: a "
         "trial ends where its rate is below that, so all would at once; lower "
         f"it: --config.plateau.least={rate / 100:g}"
       )

@@ -120,6 +120,18 @@ def test_every_part_of_the_study_plans_its_runs(arg, runs):
   assert len(found.runs) == runs
 
 
+def test_samplers_say_that_they_mix_no_tasks_of_a_file(tmp_path):
+  file = tmp_path / "outside.toml"
+  file.write_text(
+    '[joined]\ntrain = "d.csv"\ndev_share = 0.1\ntext = "a"\nlabel = "b"\n'
+    'labels = ["x", "y"]\n'
+  )
+  with pytest.raises(
+    ValueError, match="table6 mixes GLUE's tasks alone; leave"
+  ):
+    sesame.get_config(f"table6,rte,mrpc,{file}")
+
+
 def test_tasks_of_a_file_come_first_and_are_no_targets(tmp_path):
   file = tmp_path / "outside.toml"
   (tmp_path / "d.csv").write_text("first,second,word\na,b,and\nc,d,but\n")

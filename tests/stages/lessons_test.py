@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bam_jax.stages import lessons
+from bam_jax.stages import checks, lessons
 from bam_jax.study import workdir
 from bam_jax.study.plan import plan
 from bam_jax.training.settings import Settings
@@ -74,3 +74,21 @@ def test_least_steps_that_are_off_are_no_other_settings():
   flat = {"single.rate": 1e-4, "single.min_steps": 0, "kind.min_steps": 0}
   assert workdir.without_neutral(flat) == {"single.rate": 1e-4}
   assert workdir.without_neutral({"multi.min_steps": 9})
+
+
+def test_tasks_that_end_before_one_step_is_full_are_refused():
+  c = common.base()
+  c.single.batch_size, c.sampling.max_epochs = 32, "1"
+  settings = Settings.of(c, "single")
+  with pytest.raises(ValueError, match=r"end after 20 .*single.batch_size=20"):
+    checks.drawable(settings, SINGLE, {"rte": 20})
+  checks.drawable(settings, SINGLE, {"rte": 32})
+
+
+@pytest.mark.parametrize(("each", "steps"), [(False, 7), (True, 14)])
+def test_evaluations_are_of_so_many_steps_for_each_task(each, steps):
+  c = common.base()
+  c.eval_every, c.select.per_task = 7, each
+  rows = {"rte": [0] * 5, "mrpc": [0] * 3}
+  found = lessons.paced(Settings.of(c, "multi"), rows)
+  assert found.config.eval_every == steps and c.eval_every == 7

@@ -9,7 +9,10 @@ from configs import common
 
 EXPERIMENT = SimpleNamespace(
   trained_tasks=[SimpleNamespace(name="rte")],
-  runs=[SimpleNamespace(kind="multi")],
+  runs=[
+    SimpleNamespace(kind="multi", first=False, variant=""),
+    SimpleNamespace(kind="single", first=True, variant=""),
+  ],
 )
 FALLS = {
   "optim.schedule": "plateau",
@@ -25,6 +28,7 @@ FALLS = {
     (FALLS | {"select.by": "last"}, "select.by=last keeps no best"),
     (FALLS | {"optim.warmup_join": "bert"}, "a rate that falls step by step"),
     (FALLS | {"multi.rate": 1e-7}, r"multi.rate is 1e-07 .*least=1e-09"),
+    (FALLS | {"first.rate": 1e-7}, r"first.rate is 1e-07 .*least=1e-09"),
     (FALLS | {"eval_every": 0}, "needs evaluations to choose among"),
     ({"select.patience": 3}, "select.by=last the last"),
     ({"select.by": "cola"}, "it is one of last, average, rte"),
