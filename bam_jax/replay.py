@@ -21,16 +21,19 @@ import optax
 import rich.table
 import rich.text
 
+from bam_jax.data.contrasts import TWICE
 from bam_jax.runtime import command
 from bam_jax.runtime.console import CONSOLE, bar, say
 from bam_jax.stages import session
 from bam_jax.stages.session import Session
+from bam_jax.study.chains import KINDS
 from bam_jax.study.plan import Run
 from bam_jax.study.workdir import Workdir
 from bam_jax.tasks.table import Task
 from bam_jax.training import loop, schedules
 from bam_jax.training import state as states
 from bam_jax.training.checkpoint import Checkpoints
+from bam_jax.training.contrastive import LOSSES
 from bam_jax.training.distillation import Mix
 from bam_jax.training.step import make_losses
 
@@ -115,6 +118,9 @@ def look(
   """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
   model, matching = job.model, job.matching
   lam = schedules.lambda_of(config, len(job.batches))
+  # Where each text stands with itself they are counted, two of a row.
+  ahead = KINDS[run.kind].ahead
+  twice = ahead and LOSSES[config.contrast.loss].rows == TWICE
 
   @jax.jit
   def measure(params, key, step, batch, fixed):
@@ -128,7 +134,8 @@ def look(
 
     gradient, (outputs, loss) = jax.grad(total, has_aux=True)(params)
     parts = dict(gradient[model.config.kind]) | {
-      f"head of {name}": part for name, part in gradient["heads"].items()
+      f"head of {name}": part
+      for name, part in gradient.get("heads", {}).items()
     }
     adapters = gradient.get("adapters", {})
     parts |= {f"adapters of {name}": part for name, part in adapters.items()}
@@ -150,7 +157,7 @@ def look(
     )
     here = mine["task"] >= 0
     found["task"].append([run.tasks[t] for t in mine["task"][here]])
-    found["index"].append(mine["index"][here].tolist())
+    found["index"].append((mine["index"][here] // (1 + twice)).tolist())
     found["loss"].append(loss[here].tolist())
     # Of labelled words there are too many to show.
     none = np.full((*here.shape, 0), np.nan)

@@ -125,7 +125,14 @@ class Texts:
         key="contrast.share",
         among=None if free.all() else free,
       )
-      self._sides[key] = found.mask & free
+      mine = found.mask & free
+      if not (mine.any() and (free & ~mine).any()):
+        raise ValueError(
+          f"contrast.share is {side.share:g}, and of the {free.sum()} training"
+          f" rows of {task.name} that are not held out it takes {mine.sum()};"
+          " leave some on both sides"
+        )
+      self._sides[key] = mine
     return self._sides[key] == side.inside
 
   def _load(self, task: Task, split: str) -> sources.Examples:

@@ -24,10 +24,11 @@ def check(found: Materials, shape: EncoderConfig) -> None:
   Raises:
     ValueError: some cannot be.
   """
-  plain = False
+  plain = ""
   for run in found.experiment.runs:
     asked = of(found.experiment, run)
-    plain |= not run.start and asked is None
+    if not run.start and asked is None:
+      plain = plain or run.name
     if asked:
       fits(found.experiment, asked, shape)
       apart(found.experiment, run, asked)
@@ -88,12 +89,12 @@ def apart(experiment: Experiment, run: Run, asked: Adapter) -> None:
       )
 
 
-def begun(found: Materials, *, plain: bool) -> None:
+def begun(found: Materials, *, plain: str) -> None:
   """Looks at the adapters of what init_from means.
 
   Args:
     found: the materials.
-    plain: whether a run starts from it that has no adapters.
+    plain: a run that starts from it and has no adapters; "" = there is none.
   """
   c, there = found.experiment.config, found.initial
   if TREE not in there:
@@ -104,8 +105,10 @@ def begun(found: Materials, *, plain: bool) -> None:
       " are left there"
     )
   elif plain:
+    cure = "leave them there: --config.init_part=encoder"
+    if c.adapter.kind == adapting.OFF:
+      cure = f"set --config.adapter.kind as it was trained, or {cure}"
     raise ValueError(
-      f"init_from {c.init_from} has adapters, and adapter.kind is"
-      f" {adapting.OFF}; set --config.adapter.kind as it was trained, or leave"
-      " them there: --config.init_part=encoder"
+      f"init_from {c.init_from} has adapters, and {plain}, which starts from"
+      f" it, has none; {cure}"
     )

@@ -46,15 +46,26 @@ def check(experiment: Experiment) -> None:
       )
   read = {run.variant for run in runs}
   for run in experiment.runs:
-    for key in variants.changed(c, run.variant) if run.variant else ():
-      if key.startswith("contrast.") and run.variant not in read:
-        raise ValueError(
-          f"variant {run.variant} changes {key}, and {run.name} has no such "
-          "stage of its own; a variant of that stands behind its name, as in "
-          f"contrast@{run.variant}+multi"
-        )
+    changes = variants.changed(c, run.variant) if run.variant else {}
+    mine = [key for key in changes if key.startswith("contrast.")]
+    idle = len(mine) == len(changes) or run.variant not in read
+    if mine and idle and run not in runs:
+      raise ValueError(
+        f"variant {run.variant} changes {mine[0]}, and {run.name} has no such "
+        "stage of its own; a variant of that stands behind its name, as in "
+        f"contrast@{run.variant}+multi"
+      )
+  usual = contrast.settings(c, experiment.table).to_dict() if runs else {}
   for run in runs:
-    said = experiment.settings(run).config.contrast
+    config = experiment.settings(run).config
+    if run.variant and config.to_dict() == usual:
+      changes = ", ".join(variants.changed(c, run.variant))
+      raise ValueError(
+        f"variant {run.variant} changes {changes}, which {run.name} does not "
+        "read: the stage has contrast.* for itself, and neither adapter, "
+        f"adversary nor frozen part; leave @{run.variant} out there"
+      )
+    said = config.contrast
     if said.task != c.contrast.task:
       raise ValueError(
         f"variant {run.variant} changes contrast.task, and a study has one; "
@@ -62,6 +73,13 @@ def check(experiment: Experiment) -> None:
       )
     reads(said)
     pairs(experiment, said)
+    judged = contrast.validates(experiment.table[said.task])
+    if c.optim.schedule == "plateau" and not judged:
+      raise ValueError(
+        "optim.schedule=plateau lowers a rate where dev gets no better, and "
+        f"{said.task}, of one text, has no pairs on dev for {run.name}; take "
+        "another --config.optim.schedule, or a task of two texts"
+      )
     if contrastive.LOSSES[said.loss].whole and c.micro_rows:
       raise ValueError(
         f"contrast.loss={said.loss} holds each pair of a step against all "
@@ -124,6 +142,11 @@ def pairs(experiment: Experiment, said: ConfigDict) -> None:
         "with labels to see on whether vectors get better; set "
         "--config.contrast.patience=0, and every epoch is trained"
       )
+    if said.alike:
+      raise ValueError(
+        f"contrast.alike is {said.alike!r}, and {task.name} has one text a row,"
+        " so that no label says what is alike; leave it out"
+      )
     return
   if not task.labels and row.rows == ALIKE:
     raise ValueError(
@@ -180,6 +203,16 @@ def text(session: Session) -> None:
         + ", or take --config.contrast.loss=margin"
         * (said.loss == "simcse")
       )
+    task = session.experiment.table[said.task]
+    if contrastive.LOSSES[said.loss].whole and contrast.validates(task):
+      dev = session.materials.corpus_of(run).scored(task)
+      if not any((pairs.labels == 1).any() for pairs in dev.values()):
+        raise ValueError(
+          f"contrast.loss={said.loss} is looked at on the pairs of "
+          f"{', '.join(dev)} that are alike, and of those that are read none "
+          "is; raise --config.data.dev_limit, or take "
+          "--config.contrast.loss=margin"
+        )
 
 
 def rows(session: Session, run: Run) -> int:

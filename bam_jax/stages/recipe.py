@@ -45,9 +45,11 @@ def tell(here: Session) -> None:
     if trained:
       # As the last that trains on it reads it.
       corpus = here.materials.corpus_of(trained[-1])
-      most = here.experiment.settings(trained[-1]).config.max_length
+      settings = here.experiment.settings(trained[-1]).config
+      most = settings.max_length
       if KINDS[trained[-1].kind].ahead:
-        key = f"contrast.{key}"
+        # Of each text; together they have twice as many.
+        key, most = f"contrast.{key}", settings.contrast.max_length
     found = corpus.coverage(task)
     say(coverage.sentence(task.name, found))
     for text in coverage.warnings(task.name, found, most, key):

@@ -10,16 +10,18 @@ def of(experiment: Experiment, run: Run) -> Side | None:
   """Returns which rows of a task a run trains on.
 
   Those of a stage that trains an encoder alone, or where it starts from such a
-  stage, whatever lies between, the others; None where it has all rows.
+  stage, whatever lies between, the others; None where it has all rows. Shares
+  are nested, so that after several stages the largest is left out.
 
   Args:
     experiment: the experiment.
     run: the run.
   """
-  each = run
-  while each.start and not chains.KINDS[each.kind].ahead:
-    each = experiment.run(each.start)
-  if not chains.KINDS[each.kind].ahead:
+  before = [run]
+  while not chains.KINDS[run.kind].ahead and before[-1].start:
+    before.append(experiment.run(before[-1].start))
+  stages = [each for each in before if chains.KINDS[each.kind].ahead]
+  if not stages:
     return None
-  said = experiment.settings(each).config.contrast
-  return Side(*each.tasks, said.share, inside=each is run)
+  shares = [experiment.settings(each).config.contrast.share for each in stages]
+  return Side(*stages[0].tasks, max(shares), inside=stages[0] is run)

@@ -150,7 +150,9 @@ def test_init_from_says_what_becomes_of_them(run, small_run, tmp_path, capsys):
   start = str(run[0] / "runs" / MULTI)
   plain = {"adapter__kind": "none", "adapter__rank": 0, "trials": 1}
   config = settings(small_run, init_from=start, init_part="all", **plain)
-  with pytest.raises(ValueError, match=r"has adapters, and adapter.kind is"):
+  with pytest.raises(
+    ValueError, match=r"and multi.rte\+stsb, which .* has none; set"
+  ):
     small.execute(config, tmp_path / "W")
   here = session.opened(
     settings(small_run, init_from=start, **plain), Workdir(tmp_path / "W")

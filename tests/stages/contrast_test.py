@@ -13,11 +13,11 @@ from bam_jax import export, features
 from bam_jax.hf import directory
 from bam_jax.runtime.files import flatten
 from bam_jax.similarity import cosines
-from bam_jax.stages import checks, recipe, session
+from bam_jax.stages import checks, contrasting, recipe, session
 from bam_jax.study import experiment as experiments
-from bam_jax.study import predictions, results
+from bam_jax.study import predictions, results, sides
 from bam_jax.study.workdir import Workdir
-from bam_jax.training import checkpoint
+from bam_jax.training import checkpoint, loop
 from bam_jax.training.checkpoint import load_params
 from configs import less_is_more
 from tests import small
@@ -253,6 +253,32 @@ def test_other_numbers_of_the_stage_are_another_trial(small_run):
     (dict(methods="contrast"), "as contrast+multi"),
     (dict(methods="single->contrast"), "as contrast+multi"),
     (dict(contrast__pool="late"), "it is cls or mean"),
+    (
+      dict(
+        contrast__task="cola",
+        contrast__loss="simcse_unsupervised",
+        contrast__patience=0,
+        contrast__alike="yes",
+      ),
+      "contrast.alike is 'yes', and cola has one text a row",
+    ),
+    (
+      dict(
+        contrast__task="cola",
+        contrast__loss="simcse_unsupervised",
+        contrast__patience=0,
+        optim__schedule="plateau",
+        single__rate=1e-3,
+        optim__warmup_join="continuous",
+        select__by="average",
+        eval_every=2,
+      ),
+      "cola, of one text, has no pairs on dev",
+    ),
+    (
+      dict(contrast__share=0.99, data__holdout=0.5),
+      "training rows of stsb that are not held out it takes",
+    ),
   ],
 )
 def test_what_cannot_be_is_said_in_a_sentence(small_run, changes, words):
@@ -299,3 +325,60 @@ def test_every_loss_trains_an_encoder(small_run, tmp_path, loss, task):
   entry = workdir.scores(f"contrast.{task}")["0"]
   assert ("spearman" in entry["scores"][task]) == (task == "rte")
   assert 0 < entry["scores"][task]["loss"] < 1000
+
+
+@pytest.mark.parametrize(
+  ("methods", "change", "words"),
+  [
+    # Another run has the variant's stage; this one would be multi again.
+    (
+      "contrast@other+multi,multi@other",
+      {"contrast": {"loss": "margin_cosine"}},
+      "has no such stage of its own",
+    ),
+    (
+      "contrast@other+multi",
+      {"adversary": {"kind": "vat"}},
+      "changes adversary.kind, which contrast@other.quora does not read",
+    ),
+  ],
+)
+def test_a_variant_that_changes_nothing_is_refused(methods, change, words):
+  config = less_is_more.get_config("smoke")
+  config.variants, config.methods = {"other": change}, methods
+  with pytest.raises(ValueError, match=words):
+    contrasting.check(experiments.read(config))
+
+
+def test_after_several_stages_the_rows_of_the_largest_are_left_out():
+  config = less_is_more.get_config("smoke")
+  config.variants = {"big": {"contrast": {"share": 0.5}}}
+  config.methods = "contrast@big+contrast+multi"
+  experiment = experiments.read(config)
+  found = [sides.of(experiment, run) for run in experiment.runs]
+  assert [(side.share, side.inside) for side in found] == [
+    *((0.5, True), (0.15, True), (0.5, False)),
+  ]
+
+
+def test_a_step_of_the_stage_can_be_looked_at(small_run, tmp_path, capsys):
+  from bam_jax import replay
+
+  config = small.settings(small_run.glue, small_run.encoder, **CHANGES)
+  config.contrast.update(
+    dict(loss="simcse_unsupervised", task="cola", patience=0)
+  )
+  asked = iter(range(100))
+  with pytest.raises(loop.Stopped):
+    small.execute(config, tmp_path / "W", lambda: next(asked) >= 3)
+  run = tmp_path / "W" / "runs" / "contrast.cola"
+  path = run / "checkpoints" / "training-0-0"
+  found = replay.replay(path, 3)
+  (rows,) = found["index"]
+  here = session.opened(config, Workdir(tmp_path / "W"))
+  side = sides.of(here.experiment, here.experiment.run("contrast.cola"))
+  cola = here.experiment.table["cola"]
+  mine = here.materials.texts.side(cola, side, here.experiment.held)
+  assert {*rows} <= {*np.flatnonzero(mine)}
+  replay.show(found, here, rows=2)
+  assert "gradient norms: " in capsys.readouterr().out
