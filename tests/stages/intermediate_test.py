@@ -124,7 +124,7 @@ def test_samplers_say_that_they_mix_no_tasks_of_a_file(tmp_path):
   file = tmp_path / "outside.toml"
   file.write_text(
     '[joined]\ntrain = "d.csv"\ndev_share = 0.1\ntext = "a"\nlabel = "b"\n'
-    'labels = ["x", "y"]\n'
+    'labels = ["x", "y"]\nmetric = "accuracy"\n'
   )
   with pytest.raises(
     ValueError, match="table6 mixes GLUE's tasks alone; leave"
