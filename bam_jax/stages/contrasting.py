@@ -44,28 +44,9 @@ def check(experiment: Experiment) -> None:
         f"contrast.{key} is {value!r}, but none of the methods {c.methods} has "
         "that stage; take one, as --config.methods=contrast+multi"
       )
-  read = {run.variant for run in runs}
-  for run in experiment.runs:
-    changes = variants.changed(c, run.variant) if run.variant else {}
-    mine = [key for key in changes if key.startswith("contrast.")]
-    idle = len(mine) == len(changes) or run.variant not in read
-    if mine and idle and run not in runs:
-      raise ValueError(
-        f"variant {run.variant} changes {mine[0]}, and {run.name} has no such "
-        "stage of its own; a variant of that stands behind its name, as in "
-        f"contrast@{run.variant}+multi"
-      )
-  usual = contrast.settings(c, experiment.table).to_dict() if runs else {}
+  varied(experiment)
   for run in runs:
-    config = experiment.settings(run).config
-    if run.variant and config.to_dict() == usual:
-      changes = ", ".join(variants.changed(c, run.variant))
-      raise ValueError(
-        f"variant {run.variant} changes {changes}, which {run.name} does not "
-        "read: the stage has contrast.* for itself, and neither adapter, "
-        f"adversary nor frozen part; leave @{run.variant} out there"
-      )
-    said = config.contrast
+    said = experiment.settings(run).config.contrast
     if said.task != c.contrast.task:
       raise ValueError(
         f"variant {run.variant} changes contrast.task, and a study has one; "
@@ -85,6 +66,33 @@ def check(experiment: Experiment) -> None:
         f"contrast.loss={said.loss} holds each pair of a step against all "
         f"others, and micro_rows={c.micro_rows} divides a step; set "
         "--config.micro_rows=0, or --config.contrast.loss=margin"
+      )
+
+
+def varied(experiment: Experiment) -> None:
+  """Checks that no variant leaves its run what it is without.
+
+  Args:
+    experiment: the experiment.
+  """
+  c, runs = experiment.config, stages(experiment)
+  read = {run.variant for run in runs}
+  for run in experiment.runs:
+    changes = variants.changed(c, run.variant) if run.variant else {}
+    mine = [key for key in changes if key.startswith("contrast.")]
+    if run in runs:
+      usual = contrast.settings(c, experiment.table).to_dict()
+      if changes and experiment.settings(run).config.to_dict() == usual:
+        raise ValueError(
+          f"variant {run.variant} changes {', '.join(changes)}, which "
+          f"{run.name} does not read: the stage has contrast.* for itself, and "
+          f"no adapter, adversary or frozen part; leave @{run.variant} out"
+        )
+    elif mine and (len(mine) == len(changes) or run.variant not in read):
+      raise ValueError(
+        f"variant {run.variant} changes {mine[0]}, and {run.name} has no such "
+        "stage of its own; a variant of that stands behind its name, as in "
+        f"contrast@{run.variant}+multi"
       )
 
 
