@@ -93,7 +93,7 @@ def test_pairs_of_the_stage_alone_are_cut_by_its_own_key(
   said = [x for x in capsys.readouterr().out.splitlines() if " cut at " in x]
   pairs = [x for x in said if "stsb's train" in x]
   assert pairs and all(
-    "cut at 8 tokens; raise --config.contrast.max_length" in x for x in pairs
+    "cut at 4 tokens; raise --config.contrast.max_length" in x for x in pairs
   )
   assert not any("contrast" in x for x in said if "rte's" in x)
 
