@@ -304,7 +304,8 @@ def test_a_guard_changes_nothing_where_all_is_finite(pair):
   want, _ = step(first, batch)
   for guarded in (stop, skip):
     got, sums = guarded(first, batch)
-    assert tiny.difference(got.params, want.params) == 0
+    # Another program may round otherwise.
+    assert tiny.difference(got.params, want.params) < 1e-6
     assert got.step.tolist() == [1, 1]
     assert sums["bad"].tolist() == [0, 0]
 
