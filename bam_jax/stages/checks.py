@@ -369,7 +369,8 @@ def drawable(settings: Settings, run: Run, sizes: Mapping[str, int]) -> None:
       f"{run.name}; the paper has 0.75"
     )
   over = lessons.ends(settings, sizes)
-  if over and (most := int(sum(over))) < settings.batch_size:
+  if over and sum(over) < settings.batch_size:
+    most = int(sum(over))
     raise ValueError(
       f"by sampling.max_epochs={mix.max_epochs} the tasks of {run.name} end "
       f"after {most} examples, and a step has {settings.batch_size}; raise it, "

@@ -83,6 +83,9 @@ def test_tasks_that_end_before_one_step_is_full_are_refused():
   with pytest.raises(ValueError, match=r"end after 20 .*single.batch_size=20"):
     checks.drawable(settings, SINGLE, {"rte": 20})
   checks.drawable(settings, SINGLE, {"rte": 32})
+  # One that never ends is enough for any step.
+  c.sampling.max_epochs = "rte=1"
+  checks.drawable(Settings.of(c, "multi"), MULTI, {"rte": 4, "mrpc": 3})
 
 
 @pytest.mark.parametrize(("each", "steps"), [(False, 7), (True, 14)])
