@@ -6,7 +6,6 @@ starts a process of its own with its own environment.
 """
 
 from collections.abc import Iterator
-from importlib.metadata import version
 import importlib.util
 import os
 from pathlib import Path
@@ -34,10 +33,6 @@ os.environ["XLA_FLAGS"] = re.sub(
 # To compile a step well takes ten seconds, and a test runs it for one.
 if "--xla_backend_optimization_level" not in os.environ["XLA_FLAGS"]:
   os.environ["XLA_FLAGS"] += " --xla_backend_optimization_level=0"
-  # Unoptimised, half of what is left goes into the newer emitters. Later
-  # versions have no others, and end at a flag that they do not know.
-  if version("jaxlib").startswith("0.10."):
-    os.environ["XLA_FLAGS"] += " --xla_cpu_use_fusion_emitters=false"
 
 ROOT = Path(__file__).resolve().parent.parent
 

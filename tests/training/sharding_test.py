@@ -251,14 +251,17 @@ for meshes, trials in json.loads(sys.argv[1]):
 @pytest.fixture(scope="module")
 def reports():
   """What two steps on every mesh of eight devices gave, by (mesh, trials)."""
-  # Unoptimised, as all tests: these programs run for milliseconds.
-  eight = " --xla_force_host_platform_device_count=8"
+  # Unoptimised code: these programs run for milliseconds.
+  flags = (
+    "--xla_force_host_platform_device_count=8 "
+    "--xla_backend_optimization_level=0"
+  )
   asked = json.dumps([(MESHES, 1), ([(2, 2, 2)], 2)])
   run = subprocess.run(
     [sys.executable, "-W", "error", "-c", _ON_EIGHT_DEVICES, asked],
     env=os.environ
     | {
-      "XLA_FLAGS": os.environ["XLA_FLAGS"] + eight,
+      "XLA_FLAGS": flags,
       "JAX_PLATFORMS": "cpu",
       "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
     },
