@@ -21,7 +21,7 @@ import optax
 import rich.table
 import rich.text
 
-from bam_jax.data.contrasts import TWICE
+from bam_jax.data import contrasts
 from bam_jax.runtime import command
 from bam_jax.runtime.console import CONSOLE, bar, say
 from bam_jax.stages import session
@@ -118,9 +118,8 @@ def look(
   """Returns the losses and gradients of a batch [R, B, ...]; see `replay`."""
   model, matching = job.model, job.matching
   lam = schedules.lambda_of(config, len(job.batches))
-  # Where each text stands with itself they are counted, two of a row.
   ahead = KINDS[run.kind].ahead
-  twice = ahead and LOSSES[config.contrast.loss].rows == TWICE
+  twice = ahead and LOSSES[config.contrast.loss].rows == contrasts.TWICE
 
   @jax.jit
   def measure(params, key, step, batch, fixed):
@@ -157,7 +156,9 @@ def look(
     )
     here = mine["task"] >= 0
     found["task"].append([run.tasks[t] for t in mine["task"][here]])
-    found["index"].append((mine["index"][here] // (1 + twice)).tolist())
+    index = mine["index"][here]
+    index = contrasts.row_of(index) if twice else index
+    found["index"].append(index.tolist())
     found["loss"].append(loss[here].tolist())
     # Of labelled words there are too many to show.
     none = np.full((*here.shape, 0), np.nan)

@@ -64,6 +64,11 @@ def twice(rows: Features) -> Features:
   )
 
 
+def row_of(index: np.ndarray) -> np.ndarray:
+  """Returns which rows the pairs of `twice` are of, i[N], by their index."""
+  return index // 2
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Contrasts:
   """The rows of the stage that trains an encoder alone, in a corpus's place.

@@ -130,7 +130,7 @@ class Texts:
         raise ValueError(
           f"contrast.share is {side.share:g}, and of the {free.sum()} training"
           f" rows of {task.name} that are not held out it takes {mine.sum()};"
-          " leave some on both sides"
+          f" {'lower' if mine.any() else 'raise'} --config.contrast.share"
         )
       self._sides[key] = mine
     return self._sides[key] == side.inside

@@ -46,7 +46,8 @@ def check(experiment: Experiment) -> None:
       )
   varied(experiment)
   for run in runs:
-    said = experiment.settings(run).config.contrast
+    config = experiment.settings(run).config
+    said = config.contrast
     if said.task != c.contrast.task:
       raise ValueError(
         f"variant {run.variant} changes contrast.task, and a study has one; "
@@ -55,7 +56,7 @@ def check(experiment: Experiment) -> None:
     reads(said)
     pairs(experiment, said)
     judged = contrast.validates(experiment.table[said.task])
-    if c.optim.schedule == "plateau" and not judged:
+    if config.optim.schedule == "plateau" and not judged:
       raise ValueError(
         "optim.schedule=plateau lowers a rate where dev gets no better, and "
         f"{said.task}, of one text, has no pairs on dev for {run.name}; take "
@@ -215,10 +216,11 @@ def text(session: Session) -> None:
     if contrastive.LOSSES[said.loss].whole and contrast.validates(task):
       dev = session.materials.corpus_of(run).scored(task)
       if not any((pairs.labels == 1).any() for pairs in dev.values()):
+        more = "raise --config.data.dev_limit, or "
         raise ValueError(
           f"contrast.loss={said.loss} is looked at on the pairs of "
           f"{', '.join(dev)} that are alike, and of those that are read none "
-          "is; raise --config.data.dev_limit, or take "
+          f"is; {more * bool(session.config.data.dev_limit)}take "
           "--config.contrast.loss=margin"
         )
 

@@ -92,7 +92,7 @@ class Session:
       seeds,
       heads=self.heads(run),
       finished=self.finished,
-      imported=self.imported(),
+      imported=self.taken(),
       pretrained=self.materials.pretrained(run),
     )
 
@@ -101,7 +101,7 @@ class Session:
     heads = self.materials.model(run).heads
     return {spec.parameters for spec in heads if HEADS[spec.head].build}
 
-  def imported(self) -> Any:
+  def taken(self) -> Any:
     """Returns the parameters that are taken of init_from; {} = none."""
     return initial.taken(self.materials.initial, self.config.init_part)
 

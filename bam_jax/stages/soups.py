@@ -81,7 +81,7 @@ def check(session: Session, run: Run, kind: str, seeds: Sequence[int]) -> None:
       f"a soup is the mean of several trials, and {len(seeds)} is finished; "
       "train more: --config.trials=5"
     )
-  given = session.imported().get("heads", {})
+  given = session.taken().get("heads", {})
   if config.init_seed < 0 and (own := session.heads(run) - given.keys()):
     raise ValueError(
       f"each trial drew the first weights of its head {min(own)} from its own "
