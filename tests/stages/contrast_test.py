@@ -382,3 +382,22 @@ def test_a_step_of_the_stage_can_be_looked_at(small_run, tmp_path, capsys):
   assert {*rows} <= {*np.flatnonzero(mine)}
   replay.show(found, here, rows=2)
   assert "gradient norms: " in capsys.readouterr().out
+
+
+def test_dev_without_a_pair_that_is_alike_cannot_say_which_epoch_is_best(
+  small_run,
+):
+  changes = dict(
+    contrast__task="rte", contrast__loss="simcse", data__dev_limit="1"
+  )
+  said = set()
+  # The first row of dev has one of the two labels.
+  for alike in ("entailment", "not_entailment"):
+    try:
+      checks.check(opened(small_run, **changes, contrast__alike=alike))
+    except ValueError as error:
+      said.add(str(error))
+  (refused,) = said
+  assert (
+    "that are alike" in refused and "raise --config.data.dev_lim" in refused
+  )

@@ -201,3 +201,14 @@ def test_more_seeds_show_more():
     for seeds in (5, 10, 20)
   ]
   assert shown[0] + 0.1 < shown[1] < shown[2] - 0.1
+
+
+def test_a_seed_that_a_task_outside_the_average_lacks_is_no_less_a_pair():
+  found = study(np.random.default_rng(0))
+  found["counted"] = ["rte", "cola"]
+  wnli = found["methods"]["single"]["stsb"]
+  wnli["seeds"], wnli["scores"] = wnli["seeds"][:-1], wnli["scores"][:-1]
+  for method, records in found["methods"].items():
+    found["average"][method] = compare.average(records, found["counted"])
+  assert list(compare.by_seed(found, "single", "average")) == [*range(6)]
+  assert len(compare.shared(found, "multi", "single", "average")[0]) == 6
