@@ -92,7 +92,7 @@ def ranked(results: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
     tasks = {name for each in results["methods"].values() for name in each}
     raise ValueError(
       "variants are ranked by their average over tasks, in which none of"
-      f" {', '.join(sorted(tasks))} counts; add a task that does"
+      f" {', '.join(sorted(tasks))} counts; add one that does to --config.tasks"
     )
   if not (found := search.cells(results)):
     raise ValueError(
