@@ -1,7 +1,6 @@
 """The stage before a +: an encoder is trained alone, on rows of its own."""
 
 import json
-import re
 
 import jax
 import numpy as np
@@ -13,7 +12,7 @@ from bam_jax import export, features
 from bam_jax.hf import directory
 from bam_jax.runtime.files import flatten
 from bam_jax.similarity import cosines
-from bam_jax.stages import checks, contrasting, recipe, session
+from bam_jax.stages import recipe, session
 from bam_jax.study import experiment as experiments
 from bam_jax.study import predictions, results, sides
 from bam_jax.study.workdir import Workdir
@@ -227,68 +226,6 @@ def test_other_numbers_of_the_stage_are_another_trial(small_run):
 
 
 @pytest.mark.parametrize(
-  ("changes", "words"),
-  [
-    (dict(contrast__task=""), "type --config.contrast.task="),
-    (dict(contrast__task="stsbb"), "did you mean 'stsb'"),
-    (dict(contrast__task="cola"), "reads one text"),
-    (dict(contrast__share=1.0), "above 0 and below 1"),
-    (dict(contrast__share=0.001), "leave some on both sides"),
-    (dict(contrast__loss="margins"), "did you mean 'margin'"),
-    (dict(contrast__loss="simcse"), "and stsb has numbers"),
-    (dict(contrast__alike="yes"), "has numbers, which"),
-    (dict(contrast__task="rte", contrast__alike="entails"), "entailment"),
-    (dict(contrast__task="mnli"), "contradiction, entailment, neutral"),
-    (
-      dict(contrast__task="rte", contrast__loss="simcse", micro_rows=4),
-      "set --config.micro_rows=0",
-    ),
-    (dict(contrast__temperature=0.1), "take simcse or simcse_unsupervised"),
-    (dict(contrast__max_length=41), "try --config.contrast.max_length=40"),
-    (
-      dict(contrast__task="cola", contrast__loss="simcse_unsupervised"),
-      "--config.contrast.patience=0",
-    ),
-    (dict(methods="single", contrast__pool="mean"), "take one, as"),
-    (dict(methods="contrast"), "as contrast+multi"),
-    (dict(methods="single->contrast"), "as contrast+multi"),
-    (dict(contrast__pool="late"), "it is cls or mean"),
-    (
-      dict(
-        contrast__task="cola",
-        contrast__loss="simcse_unsupervised",
-        contrast__patience=0,
-        contrast__alike="yes",
-      ),
-      "contrast.alike is 'yes', and cola has one text a row",
-    ),
-    (
-      dict(
-        contrast__task="cola",
-        contrast__loss="simcse_unsupervised",
-        contrast__patience=0,
-        optim__schedule="plateau",
-        single__rate=1e-3,
-        optim__warmup_join="continuous",
-        select__by="average",
-        eval_every=2,
-      ),
-      "cola, of one text, has no pairs on dev",
-    ),
-    (
-      dict(contrast__share=0.99, data__holdout=0.5),
-      "training rows of stsb that are not held out it takes",
-    ),
-  ],
-)
-def test_what_cannot_be_is_said_in_a_sentence(small_run, changes, words):
-  plain = dict(contrast__loss="margin", contrast__pool="cls")
-  with pytest.raises(ValueError, match=re.escape(words)) as refused:
-    checks.check(opened(small_run, **(plain | changes)))
-  assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize(
   "methods", ["contrast+multi,contrast+single->multi", "mnli+contrast+single"]
 )
 def test_methods_share_the_stage(methods):
@@ -327,29 +264,6 @@ def test_every_loss_trains_an_encoder(small_run, tmp_path, loss, task):
   assert 0 < entry["scores"][task]["loss"] < 1000
 
 
-@pytest.mark.parametrize(
-  ("methods", "change", "words"),
-  [
-    # Another run has the variant's stage; this one would be multi again.
-    (
-      "contrast@other+multi,multi@other",
-      {"contrast": {"loss": "margin_cosine"}},
-      "has no such stage of its own",
-    ),
-    (
-      "contrast@other+multi",
-      {"adversary": {"kind": "vat"}},
-      "changes adversary.kind, which contrast@other.quora does not read",
-    ),
-  ],
-)
-def test_a_variant_that_changes_nothing_is_refused(methods, change, words):
-  config = less_is_more.get_config("smoke")
-  config.variants, config.methods = {"other": change}, methods
-  with pytest.raises(ValueError, match=words):
-    contrasting.check(experiments.read(config))
-
-
 def test_after_several_stages_the_rows_of_the_largest_are_left_out():
   config = less_is_more.get_config("smoke")
   config.variants = {"big": {"contrast": {"share": 0.5}}}
@@ -382,22 +296,3 @@ def test_a_step_of_the_stage_can_be_looked_at(small_run, tmp_path, capsys):
   assert {*rows} <= {*np.flatnonzero(mine)}
   replay.show(found, here, rows=2)
   assert "gradient norms: " in capsys.readouterr().out
-
-
-def test_dev_without_a_pair_that_is_alike_cannot_say_which_epoch_is_best(
-  small_run,
-):
-  changes = dict(
-    contrast__task="rte", contrast__loss="simcse", data__dev_limit="1"
-  )
-  said = set()
-  # The first row of dev has one of the two labels.
-  for alike in ("entailment", "not_entailment"):
-    try:
-      checks.check(opened(small_run, **changes, contrast__alike=alike))
-    except ValueError as error:
-      said.add(str(error))
-  (refused,) = said
-  assert (
-    "that are alike" in refused and "raise --config.data.dev_lim" in refused
-  )
