@@ -321,8 +321,7 @@ class Workdir:
     if not self.file.exists():
       return
     was = self.made()
-    known = isinstance(was, Mapping) and isinstance(was.get("config"), Mapping)
-    if not known:
+    if not (isinstance(was, Mapping) and isinstance(was.get("config"), Mapping)):
       raise ValueError(
         f"{self.file} is not a config of bam_jax; take another --workdir"
       )
@@ -343,8 +342,9 @@ class Workdir:
     same = {key for key in leads if leads[key] == led.get(key)}
     # A key that this version added or dropped counts as a difference too.
     differ = [
-      f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
+      f"{key}: {before.get(key, off)!r} there, {now.get(key, off)!r} asked"
       for key in sorted(before.keys() | now.keys())
+      for off in [NEUTRAL.get(key)]
       if before.get(key) != now.get(key) and key not in same
     ]
     if differ:

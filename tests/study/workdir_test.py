@@ -34,7 +34,7 @@ def test_a_key_that_is_off_makes_no_difference(tmp_path, monkeypatch):
     config.optim.ema = 0.0
   Workdir(tmp_path).open(config)
   config.optim.ema = 0.9
-  with pytest.raises(ValueError, match=r"optim.ema: None there, 0.9 asked"):
+  with pytest.raises(ValueError, match=r"optim.ema: 0.0 there, 0.9 asked"):
     Workdir(tmp_path).open(config)
 
 
