@@ -8,9 +8,9 @@ import json
 import math
 import re
 
-from absl import logging
 import numpy as np
 
+from bam_jax.runtime import notices
 from bam_jax.runtime.spelling import shown
 from bam_jax.tasks.manifest import manifest
 from bam_jax.tasks.table import Task
@@ -210,29 +210,20 @@ def check(examples: Examples) -> None:
       )
     empty = [at for at, text in enumerate(column) if not text.strip()]
     if empty:
-      logging.warning(
-        "%s: %d of %d rows of %s have no text in column %d of %d, which a model"
-        " sees as nothing to read: %s, counted from 0",
-        examples.origin,
-        len(empty),
-        len(column),
-        examples.task,
-        number,
-        len(examples.texts),
-        some(np.array(empty)),
+      notices.once(
+        f"{examples.origin}: {len(empty)} of {len(column)} rows of"
+        f" {examples.task} have no text in column {number} of"
+        f" {len(examples.texts)}, which a model sees as nothing to read:"
+        f" {some(np.array(empty))}, counted from 0"
       )
   if not cure:
     return
   official = manifest()["datasets"][examples.task]["rows"][examples.split]
   if len(examples) != official:
-    logging.warning(
-      "%s has %d rows; the official %s %s has %d (%+d)",
-      examples.origin,
-      len(examples),
-      examples.task,
-      examples.split,
-      official,
-      len(examples) - official,
+    notices.once(
+      f"{examples.origin} has {len(examples)} rows; the official"
+      f" {examples.task} {examples.split} has {official}"
+      f" ({len(examples) - official:+d})"
     )
 
 
