@@ -321,11 +321,13 @@ class Workdir:
     if not self.file.exists():
       return
     was = self.made()
-    if not (isinstance(was, Mapping) and isinstance(was.get("config"), Mapping)):
+    known = isinstance(was, Mapping) and isinstance(was.get("config"), Mapping)
+    if not known:
       raise ValueError(
         f"{self.file} is not a config of bam_jax; take another --workdir"
       )
-    before, now = shaping(was["config"]), shaping(config.to_dict())
+    before = NEUTRAL | shaping(was["config"])
+    now = NEUTRAL | shaping(config.to_dict())
     # More of them may come, but those that are there may have runs.
     for kind in NAMED:
       there, asked = self.named(kind), config.to_dict()[kind]
@@ -338,13 +340,11 @@ class Workdir:
         now["trials"] = config.trials
     # Of a relative path only the directory where it was typed knew the rest.
     led = dict(was.get("places") or places(was["config"]))
-    leads = places(config.to_dict())
-    same = {key for key in leads if leads[key] == led.get(key)}
+    same = {k for k, v in places(config.to_dict()).items() if v == led.get(k)}
     # A key that this version added or dropped counts as a difference too.
     differ = [
-      f"{key}: {before.get(key, off)!r} there, {now.get(key, off)!r} asked"
+      f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
       for key in sorted(before.keys() | now.keys())
-      for off in [NEUTRAL.get(key)]
       if before.get(key) != now.get(key) and key not in same
     ]
     if differ:

@@ -120,7 +120,9 @@ def test_the_same_command_trains_nothing_again(run, capsys, monkeypatch):
   before = (run.workdir / "encoder" / hf.WEIGHTS).stat().st_mtime_ns
   small.execute(config(run.text), run.workdir)
   assert (run.workdir / "encoder" / hf.WEIGHTS).stat().st_mtime_ns == before
-  with pytest.raises(ValueError, match=r"masking\.share: 0\.15 there, 0\.3 ask"):
+  with pytest.raises(
+    ValueError, match=r"masking\.share: 0\.15 there, 0\.3 ask"
+  ):
     small.execute(config(run.text, masking__share=0.3), run.workdir)
 
 
