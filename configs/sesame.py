@@ -7,10 +7,11 @@ r"""What is learned from training on another task first (Past Sesame Street).
 
 Parts: table2, encoders from scratch that are trained on a task and stay; table3
 and correlations, BERT with a task between; table6 and table7, samplers and
-weights of the loss; diagnostic, what tables 11 and 12 are asked of; curves, by
-rows of what comes first and of the task itself; atlas, each of the tasks first
-and then each of them with a new head, and each alone; smoke, the same of
-made-up tasks, two first and two after, without a download.
+weights of the loss; samplers, table6's lines with a pretrained encoder;
+diagnostic, what tables 11 and 12 are asked of; curves, by rows of what comes
+first and of the task itself; atlas, each of the tasks first and then each of
+them with a new head, and each alone; smoke, the same of made-up tasks, two
+first and two after, without a download.
 
 Tasks may follow, and behind table2, table3, correlations and diagnostic a tasks
 file whose tasks come first too, the paper's tasks beyond GLUE:
@@ -204,6 +205,15 @@ def _nine(tasks, part):
   return names
 
 
+def _sampled(sets):
+  """Returns a variant for each of some sets of tasks by each sampler."""
+  return {
+    f"{name}_{sampler}": {"sampling": dict(how), "tasks": each}
+    for name, each in sets.items()
+    for sampler, how in SAMPLERS.items()
+  }
+
+
 def table6(tasks):
   """Samplers, of all tasks and of three subsets."""
   names = _nine(tasks, "table6")
@@ -212,12 +222,7 @@ def table6(tasks):
     for name, each in SUBSETS.items()
     if {*each.split(",")} < {*names}
   }
-  cells = {
-    f"{name}_{sampler}": {"sampling": dict(how), "tasks": each}
-    for name, each in {"all": ",".join(names), **subsets}.items()
-    for sampler, how in SAMPLERS.items()
-  }
-  return _mixed(names, cells)
+  return _mixed(names, _sampled({"all": ",".join(names)} | subsets))
 
 
 def table7(tasks):
@@ -230,6 +235,28 @@ def table7(tasks):
     for scale, how in SCALES.items()
   }
   return _mixed(names, cells)
+
+
+def samplers(tasks):
+  """Table 6's samplers with a pretrained encoder, of its subsets alone."""
+  names = _nine(tasks or f"{SUBSETS['s1']},{SUBSETS['s2']}", "samplers")
+  subsets = {
+    name: each
+    for name, each in SUBSETS.items()
+    if {*each.split(",")} <= {*names}
+  }
+  if not subsets:
+    raise ValueError(
+      f"{','.join(names)} have none of the paper's subsets whole, which are "
+      f"{' and '.join(SUBSETS.values())}; name the tasks of one: "
+      f"samplers,{SUBSETS['s1']}"
+    )
+  c = minilm.get_config(",".join(names))
+  c.variants = ConfigDict(_sampled(subsets))
+  c.methods = ",".join(f"multi@{name}" for name in c.variants)
+  # Large ones stay large, and a study of hours.
+  c.data.limit = ",".join(f"{task}=20000" for task in LARGE if task in names)
+  return c
 
 
 def atlas(tasks):
@@ -275,7 +302,7 @@ def smoke(tasks):
 
 
 PARTS = (
-  *(table2, table3, table6, table7),
+  *(table2, table3, table6, table7, samplers),
   *(correlations, diagnostic, curves, atlas, smoke),
 )
 

@@ -111,6 +111,8 @@ def test_a_head_of_its_own_is_new_where_the_task_was_first(small_run):
     ("table6", 6 * 4),
     ("table6,sst2,cola,rte", 6 * 2),
     ("table7", 4 * 3),
+    ("samplers", 6 * 2),
+    ("samplers,rte,sst2,cola", 6),
     ("curves", 1 + 3 + 1 + 1 + 3 * 2 + 3),
   ],
 )
@@ -118,6 +120,11 @@ def test_every_part_of_the_study_plans_its_runs(arg, runs):
   found = experiments.read(sesame.get_config(arg))
   checks.settings(found)
   assert len(found.runs) == runs
+
+
+def test_samplers_name_the_subsets_where_none_is_whole():
+  with pytest.raises(ValueError, match="none of the paper's subsets whole"):
+    sesame.get_config("samplers,rte,mrpc")
 
 
 def test_samplers_say_that_they_mix_no_tasks_of_a_file(tmp_path):
