@@ -67,7 +67,8 @@ def check_sides(found: Materials, shape: EncoderConfig) -> None:
         f"{task.name} has the next token said by what has read up to it, and"
         f" the layers of the encoder, a {shape.kind}, read both sides of every"
         f" token; take a bilstm whose directions are apart: {able}"
-        " --config.scratch.directions=apart"
+        " --config.scratch.directions=apart; or have masked words said by this"
+        f' one: mlm in place of {task.name}, or kind = "mlm" in a tasks file'
       )
     made = trains_words(config)
     if sides and not made and not all(found.encoder.tokenizer.single):
