@@ -205,6 +205,15 @@ def _nine(tasks, part):
   return names
 
 
+def _whole(names):
+  """Returns the paper's subsets whose tasks are all among those named."""
+  return {
+    name: each
+    for name, each in SUBSETS.items()
+    if {*each.split(",")} <= {*names}
+  }
+
+
 def _sampled(sets):
   """Returns a variant for each of some sets of tasks by each sampler."""
   return {
@@ -217,10 +226,11 @@ def _sampled(sets):
 def table6(tasks):
   """Samplers, of all tasks and of three subsets."""
   names = _nine(tasks, "table6")
+  # Not the same tasks twice.
   subsets = {
     name: each
-    for name, each in SUBSETS.items()
-    if {*each.split(",")} < {*names}
+    for name, each in _whole(names).items()
+    if {*each.split(",")} != {*names}
   }
   return _mixed(names, _sampled({"all": ",".join(names)} | subsets))
 
@@ -240,11 +250,7 @@ def table7(tasks):
 def samplers(tasks):
   """Table 6's samplers with a pretrained encoder, of its subsets alone."""
   names = _nine(tasks or f"{SUBSETS['s1']},{SUBSETS['s2']}", "samplers")
-  subsets = {
-    name: each
-    for name, each in SUBSETS.items()
-    if {*each.split(",")} <= {*names}
-  }
+  subsets = _whole(names)
   if not subsets:
     raise ValueError(
       f"{','.join(names)} have none of the paper's subsets whole, which are "
@@ -254,7 +260,7 @@ def samplers(tasks):
   c = minilm.get_config(",".join(names))
   c.variants = ConfigDict(_sampled(subsets))
   c.methods = ",".join(f"multi@{name}" for name in c.variants)
-  # Large ones stay large, and a study of hours.
+  # Enough for samplers to differ, and not a study of days.
   c.data.limit = ",".join(f"{task}=20000" for task in LARGE if task in names)
   return c
 
