@@ -209,10 +209,11 @@ def test_a_number_of_rows_that_is_not_official_is_a_warning(folder, caplog):
     load("wnli", "validation", glue)
     assert not caplog.text
     folder("WNLI/dev.tsv", RTE + "0\tA\tB\t1\n" * 69)
+    # Every run of a study reads them, and says it once.
     load("wnli", "validation", glue)
-  assert "dev.tsv has 69 rows; the official wnli validation has 71 (-2)" in (
-    caplog.text
-  )
+    load("wnli", "validation", glue)
+  said = "dev.tsv has 69 rows; the official wnli validation has 71 (-2)"
+  assert caplog.text.count(said) == 1
 
 
 def test_the_fingerprint_sees_texts_their_cuts_and_labels():
