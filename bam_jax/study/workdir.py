@@ -341,7 +341,7 @@ class Workdir:
     # Of a relative path only the directory where it was typed knew the rest.
     led = dict(was.get("places") or places(was["config"]))
     same = {k for k, v in places(config.to_dict()).items() if v == led.get(k)}
-    # A key that this version added or dropped counts as a difference too.
+    # A key that this version added or dropped counts too, unless it is off.
     differ = [
       f"{key}: {before.get(key)!r} there, {now.get(key)!r} asked"
       for key in sorted(before.keys() | now.keys())
