@@ -63,12 +63,13 @@ def check_sides(found: Materials, shape: EncoderConfig) -> None:
     sides = KINDS[task.kind].sides
     if sides > 1 and not encoders.side(shape):
       able = "--config.encoder=scratch --config.scratch.kind=bilstm"
+      other = f'; or take mlm in place of {task.name} (kind = "mlm")'
       raise ValueError(
         f"{task.name} has the next token said by what has read up to it, and"
         f" the layers of the encoder, a {shape.kind}, read both sides of every"
         f" token; take a bilstm whose directions are apart: {able}"
-        " --config.scratch.directions=apart; or have masked words said by this"
-        f' one: mlm in place of {task.name}, or kind = "mlm" in a tasks file'
+        " --config.scratch.directions=apart"
+        f"{other if encoders.of(shape).masked else ''}"
       )
     made = trains_words(config)
     if sides and not made and not all(found.encoder.tokenizer.single):

@@ -146,6 +146,8 @@ def test_who_has_read_a_token_does_not_say_it(
     }
   c = config(small_run.glue, write(tmp_path), **changes)
   found = session.opened(c, Workdir(tmp_path / "W")).materials
-  with pytest.raises(ValueError, match=f"{said}.* mlm in place of") as refused:
+  with pytest.raises(ValueError, match=said) as refused:
     masks.check(found, found.encoder.shape)
-  assert "\n" not in str(refused.value)
+  # A BiLSTM has no head for masked words.
+  able = c.scratch.kind == "bert"
+  assert ("take mlm in place of lm" in str(refused.value)) is able
