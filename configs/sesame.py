@@ -252,9 +252,13 @@ def samplers(tasks):
   names = _nine(tasks or f"{SUBSETS['s1']},{SUBSETS['s2']}", "samplers")
   subsets = _whole(names)
   if not subsets:
+    from bam_jax.runtime.spelling import hint
+
+    nine = NINE.split(",")
+    near = "".join(hint(name, nine) for name in names if name not in nine)
     raise ValueError(
       f"{','.join(names)} have none of the paper's subsets whole, which are "
-      f"{' and '.join(SUBSETS.values())}; name the tasks of one: "
+      f"{' and '.join(SUBSETS.values())}{near}; name the tasks of one: "
       f"samplers,{SUBSETS['s1']}"
     )
   c = minilm.get_config(",".join(names))
