@@ -255,8 +255,9 @@ def config_keys() -> str:
 def main(argv: Sequence[str]) -> None:
   """Runs the stages that the config asks for, and says how it ended."""
   del argv
-  stop = Preemption()
+  # Before Preemption has a thread, which would bring an arena of its own.
   allocator.keep()
+  stop = Preemption()
   # Slow imports only now, so that --help and a misspelt key answer at once.
   from bam_jax.runtime import console, distributed
   from bam_jax.training import loop

@@ -32,6 +32,17 @@ thread = threading.Thread(target=work)
 thread.start()
 thread.join()
 """
+COMMAND = """
+import os
+from bam_jax import main
+
+def keep():
+  print(len(os.listdir("/proc/self/task")))
+  os._exit(0)
+
+main.allocator.keep = keep
+main.main([])
+"""
 
 
 def faults(word):
@@ -56,6 +67,21 @@ def test_what_is_freed_serves_again():
     pytest.skip("an accelerator is there, or another C library")
   _, without = faults("not")
   assert count < 1000 < 30_000 < without
+
+
+@pytest.mark.skipif(
+  not sys.platform.startswith("linux"), reason="threads are counted in /proc"
+)
+def test_a_study_keeps_memory_before_it_has_threads():
+  # A thread that is there has an arena, which those of a run get to share.
+  ran = subprocess.run(
+    [sys.executable, "-c", COMMAND],
+    cwd=ROOT,
+    capture_output=True,
+    text=True,
+    check=True,
+  )
+  assert ran.stdout == "1\n"
 
 
 def test_hosts_of_accelerators_stay_as_they_are(monkeypatch):
